@@ -1,0 +1,1 @@
+"""Measures videos: decoding, segments, metrics, slopes and the drift score."""

@@ -1,0 +1,1 @@
+"""VBench harness: prompts, layout, isolated runner, scores."""

@@ -1,0 +1,1 @@
+"""Makes videos: the HiAR model, its sampler, and the latency benchmark."""

@@ -1,0 +1,1 @@
+"""Tables, figures and reproduce-paper: from records to the report, without torch."""
