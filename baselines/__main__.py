@@ -1,0 +1,8 @@
+"""Runs ``hiar-baselines`` as ``python -m baselines``."""
+
+import sys
+
+from baselines.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

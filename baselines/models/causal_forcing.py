@@ -1,0 +1,29 @@
+"""Causal Forcing, chunk-wise, distilled from Wan2.1-1.3B."""
+
+from baselines.spec import Distilled, ModelSpec, Setting, WeightFile
+from baselines.wan_family import FPS, HEIGHT_PX, LONG, SHORT, TEXT_AND_VAE, WIDTH_PX
+
+_CONFIG = "Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_chunkwise.yaml"
+
+SPEC = ModelSpec(
+    key="causal-forcing",
+    label="Causal Forcing",
+    kind="distilled",
+    how="hiar engine",
+    entry="hiar, order block_first",
+    weights=(
+        WeightFile(repo="zhuhz22/Causal-Forcing", path="chunkwise/causal_forcing.pt"),
+        *TEXT_AND_VAE,
+    ),
+    licence="code Apache-2.0; weights: unconfirmed",
+    height_px=HEIGHT_PX,
+    width_px=WIDTH_PX,
+    fps=FPS,
+    lengths=(SHORT, LONG),
+    settings=(Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),),
+    distilled=Distilled(state_dict_keys=("generator",), source=_CONFIG),
+    notes=(
+        "Its README calls this 5 s checkpoint an unfair long-video baseline and points to "
+        "chunkwise/longvideo.pt, which needs the Rolling-Forcing loop.",
+    ),
+)

@@ -1,0 +1,50 @@
+"""CausVid, the 4-step autoregressive checkpoint, distilled from Wan2.1-1.3B."""
+
+from baselines.spec import Distilled, Length, ModelSpec, Setting, WeightFile
+from baselines.wan_family import FPS, HEIGHT_PX, SHORT, TEXT_AND_VAE, WIDTH_PX
+
+_CONFIG = "CausVid ca21150 configs/wan_causal_dmd_warp_4step_cfg2.yaml"
+_LONG = "CausVid ca21150 minimal_inference/longvideo_autoregressive_inference.py"
+
+SPEC = ModelSpec(
+    key="causvid",
+    label="CausVid",
+    kind="distilled",
+    how="hiar engine",
+    entry="hiar, order block_first",
+    weights=(
+        WeightFile(
+            repo="tianweiy/CausVid", path="autoregressive_checkpoint_warp_4step_cfg2/model.pt"
+        ),
+        *TEXT_AND_VAE,
+    ),
+    licence="CC BY-NC-SA 4.0",
+    height_px=HEIGHT_PX,
+    width_px=WIDTH_PX,
+    fps=FPS,
+    lengths=(
+        SHORT,
+        Length(
+            num_frames=321, setting="5 windows of 21 latent frames, overlap 3; 360 frames trimmed"
+        ),
+    ),
+    settings=(
+        Setting(name="checkpoint", value="4-step, warped", source="Causal-Forcing issue 18"),
+        Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),
+        Setting(name="num_rollout, num_overlap_frames", value="5, 3", source=_LONG),
+    ),
+    distilled=Distilled(
+        shift=8.0,
+        rollout="overlapping windows",
+        overlap=3,
+        state_dict_keys=("generator",),
+        source=_CONFIG,
+    ),
+    notes=(
+        "Past 21 latent frames each window starts at rotary position 0, with 3 latent frames of "
+        "context: one decoded frame encoded again, and the last 2 latent frames. That outer loop "
+        "needs the VAE's encoder.",
+        "Self-Forcing's and Causal Forcing's comparisons use this 4-step checkpoint, not the "
+        "3-step one (1000, 757, 522, not warped).",
+    ),
+)

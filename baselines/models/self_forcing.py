@@ -1,0 +1,36 @@
+"""Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
+
+from baselines.spec import Distilled, ModelSpec, Setting, WeightFile
+from baselines.wan_family import FPS, HEIGHT_PX, LONG, SHORT, TEXT_AND_VAE, WIDTH_PX
+
+_CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
+
+SPEC = ModelSpec(
+    key="self-forcing",
+    label="Self-Forcing",
+    kind="distilled",
+    how="hiar engine",
+    entry="hiar, order block_first",
+    weights=(
+        WeightFile(repo="gdhe17/Self-Forcing", path="checkpoints/self_forcing_dmd.pt"),
+        *TEXT_AND_VAE,
+    ),
+    licence="code Apache-2.0; weights CC BY-NC-SA 4.0",
+    height_px=HEIGHT_PX,
+    width_px=WIDTH_PX,
+    fps=FPS,
+    lengths=(SHORT, LONG),
+    settings=(
+        Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),
+        Setting(
+            name="long videos",
+            value="frame_first, 81 latent frames, window 21",
+            source="HiAR da267d3 scripts/run_comparison.sh",
+        ),
+    ),
+    distilled=Distilled(state_dict_keys=("generator_ema",), source=_CONFIG),
+    notes=(
+        "Its authors support 81 frames with this checkpoint; 20 s with a rolling window is the "
+        "HiAR release's baseline.",
+    ),
+)

@@ -1,0 +1,39 @@
+"""Wan2.1-T2V-1.3B, bidirectional: the base of the distilled models."""
+
+from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
+from baselines.wan_family import FPS, HEIGHT_PX, WAN_REPO, WIDTH_PX
+
+_README = "Wan2.1 9737cba README, 1.3B"
+_GENERATE = "Wan2.1 9737cba generate.py defaults"
+
+SPEC = ModelSpec(
+    key="wan2.1-1.3b",
+    label="Wan2.1-1.3B",
+    kind="bidirectional",
+    how="diffusers pipeline",
+    entry="diffusers.WanPipeline",
+    weights=diffusers_layout(WAN_REPO),
+    licence="Apache-2.0",
+    height_px=HEIGHT_PX,
+    width_px=WIDTH_PX,
+    fps=FPS,
+    lengths=(Length(num_frames=81, setting="num_frames=81"),),
+    settings=(
+        Setting(name="height, width", value="480, 832", source=_README),
+        Setting(name="num_inference_steps", value="50, UniPC", source=_GENERATE),
+        Setting(name="guidance_scale", value="6", source=_README),
+        Setting(name="flow_shift", value="8 (range 8 to 12)", source=_README),
+        Setting(
+            name="vae dtype", value="float32, the rest bfloat16", source="diffusers 0.42.1 docs"
+        ),
+        Setting(
+            name="negative_prompt",
+            value="the Chinese one of Wan's config",
+            source="Wan2.1 9737cba config",
+        ),
+    ),
+    notes=(
+        "generate.py defaults to shift 5 and guidance 5, diffusers' docs to flow_shift 3 at "
+        "480p: say which was used.",
+    ),
+)

@@ -1,0 +1,48 @@
+"""The compared models in the order of the paper's Table 1; one line a model."""
+
+from baselines.models import (
+    causal_forcing,
+    causvid,
+    hiar,
+    ltx_video,
+    magi_1_4_5b,
+    nova,
+    pyramid_flow,
+    self_forcing,
+    skyreels_v2_1_3b,
+    wan2_1_1_3b,
+)
+from baselines.spec import ModelSpec
+
+MODELS: tuple[ModelSpec, ...] = (
+    ltx_video.SPEC,
+    wan2_1_1_3b.SPEC,
+    nova.SPEC,
+    pyramid_flow.SPEC,
+    skyreels_v2_1_3b.SPEC,
+    magi_1_4_5b.SPEC,
+    causvid.SPEC,
+    self_forcing.SPEC,
+    causal_forcing.SPEC,
+    hiar.SPEC,
+)
+
+
+class UnknownModelError(ValueError):
+    """A name that is no model; the message is one line for the user."""
+
+
+def find_model(key: str) -> ModelSpec:
+    """Returns the spec of one model.
+
+    Args:
+        key: The model's key, such as "self-forcing".
+
+    Raises:
+        UnknownModelError: No model has this key.
+    """
+    for spec in MODELS:
+        if spec.key == key:
+            return spec
+    known = ", ".join(spec.key for spec in MODELS)
+    raise UnknownModelError(f"unknown model {key!r}; choose one of: {known}")
