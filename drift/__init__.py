@@ -1,1 +1,32 @@
-"""Measures videos: decoding, segments, metrics, slopes and the drift score."""
+"""Measures videos: decoding, segments, metrics, slopes and the drift score.
+
+    from drift import ScoreConfig, score_folder
+    result = score_folder("videos/", out="run/", config=ScoreConfig(metrics=("saturation",)))
+
+Names are loaded on first use, so that `import drift` and every `--help` stay fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drift.config import ScoreConfig
+    from drift.errors import UsageError, WorkerError
+    from drift.run import RunResult, rebuild, score_folder
+
+__all__ = ["RunResult", "ScoreConfig", "UsageError", "WorkerError", "rebuild", "score_folder"]
+
+_HOMES = {
+    "ScoreConfig": "drift.config",
+    "UsageError": "drift.errors",
+    "WorkerError": "drift.errors",
+    "RunResult": "drift.run",
+    "rebuild": "drift.run",
+    "score_folder": "drift.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'drift' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,8 @@
+"""`python -m drift` is the `drift` command."""
+
+import sys
+
+from drift.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

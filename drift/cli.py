@@ -1,0 +1,140 @@
+"""The `drift` command. Nothing heavy is imported before a command runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import drift
+from drift.config import ScoreConfig
+from drift.errors import UsageError, WorkerError
+from drift.records import dump_json
+from drift.registry import GROUPS, METRICS
+
+OK, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong use is one line, not a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(prog="drift", description="Measure how much videos drift over time.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_score(commands.add_parser("score", help="score every video of one or more folders"))
+    report = commands.add_parser(
+        "report", help="rebuild tables and report of a run from frames.parquet, without decoding"
+    )
+    report.add_argument("run", type=Path, metavar="RUN", help="folder that `score --out` wrote")
+    report.set_defaults(handler=_report)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print summary.json, no table")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    listed = [f"{spec.name} ({spec.unit})" for spec in METRICS.values()]
+    parser.description = (
+        "Score the drift of every video and write frames.parquet, videos.csv, summary.json and "
+        "report.html. A video measured before in the same RUN is not decoded again. Exit codes: "
+        "0 all scored, 1 some video failed, 2 wrong use."
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of videos")
+    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "--metrics",
+        default="fast",
+        metavar="A,B",
+        help=f"metrics or groups, default fast = {', '.join(GROUPS['fast'])}. "
+        f"Built in: {'; '.join(listed)}",
+    )
+    parser.add_argument("--segments", type=int, default=5, help="time slices a video (default 5)")
+    parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
+    parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="exit 0 although some videos failed"
+    )
+    parser.add_argument("--workers", type=int, help="processes (default: one a CPU)")
+    parser.set_defaults(handler=_score)
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    names = tuple(name.strip() for name in arguments.metrics.split(",") if name.strip())
+    result = drift.score_folder(
+        arguments.folders,
+        out=arguments.out,
+        config=ScoreConfig(metrics=names, segments=arguments.segments),
+        recursive=arguments.recursive,
+        glob=arguments.glob,
+        workers=arguments.workers,
+    )
+    _print_result(result, as_json=arguments.json)
+    for failed in result.failed:
+        sys.stderr.write(f"drift: {failed['path']}: {failed['status']}: {failed['reason']}\n")
+    if result.drift_score is None:
+        sys.stderr.write("drift: no video could be scored\n")
+        return SOME_FAILED
+    return SOME_FAILED if result.failed and not arguments.allow_missing else OK
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    _print_result(drift.rebuild(arguments.run), as_json=arguments.json)
+    return OK
+
+
+def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
+    """Warnings on stderr; on stdout a small table, or the summary."""
+    summary = result.summary
+    for line in summary["warnings"]:
+        sys.stderr.write(f"drift: warning: {line}\n")
+    if as_json:
+        sys.stdout.write(dump_json(summary))
+        return
+    rows = [("metric", "drift", "slope", "95 % interval", "mean |slope|", "direction")]
+    for name, entry in summary["metrics"].items():
+        low, high = entry["ci95"]
+        numbers = (f"{entry['drift']:.4f}", f"{entry['mean_slope']:+.5f}")
+        interval = (f"{low:+.5f} to {high:+.5f}", f"{entry['mean_abs_slope']:.5f}")
+        rows.append((name, *numbers, *interval, entry["label"]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    score = summary["drift_score"]
+    if score["value"] is not None:
+        low, high = score["ci95"]
+        partial = f", partial: without {', '.join(score['missing_metrics'])}"
+        sys.stdout.write(
+            f"drift score {score['value']:.4f} ({low:.4f} to {high:.4f}), {summary['scored']} of "
+            f"{summary['videos']} videos{partial if score['partial'] else ''}\n"
+        )
+    sys.stdout.write(f"report: {result.out / 'report.html'}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes them from the process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        code: int = arguments.handler(arguments)
+        return code
+    except KeyboardInterrupt:
+        sys.stderr.write("\ndrift: interrupted; the same command goes on from here\n")
+        return INTERRUPTED
+    except (UsageError, WorkerError, OSError) as error:
+        if arguments.debug:
+            raise
+        sys.stderr.write(f"drift {arguments.command}: {error}\n")
+        return SOME_FAILED if isinstance(error, WorkerError) else WRONG_USE

@@ -1,0 +1,67 @@
+"""Runs measuring tasks here or in worker processes; results come back as they finish.
+
+Workers only compute: the parent alone writes files, so ending a worker leaves nothing half-written.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+import cv2
+
+from drift.errors import WorkerError
+from drift.measure import Measured, Task, measure
+
+
+def default_workers() -> int:
+    """Number of CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def measure_all(tasks: Sequence[Task], workers: int) -> Iterator[Measured]:
+    """Measures every task.
+
+    Args:
+        tasks: What to measure.
+        workers: Processes, >= 1; with one, or one task, everything runs in this process.
+
+    Yields:
+        Results in the order in which they finish.
+
+    Raises:
+        WorkerError: a worker process ended abruptly.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from map(measure, tasks)
+        return
+    others = set(multiprocessing.active_children())
+    executor = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    finished = False
+    try:
+        for future in as_completed([executor.submit(measure, task) for task in tasks]):
+            yield future.result()
+        finished = True
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process died; --workers 1 (workers=1) shows at which video. From a script, "
+            "more than one worker needs the `if __name__ == '__main__':` guard"
+        ) from error
+    finally:
+        executor.shutdown(wait=finished, cancel_futures=True)
+        if not finished:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+
+
+def _start_worker() -> None:
+    """Ctrl-C ends a worker at once and without a traceback; one process is one core."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    cv2.setNumThreads(1)

@@ -1,0 +1,117 @@
+"""Files of a run: atomic writes, the record of one video, and reading a summary. Light imports.
+
+A record is kept by content: `RUN/records/<sha256 of the file>.json`. It holds per-frame values and
+what they depend on, so a later run decodes only what is missing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+RECORD_SCHEMA = "drift-record/1"
+SUMMARY_SCHEMA = "drift/1"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Gives a temporary name beside `path`, renamed to `path` on success and removed on failure.
+
+    Args:
+        path: Final name; its folder is made if need be.
+
+    Yields:
+        The temporary name, with the same suffix, for the caller to write.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text so that `path` holds either the old or the whole new text."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def dump_json(data: object) -> str:
+    """JSON text of a result; a number that is not finite is an error, never `NaN` in a file.
+
+    Raises:
+        ValueError: a NaN or an infinity.
+    """
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def file_sha256(path: Path) -> str:
+    """Hash of a file's content, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRecord:
+    """What was measured on one video file, whatever its name.
+
+    Args:
+        sha256: Hash of the file.
+        status: `ok`, `truncated`, `unreadable` or `empty`; `too_short` depends on the number of
+            segments and is decided later.
+        reason: Why the status is not `ok`, else empty.
+        media: Fields of `MediaInfo`, empty if the video did not open.
+        keys: Metric -> what its values depend on besides the file.
+        values: Metric -> per-frame values.
+    """
+
+    sha256: str
+    status: str
+    reason: str = ""
+    media: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, list[float]] = field(default_factory=dict)
+
+
+def record_path(run: Path, sha256: str) -> Path:
+    """Where the record of a video of this content is kept."""
+    return run / "records" / f"{sha256}.json"
+
+
+def save_record(run: Path, record: VideoRecord) -> None:
+    """Writes a record of status `ok`; a broken video is tried again next time."""
+    text = json.dumps({"schema": RECORD_SCHEMA, **asdict(record)}, allow_nan=False)
+    atomic_write_text(record_path(run, record.sha256), text)
+
+
+def load_record(run: Path, sha256: str) -> VideoRecord | None:
+    """Reads the record of a video of this content; None if there is none that can be used."""
+    try:
+        data = json.loads(record_path(run, sha256).read_text(encoding="utf-8"))
+        if data.pop("schema") != RECORD_SCHEMA or data["sha256"] != sha256:
+            return None
+        record = VideoRecord(**data)
+        return record if record.status == "ok" else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # it is only a cache: the video is measured again
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """Reads `RUN/summary.json`.
+
+    Raises:
+        FileNotFoundError: the folder holds no summary.
+        ValueError: it is not a summary of the schema this version reads.
+    """
+    path = run / "summary.json"
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if data.get("schema") != SUMMARY_SCHEMA:
+        raise ValueError(f"{path} has schema {data.get('schema')!r}; expected {SUMMARY_SCHEMA!r}")
+    return data

@@ -1,0 +1,182 @@
+"""`score_folder`: from folders of videos to a run, and rebuilding one from its values."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from drift.config import ScoreConfig
+from drift.discover import VideoFile, find_videos
+from drift.errors import UsageError
+from drift.measure import Measured, Task
+from drift.pool import default_workers, measure_all
+from drift.preset import preset_v1
+from drift.progress import Progress
+from drift.provenance import collect_provenance
+from drift.records import VideoRecord, atomic_write_text, dump_json, save_record
+from drift.report import render_report
+from drift.score import MIN_FRAMES_PER_SEGMENT, VideoScore, is_too_short
+from drift.summary import build_summary, score_videos
+from drift.tables import RunData, VideoRow, read_frames, write_frames, write_videos
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """A finished run.
+
+    Args:
+        out: Its folder.
+        summary: Content of `summary.json`.
+        videos: The scored videos.
+    """
+
+    out: Path
+    summary: dict[str, Any]
+    videos: tuple[VideoScore, ...]
+
+    @property
+    def failed(self) -> list[dict[str, str]]:
+        """Path, status and reason of every video that was not scored."""
+        failed: list[dict[str, str]] = self.summary["failed"]
+        return failed
+
+    @property
+    def drift_score(self) -> float | None:
+        """The model score, in [0, 1]; None if no video was scored."""
+        value: float | None = self.summary["drift_score"]["value"]
+        return value
+
+
+def score_folder(
+    folders: str | Path | Sequence[str | Path],
+    *,
+    out: str | Path,
+    config: ScoreConfig | None = None,
+    recursive: bool = False,
+    glob: str | None = None,
+    workers: int | None = 1,
+    progress: TextIO | None = sys.stderr,
+) -> RunResult:
+    """Scores the drift of every video in one or more folders and writes a run.
+
+    Videos measured before in the same run folder (same content, metric and versions) are not
+    decoded again. A broken video never stops the others: it stands in `failed`.
+
+    Args:
+        folders: A folder or several.
+        out: Folder of the run; it gets frames.parquet, videos.csv, summary.json, report.html.
+        config: Metrics and segments; the fast metrics and five segments by default.
+        recursive: Look in sub-folders too.
+        glob: Keep only videos whose name or relative path matches.
+        workers: Processes; None is one a CPU. More than one needs the usual
+            `if __name__ == "__main__":` guard in the calling script. No number depends on it.
+        progress: Where progress lines go; None for none.
+
+    Returns:
+        The run.
+
+    Raises:
+        UsageError: no video, a folder that is none, or a run folder that cannot be used.
+        WorkerError: a worker process died.
+    """
+    config = config or ScoreConfig()
+    given = [folders] if isinstance(folders, str | Path) else folders
+    paths, run_folder = [Path(folder) for folder in given], Path(out)
+    workers = default_workers() if workers is None else workers
+    _check_arguments(paths, run_folder, workers)
+    found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    records = _measure(found.videos, run_folder, config, workers, progress)
+    run = RunData(
+        config=config,
+        rows=tuple(_row(video, records[video.path], config) for video in found.videos),
+        passed_over=found.passed_over,
+        warnings=found.warnings,
+        provenance={**collect_provenance(), "config": asdict(config)},
+    )
+    write_frames(run_folder / "frames.parquet", run)
+    return _write_results(run, run_folder)
+
+
+def rebuild(out: str | Path) -> RunResult:
+    """Rebuilds videos.csv, summary.json and report.html of a run without decoding.
+
+    Args:
+        out: Folder of the run; only its frames.parquet is read.
+
+    Returns:
+        The run.
+
+    Raises:
+        UsageError: the folder holds no frames.parquet of a run.
+    """
+    return _write_results(read_frames(Path(out) / "frames.parquet"), Path(out))
+
+
+def _check_arguments(folders: Sequence[Path], out: Path, workers: int) -> None:
+    if not folders:
+        raise UsageError("no folder given; name at least one folder of videos")
+    if workers < 1:
+        raise UsageError(f"workers is {workers}; it must be at least 1")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; give a folder for the run")
+    for folder in folders:
+        if folder.resolve() == out.resolve():
+            raise UsageError(f"{out} holds the videos; give the run a folder of its own")
+
+
+def _measure(
+    videos: Sequence[VideoFile],
+    out: Path,
+    config: ScoreConfig,
+    workers: int,
+    stream: TextIO | None,
+) -> dict[str, VideoRecord]:
+    """Measures what no record holds yet, and saves each record as soon as it is there."""
+    tasks = [Task(path=v.path, file=v.file, run=out, metrics=config.metrics) for v in videos]
+    progress = Progress(len(tasks), stream)
+    records: dict[str, VideoRecord] = {}
+    for done in measure_all(tasks, workers):
+        if done.record.status == "ok" and done.decoded_frames:
+            save_record(out, done.record)
+        records[done.path] = done.record
+        progress.step(_describe(done))
+    return records
+
+
+def _describe(done: Measured) -> str:
+    if done.record.status != "ok":
+        return f"{done.path}: {done.record.status}"
+    if not done.decoded_frames:
+        return f"{done.path}: kept from before"
+    rate = done.decoded_frames / max(done.seconds, 1e-9)
+    return f"{done.path}: {done.decoded_frames} frames at {rate:.0f}/s"
+
+
+def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:
+    status, reason = record.status, record.reason
+    frames = int(record.media.get("frames", 0))
+    if status == "ok" and is_too_short(frames, config.segments):
+        need = MIN_FRAMES_PER_SEGMENT * config.segments
+        status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
+    wanted = config.metrics if status == "ok" else ()
+    return VideoRow(
+        path=video.path,
+        prompt=video.prompt,
+        status=status,
+        reason=reason,
+        sha256=record.sha256,
+        media=record.media,
+        values={metric: record.values[metric] for metric in wanted},
+    )
+
+
+def _write_results(run: RunData, out: Path) -> RunResult:
+    preset = preset_v1()
+    scores = score_videos(run, preset)
+    summary = build_summary(run, scores, preset)
+    write_videos(out / "videos.csv", run, scores)
+    atomic_write_text(out / "report.html", render_report(run, scores, summary))
+    atomic_write_text(out / "summary.json", dump_json(summary))
+    return RunResult(out=out, summary=summary, videos=tuple(scores))

@@ -1,0 +1,116 @@
+"""Drift of a series of segment values or per-frame values: pure functions, no I/O."""
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+MAX_ENUMERATED_SEGMENTS = 7  # 7! = 5040 orders; above it that many are drawn with a fixed seed
+FRAMEPACK_PERCENT = 15  # arXiv 2504.12626: first and last 15 % of the frames
+VDE_CHUNKS = 10  # arXiv 2511.22973 (LV-Bench): N = 10
+
+
+def slope(values: ArrayLike) -> NDArray[np.float64]:
+    """Least-squares slope over equally spaced values, per step.
+
+    Written in differences of mirrored entries, b = sum_i (n - 1 - 2 i) (m_{n-1-i} - m_i) / (2 Sxx)
+    over the first half, with Sxx = n (n^2 - 1) / 12. So equal values give exactly 0 and reversed
+    values exactly the negative. For n = 5: (2 (m5 - m1) + (m4 - m2)) / 10.
+
+    Args:
+        values: (..., n), n >= 2.
+
+    Returns:
+        float64 (...).
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    n = array.shape[-1] if array.ndim else 0
+    if n < 2:
+        raise ValueError(f"a slope needs at least 2 values, not {n}")
+    half = n // 2
+    gaps = array[..., : n - half - 1 : -1] - array[..., :half]
+    lever = (n - 1 - 2 * np.arange(half)).astype(np.float64)
+    total: NDArray[np.float64] = (gaps * lever).sum(axis=-1) / (n * (n * n - 1) / 6)
+    return total
+
+
+def permuted_slopes(values: ArrayLike) -> NDArray[np.float64]:
+    """Slopes of the same segment values in every order.
+
+    All n! orders for n <= 7 (120 for five segments); above that 5040 orders from a fixed seed.
+
+    Args:
+        values: (n,).
+
+    Returns:
+        float64 (orders,).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    n = array.size
+    if n <= MAX_ENUMERATED_SEGMENTS:
+        orders = np.array(list(itertools.permutations(range(n))))
+    else:
+        rng = np.random.default_rng(0)
+        orders = np.array([rng.permutation(n) for _ in range(5040)])
+    return slope(array[orders])
+
+
+def noise_floor(values: ArrayLike) -> float:
+    """Mean |slope| over the orders of the segments: what |slope| is without any trend in time.
+
+    |slope| has a positive mean without drift, larger for a more dynamic video, so a mean |slope|
+    is read against this floor.
+
+    Args:
+        values: (n,) segment values.
+
+    Returns:
+        A slope per segment, >= 0.
+    """
+    return float(np.abs(permuted_slopes(values)).mean())
+
+
+def framepack_delta15(values: ArrayLike) -> float:
+    """Start-end contrast |mean of the first 15 % - mean of the last 15 %| of the values.
+
+    Args:
+        values: (n,) per-frame values, not logarithms; n >= 1. At least one value is taken.
+
+    Returns:
+        The contrast in the unit of the values, >= 0.
+
+    Source: FramePack, arXiv 2504.12626; the same formula in Helios, arXiv 2603.04379.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    count = max(1, array.size * FRAMEPACK_PERCENT // 100)
+    return abs(float(array[:count].mean() - array[-count:].mean()))
+
+
+def vde(values: ArrayLike) -> float | None:
+    """Video drift error, the linear-weight variant with N = 10 chunks, an unnormalised sum.
+
+    VDE = sum over i = 2..N of (N - i + 1) |m_i - m_1| / |m_1|, so early chunks weigh most. The
+    release returns infinity for m_1 = 0; here the value is undefined and left out of means.
+
+    Args:
+        values: (n,) per-frame values, not logarithms.
+
+    Returns:
+        The error, >= 0; None with fewer than 10 values or m_1 = 0.
+
+    Source: LV-Bench / BlockVid, arXiv 2511.22973 (the paper also has log weights).
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size < VDE_CHUNKS:
+        return None
+    edges = [i * array.size // VDE_CHUNKS for i in range(VDE_CHUNKS + 1)]
+    means = [float(array[a:b].mean()) for a, b in itertools.pairwise(edges)]
+    if means[0] == 0:
+        return None
+    weights = range(VDE_CHUNKS - 1, 0, -1)
+    terms = (w * abs(m - means[0]) for w, m in zip(weights, means[1:], strict=True))
+    return math.fsum(terms) / abs(means[0])
