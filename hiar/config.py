@@ -1,0 +1,143 @@
+"""Typed, frozen settings of the model and of the sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hiar.errors import UsageError
+
+Order = Literal["block_first", "step_first", "diagonal"]
+Context = Literal["output", "input", "clean"]
+NUM_TRAIN_TIMESTEPS = 1000
+"""Timesteps run from 0 to 1000 (Wan2.1, text2video.py, num_train_timesteps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WanConfig:
+    """Sizes of a Wan transformer.
+
+    Attributes:
+        dim: Model width; a multiple of `num_heads`, and each head has an even width.
+        ffn_dim: Width of the feed-forward layer.
+        num_heads: Attention heads.
+        num_layers: Transformer blocks.
+        freq_dim: Width of the sinusoidal timestep embedding, even.
+        text_dim: Width of one text embedding.
+        text_len: Text embeddings attended per prompt; shorter prompts are padded with zero rows.
+        in_channels, out_channels: Latent channels.
+        patch_size: Latent frames, rows and columns in one token; one latent frame a token.
+        eps: Of every normalisation.
+    """
+
+    dim: int
+    ffn_dim: int
+    num_heads: int
+    num_layers: int
+    freq_dim: int = 256
+    text_dim: int = 4096
+    text_len: int = 512
+    in_channels: int = 16
+    out_channels: int = 16
+    patch_size: tuple[int, int, int] = (1, 2, 2)
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
+            raise UsageError(
+                f"dim {self.dim} over {self.num_heads} heads: each head needs a whole, even width"
+            )
+        if self.freq_dim % 2:
+            raise UsageError(f"freq_dim {self.freq_dim} must be even: half cosines, half sines")
+        if self.patch_size[0] != 1:
+            raise UsageError(f"patch_size {self.patch_size}: a token covers one latent frame")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.dim // self.num_heads
+
+    @classmethod
+    def wan_1_3b(cls) -> WanConfig:
+        """Wan2.1-T2V-1.3B (Wan2.1, wan/configs/wan_t2v_1_3B.py)."""
+        return cls(dim=1536, ffn_dim=8960, num_heads=12, num_layers=30)
+
+    @classmethod
+    def wan_14b(cls) -> WanConfig:
+        """Wan2.1-T2V-14B (Wan2.1, wan/configs/wan_t2v_14B.py)."""
+        return cls(dim=5120, ffn_dim=13824, num_heads=40, num_layers=40)
+
+    @classmethod
+    def tiny(cls) -> WanConfig:
+        """The embedded default, trained on the tiny world (a CPU samples it in seconds)."""
+        return cls(
+            dim=192, ffn_dim=512, num_heads=6, num_layers=6, freq_dim=128, text_dim=64, text_len=96
+        )
+
+    @classmethod
+    def bench_cpu(cls) -> WanConfig:
+        """A size at which a CPU's time goes where a GPU's does: for latency benchmarks."""
+        return cls(dim=384, ffn_dim=1536, num_heads=6, num_layers=8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig:
+    """How a video is sampled.
+
+    Attributes:
+        steps: Denoising steps as unwarped timesteps in (0, 1000], falling.
+        warp: Map each step through the shifted sigma table, as the release does
+            ([1000, 750, 500, 250] becomes [1000, 937.5, 833.33, 625] at shift 5).
+        shift: Of the sigma table, > 0.
+        frames_per_block: Latent frames denoised together.
+        order: In which order the (step, block) cells run. `block_first` finishes a block before
+            the next (Self-Forcing); `step_first` sweeps all blocks at a step before the next
+            step (HiAR); `diagonal` gives the same result as `step_first`, wave by wave.
+        context: Noise level at which earlier blocks are seen: that of the step's `output`
+            (HiAR), its `input`, or `clean`.
+        stochastic: True predicts x0 and adds fresh noise (the release); False takes an Euler
+            step (the paper's Algorithm 1).
+        window: Latent frames visible to a block, its own and the sink included; None = all.
+        sink: First latent frames that never leave the window.
+    """
+
+    steps: tuple[float, ...] = (1000, 750, 500, 250)
+    warp: bool = True
+    shift: float = 5.0
+    frames_per_block: int = 3
+    order: Order = "step_first"
+    context: Context = "output"
+    stochastic: bool = True
+    window: int | None = None
+    sink: int = 0
+
+    def __post_init__(self) -> None:
+        _check_choice("order", self.order, get_args(Order))
+        _check_choice("context", self.context, get_args(Context))
+        if not self.steps or any(not 0 < step <= NUM_TRAIN_TIMESTEPS for step in self.steps):
+            raise UsageError(f"steps {self.steps}: give at least one, each in (0, 1000]")
+        if any(a <= b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise UsageError(f"steps {self.steps} must fall: noise only ever decreases")
+        if self.warp and any(step != int(step) for step in self.steps):
+            raise UsageError(f"steps {self.steps}: warped steps are whole, they index the table")
+        if self.shift <= 0:
+            raise UsageError(f"shift {self.shift} must be above 0")
+        if self.frames_per_block < 1:
+            raise UsageError(f"frames_per_block {self.frames_per_block} must be at least 1")
+        if self.order == "block_first" and self.context != "clean":
+            raise UsageError(
+                f"context {self.context!r} with order 'block_first': a block is finished before "
+                "the next begins, so its context is clean; use context='clean'"
+            )
+        if self.sink < 0 or (self.sink and self.window is None):
+            raise UsageError(f"sink {self.sink} must be at least 0, and needs a window")
+        if self.window is not None and self.window < self.sink + self.frames_per_block:
+            raise UsageError(
+                f"window {self.window} must hold the sink ({self.sink}) and one block "
+                f"({self.frames_per_block})"
+            )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} {value!r} is unknown: use one of {', '.join(choices)}")

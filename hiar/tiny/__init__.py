@@ -1,0 +1,1 @@
+"""The embedded default: a small world, its prompts, and the tiny models trained on it."""

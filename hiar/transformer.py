@@ -1,0 +1,441 @@
+"""The Wan transformer with per-frame timesteps and causal attention between blocks.
+
+Parameter names are those of the Wan release, so its checkpoints load strictly. What each line
+computes follows Wan2.1 wan/modules/model.py and the HiAR release's causal variant of it.
+
+Shapes: B videos, F latent frames, T tokens of a frame, L = F x T, D = dim, N heads, K head_dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import nn
+from torch.nn import functional
+
+from hiar.attention import attend, attend_block_causal, attend_teacher_forcing
+from hiar.config import WanConfig
+from hiar.errors import UsageError
+from hiar.geometry import token_grid
+from hiar.kv_cache import KVCache
+from hiar.rope import BASE, rotary_table, rotate
+
+Attention = Literal["bidirectional", "block_causal", "teacher_forcing"]
+AttendFn = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(layer, q, k, v) -> attended, all [B, L, N, K], q and k already rotated."""
+
+
+@dataclass(frozen=True)
+class TextContext:
+    """A prompt's keys and values for every cross-attention layer, each [B, text_len, N, K].
+
+    They depend on the prompt alone, so they are computed once a video.
+    """
+
+    keys: tuple[torch.Tensor, ...]
+    values: tuple[torch.Tensor, ...]
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm over the whole width (all heads together), computed in float32."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the last axis."""
+        x32 = x.float()
+        scale = torch.rsqrt(x32.square().mean(dim=-1, keepdim=True) + self.eps)
+        return (x32 * scale).to(x.dtype) * self.weight
+
+
+class Projections(nn.Module):
+    """Query, key, value and output projections of one attention layer, with q and k norms."""
+
+    def __init__(self, config: WanConfig) -> None:
+        super().__init__()
+        self.num_heads = config.num_heads
+        self.q = nn.Linear(config.dim, config.dim)
+        self.k = nn.Linear(config.dim, config.dim)
+        self.v = nn.Linear(config.dim, config.dim)
+        self.o = nn.Linear(config.dim, config.dim)
+        self.norm_q = RMSNorm(config.dim, config.eps)
+        self.norm_k = RMSNorm(config.dim, config.eps)
+
+    def queries(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised queries [B, L, N, K] of x [B, L, D]."""
+        return self._heads(self.norm_q(self.q(x)))
+
+    def keys(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised keys [B, L, N, K] of x [B, L, D]."""
+        return self._heads(self.norm_k(self.k(x)))
+
+    def values(self, x: torch.Tensor) -> torch.Tensor:
+        """Values [B, L, N, K] of x [B, L, D]."""
+        return self._heads(self.v(x))
+
+    def output(self, x_BLNK: torch.Tensor) -> torch.Tensor:
+        """Join the heads and project: [B, L, D]."""
+        out: torch.Tensor = self.o(x_BLNK.flatten(-2))
+        return out
+
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        return x.unflatten(-1, (self.num_heads, -1))
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention and feed-forward, modulated by the timestep per frame."""
+
+    def __init__(self, config: WanConfig) -> None:
+        super().__init__()
+        dim, eps = config.dim, config.eps
+        self.norm1 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.self_attn = Projections(config)
+        self.norm3 = nn.LayerNorm(dim, eps)
+        self.cross_attn = Projections(config)
+        self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
+        self.ffn = nn.Sequential(
+            nn.Linear(dim, config.ffn_dim),
+            nn.GELU(approximate="tanh"),
+            nn.Linear(config.ffn_dim, dim),
+        )
+        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        modulation_BF6D: torch.Tensor,
+        text: tuple[torch.Tensor, torch.Tensor],
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        attend_self: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
+        """Run one layer on x [B, L, D].
+
+        Args:
+            x: Tokens, frame after frame.
+            modulation_BF6D: Projected timestep embedding; F is the number of frames, or 1.
+            text: Cross-attention keys and values.
+            rotary: Cosine and sine for x's tokens.
+            attend_self: Self-attention of (q, k, v).
+
+        Returns:
+            [B, L, D].
+        """
+        parts = (self.modulation + modulation_BF6D).unsqueeze(3).unbind(2)
+        shift_attn, scale_attn, gate_attn, shift_ffn, scale_ffn, gate_ffn = parts
+        h = modulate(self.norm1(x), shift_attn, scale_attn)
+        attended = attend_self(
+            rotate(self.self_attn.queries(h), rotary),
+            rotate(self.self_attn.keys(h), rotary),
+            self.self_attn.values(h),
+        )
+        x = x + gate(self.self_attn.output(attended), gate_attn)
+        queries = self.cross_attn.queries(self.norm3(x))
+        x = x + self.cross_attn.output(attend(queries, *text))
+        return x + gate(self.ffn(modulate(self.norm2(x), shift_ffn, scale_ffn)), gate_ffn)
+
+
+class Head(nn.Module):
+    """Final norm, modulation and projection to latent patches."""
+
+    def __init__(self, config: WanConfig) -> None:
+        super().__init__()
+        patch = config.patch_size[1] * config.patch_size[2]
+        self.norm = nn.LayerNorm(config.dim, config.eps, elementwise_affine=False)
+        self.head = nn.Linear(config.dim, patch * config.out_channels)
+        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+
+    def forward(self, x: torch.Tensor, embedding_BFD: torch.Tensor) -> torch.Tensor:
+        """Project tokens [B, L, D] to patches [B, L, patch x out_channels]."""
+        shift, scale = (self.modulation + embedding_BFD.unsqueeze(2)).unsqueeze(3).unbind(2)
+        out: torch.Tensor = self.head(modulate(self.norm(x), shift, scale))
+        return out
+
+
+def modulate(x: torch.Tensor, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor) -> torch.Tensor:
+    """x (1 + scale) + shift with one shift and scale a frame; x is [B, L, D]."""
+    per_frame = x.unflatten(1, (shift_BF1D.shape[1], -1))
+    return torch.addcmul(shift_BF1D, per_frame, 1 + scale_BF1D).flatten(1, 2)
+
+
+def gate(x: torch.Tensor, gate_BF1D: torch.Tensor) -> torch.Tensor:
+    """X times one gate a frame; x is [B, L, D]."""
+    return (x.unflatten(1, (gate_BF1D.shape[1], -1)) * gate_BF1D).flatten(1, 2)
+
+
+def timestep_embedding(timesteps: torch.Tensor, dim: int) -> torch.Tensor:
+    """Cosines then sines of t x BASE^(-i / (dim / 2)), float64 [..., dim]."""
+    half = dim // 2
+    exponents = torch.arange(half, dtype=torch.float64, device=timesteps.device) / half
+    angle = timesteps.double().unsqueeze(-1) * BASE**-exponents
+    return torch.cat((angle.cos(), angle.sin()), dim=-1)
+
+
+class CausalWan(nn.Module):
+    """Predicts the flow of noisy latents, in one pass over a video or block by block.
+
+    Args:
+        config: Sizes.
+    """
+
+    def __init__(self, config: WanConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.patch_embedding = nn.Conv3d(
+            config.in_channels, dim, kernel_size=config.patch_size, stride=config.patch_size
+        )
+        self.text_embedding = nn.Sequential(
+            nn.Linear(config.text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+        )
+        self.time_embedding = nn.Sequential(
+            nn.Linear(config.freq_dim, dim), nn.SiLU(), nn.Linear(dim, dim)
+        )
+        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.head = Head(config)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.patch_embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.patch_embedding.weight.device
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: torch.Tensor,
+        attention: Attention = "bidirectional",
+        *,
+        frames_per_block: int = 3,
+        window: int | None = None,
+        clean_latents: torch.Tensor | None = None,
+        clean_timesteps: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predict the flow of a whole video at once (training, and the bidirectional teacher).
+
+        Args:
+            latents: Noisy latents [B, F, C, H, W].
+            timesteps: [B, F] or [B], in [0, 1000].
+            text: Text embeddings [B, text, text_dim], text <= text_len; padded with zero rows,
+                which are attended.
+            attention: Who sees whom.
+            frames_per_block: Latent frames of a block (not for bidirectional).
+            window: Latent frames visible back from the end of a block (block_causal only).
+            clean_latents: The clean video, for teacher_forcing.
+            clean_timesteps: Its timesteps [B, F]; None means 0.
+
+        Returns:
+            Flow [B, F, C, H, W].
+
+        Raises:
+            UsageError: For shapes that do not fit the configuration.
+        """
+        self._check(latents, timesteps)
+        if (clean_latents is not None) != (attention == "teacher_forcing"):
+            raise UsageError("clean_latents and attention='teacher_forcing' belong together")
+        if window is not None and attention != "block_causal":
+            raise UsageError(f"window {window} needs attention='block_causal'")
+        num_frames = latents.shape[1]
+        rows, columns = self._grid(latents)
+        rotary = rotary_table(0, num_frames, rows, columns, self.config.head_dim, latents.device)
+        block_tokens = frames_per_block * rows * columns
+        window_tokens = None if window is None else window * rows * columns
+        attend_layer: AttendFn
+        if attention == "bidirectional":
+            attend_layer = lambda _, q, k, v: attend(q, k, v)  # noqa: E731
+        elif attention == "block_causal":
+            attend_layer = lambda _, q, k, v: attend_block_causal(  # noqa: E731
+                q, k, v, block_tokens=block_tokens, window_tokens=window_tokens
+            )
+        elif attention == "teacher_forcing":
+            attend_layer = lambda _, q, k, v: attend_teacher_forcing(  # noqa: E731
+                q, k, v, block_tokens=block_tokens
+            )
+        else:
+            raise UsageError(
+                f"attention {attention!r} is unknown: "
+                "use bidirectional, block_causal or teacher_forcing"
+            )
+        if clean_latents is not None:
+            if timesteps.ndim == 1:
+                timesteps = timesteps[:, None].expand(-1, num_frames)
+            if clean_timesteps is None:
+                clean_timesteps = torch.zeros_like(timesteps)
+            if clean_latents.shape != latents.shape:
+                raise UsageError(
+                    f"clean_latents have shape {tuple(clean_latents.shape)}: "
+                    f"they must match the latents, {tuple(latents.shape)}"
+                )
+            latents = torch.cat((clean_latents, latents), dim=1)
+            timesteps = torch.cat((clean_timesteps, timesteps), dim=1)
+            rotary = (torch.cat((rotary[0],) * 2), torch.cat((rotary[1],) * 2))
+        flow = self._run(latents, timesteps, self.encode_text(text), rotary, attend_layer)
+        return flow[:, -num_frames:]
+
+    def forward_block(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: TextContext,
+        cache: KVCache,
+        first_frame: int,
+        *,
+        need_flow: bool = True,
+    ) -> torch.Tensor | None:
+        """Run one block against the cache; its keys and values are left in the cache.
+
+        Args:
+            latents: The block [B, F, C, H, W].
+            timesteps: [B, F] or [B], in [0, 1000].
+            text: From `encode_text`.
+            cache: Earlier blocks; holds this block too afterwards.
+            first_frame: Index of the block's first latent frame in the video.
+            need_flow: False for a context pass, which wants only the keys and values: what
+                follows the last layer's is left out.
+
+        Returns:
+            Flow [B, F, C, H, W], or None without `need_flow`.
+        """
+        self._check(latents, timesteps)
+        rows, columns = self._grid(latents)
+        rotary = rotary_table(
+            first_frame, latents.shape[1], rows, columns, self.config.head_dim, latents.device
+        )
+
+        def attend_cached(
+            layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+        ) -> torch.Tensor:
+            keys, values = cache.write(layer, first_frame, k, v)
+            return attend(q, keys, values)
+
+        x, embedding, modulation = self._embed(latents, timesteps)
+        if need_flow:
+            x = self._layers(x, modulation, text, rotary, attend_cached, self.config.num_layers)
+            flow = self._unpatchify(self.head(x, embedding), rows, columns)
+        else:
+            x = self._layers(x, modulation, text, rotary, attend_cached, self.config.num_layers - 1)
+            self._write_last_layer(x, modulation, rotary, cache, first_frame)
+            flow = None
+        cache.advance(first_frame + latents.shape[1])
+        return flow
+
+    def encode_text(self, text: torch.Tensor) -> TextContext:
+        """Keys and values of the prompt for every layer.
+
+        Args:
+            text: Text embeddings [B, text, text_dim].
+
+        Returns:
+            One pair of [B, text_len, N, K] a layer.
+        """
+        config = self.config
+        if text.ndim != 3 or text.shape[2] != config.text_dim or text.shape[1] > config.text_len:
+            raise UsageError(
+                f"text has shape {tuple(text.shape)}: it must be "
+                f"[B, at most {config.text_len}, {config.text_dim}]"
+            )
+        padded = functional.pad(text, (0, 0, 0, config.text_len - text.shape[1]))
+        embedded = self.text_embedding(padded.to(self.dtype))
+        layers = [block.cross_attn for block in self.blocks]
+        return TextContext(
+            keys=tuple(layer.keys(embedded) for layer in layers),  # type: ignore[operator, union-attr]
+            values=tuple(layer.values(embedded) for layer in layers),  # type: ignore[operator, union-attr]
+        )
+
+    def _run(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: TextContext,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        attend_layer: AttendFn,
+    ) -> torch.Tensor:
+        x, embedding, modulation = self._embed(latents, timesteps)
+        x = self._layers(x, modulation, text, rotary, attend_layer, self.config.num_layers)
+        return self._unpatchify(self.head(x, embedding), *self._grid(latents))
+
+    def _layers(
+        self,
+        x: torch.Tensor,
+        modulation: torch.Tensor,
+        text: TextContext,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        attend_layer: AttendFn,
+        num_layers: int,
+    ) -> torch.Tensor:
+        """The first `num_layers` layers on tokens [B, L, D]."""
+        for index in range(num_layers):
+            x = self.blocks[index](
+                x, modulation, (text.keys[index], text.values[index]), rotary,
+                partial(attend_layer, index),
+            )  # fmt: skip
+        return x
+
+    def _write_last_layer(
+        self,
+        x: torch.Tensor,
+        modulation: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        cache: KVCache,
+        first_frame: int,
+    ) -> None:
+        """Only the keys and values of the last layer: all that a context pass leaves behind."""
+        block = self.blocks[-1]
+        assert isinstance(block, Block)
+        shift, scale = (block.modulation + modulation).unsqueeze(3)[:, :, :2].unbind(2)
+        h = modulate(block.norm1(x), shift, scale)
+        keys = rotate(block.self_attn.keys(h), rotary)
+        cache.write(self.config.num_layers - 1, first_frame, keys, block.self_attn.values(h))
+
+    def _embed(
+        self, latents: torch.Tensor, timesteps: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Tokens [B, L, D], timestep embedding [B, F, D] and its projection [B, F, 6, D]."""
+        if timesteps.ndim == 1:
+            timesteps = timesteps[:, None]
+        _, p, q = self.config.patch_size
+        patches = rearrange(
+            latents.to(self.dtype), "b f c (h p) (w q) -> b (f h w) (c p q)", p=p, q=q
+        )
+        tokens = functional.linear(
+            patches, self.patch_embedding.weight.flatten(1), self.patch_embedding.bias
+        )
+        sinusoid = timestep_embedding(timesteps, self.config.freq_dim).to(self.dtype)
+        embedding = self.time_embedding(sinusoid)
+        modulation = self.time_projection(embedding).unflatten(-1, (6, -1))
+        return tokens, embedding, modulation
+
+    def _unpatchify(self, patches: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        _, p, q = self.config.patch_size
+        return rearrange(
+            patches, "b (f h w) (p q c) -> b f c (h p) (w q)", h=rows, w=columns, p=p, q=q
+        )
+
+    def _grid(self, latents: torch.Tensor) -> tuple[int, int]:
+        return token_grid(latents.shape[3], latents.shape[4], self.config.patch_size)
+
+    def _check(self, latents: torch.Tensor, timesteps: torch.Tensor) -> None:
+        if latents.ndim != 5 or latents.shape[2] != self.config.in_channels:
+            raise UsageError(
+                f"latents have shape {tuple(latents.shape)}: they must be "
+                f"[B, F, {self.config.in_channels}, H, W]"
+            )
+        batch, frames = latents.shape[:2]
+        if timesteps.shape not in ((batch,), (batch, frames)):
+            raise UsageError(
+                f"timesteps have shape {tuple(timesteps.shape)}: they must be "
+                f"[{batch}] or [{batch}, {frames}]"
+            )
