@@ -1,0 +1,76 @@
+# Everything runs from a fresh clone: .venv is made and filled as needed.
+#   make reproduce   make test   make help
+
+PYTHON ?= python3
+OUT ?= reproduction
+
+VENV := .venv
+BIN := $(VENV)/bin
+LOG := $(VENV)/install.log
+PACKAGES := hiar drift eval baselines reports
+# Markers that need hardware, downloads or a browser that a plain machine lacks.
+MARKERS := not gpu and not weights and not browser
+
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup setup-test system reproduce lint test clean
+
+help:
+	@echo "make reproduce   regenerate the tables and the report at the tiny preset, into $(OUT)/"
+	@echo "make test        lint, types, import contracts, then the tests"
+	@echo "make lint        ruff, mypy and import-linter"
+	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
+	@echo "make clean       remove caches and $(OUT)/ (keeps $(VENV))"
+	@echo "variables: PYTHON=$(PYTHON) (3.11 or newer), OUT=$(OUT)"
+
+setup: $(VENV)/.installed
+
+setup-test: $(VENV)/.installed-test
+
+# opencv-python links against two system libraries that slim images lack.
+system:
+	@$(BIN)/python -c 'import cv2' || { echo "error: opencv-python does not load;" \
+		"install libGL and GLib (Debian: apt-get install libgl1 libglib2.0-0)"; exit 1; }
+
+reproduce: $(VENV)/.installed system
+	@$(BIN)/reproduce-paper --preset tiny --out $(OUT)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES:%=-p %)
+	$(BIN)/mypy scripts
+	$(BIN)/lint-imports
+
+test: lint system
+	$(BIN)/python -m pytest -m "$(MARKERS)"
+
+clean:
+	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .import_linter_cache .hypothesis
+	find $(PACKAGES) scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is missing or older than 3.11; give another: make PYTHON=..."; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# $(call install,extras): one line while it works, the end of the log when it fails.
+define install
+@echo "installing the toolkit$(1) into $(VENV): minutes the first time; log in $(LOG)"
+@$(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
+	-c constraints.txt -e ".$(1)" > $(LOG) 2>&1 || \
+	{ tail -n 40 $(LOG); echo "error: the install failed; whole log in $(LOG)"; exit 1; }
+@touch $@
+endef
+
+# A second run reinstalls nothing; a changed pyproject.toml or constraints.txt does.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,)
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,[test$(comma)lint])
+	@touch $(VENV)/.installed
+
+comma := ,
