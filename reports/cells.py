@@ -1,0 +1,158 @@
+"""A table as data: a published number and a measured one stand side by side, never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reports.measurements import Measurements
+
+TABLE_SCHEMA = "reports-table/1"
+NEEDS_VBENCH = "needs VBench"
+NEEDS_GPU = "needs a GPU"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A number that this reproduction measured.
+
+    Attributes:
+        n: How many things it is a mean or median over, `n_of` says of what.
+        interval: 95 % interval, None where none was measured.
+        job: The job whose output holds it.
+        scale: `tiny` or `paper`; only the latter may be compared with a published number.
+    """
+
+    value: float
+    n: int
+    n_of: str
+    interval: tuple[float, float] | None
+    job: str
+    scale: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRun:
+    """Why there is no measured number."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One row and column: `published` is None where the paper prints a dash or has no such row."""
+
+    published: float | None
+    measured: Measured | NotRun
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published, at the paper's own scale only."""
+        if not isinstance(self.measured, Measured) or self.measured.scale != "paper":
+            return None
+        return None if self.published is None else self.measured.value - self.published
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A relative change against the reference row, 0.1 for 10 % more, with a 95 % interval."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: `better` is higher or lower; `relative` ones also get a change column."""
+
+    id: str
+    label: str
+    unit: str
+    better: str
+    decimals: int
+    relative: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row.
+
+    Attributes:
+        stand_in: Whether a run here stands in for it; otherwise no cell can be measured.
+        origin: What that run is, or why there is none.
+        cells: By column id.
+        changes: Measured change against the reference row, by column id.
+        in_paper: False for a row that the paper does not have.
+    """
+
+    id: str
+    label: str
+    group: str | None
+    stand_in: bool
+    origin: str
+    cells: dict[str, Cell]
+    changes: dict[str, Change] = field(default_factory=dict)
+    in_paper: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A finished table, ready for any renderer.
+
+    Attributes:
+        reference: Id of the row that changes are relative to; `reference_label` names it.
+        notes: What a reader must know; one sentence or more each.
+    """
+
+    name: str
+    title: str
+    source: str
+    scale: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    reference: str
+    reference_label: str
+    notes: tuple[str, ...]
+
+    def row(self, row_id: str) -> Row:
+        """Returns the row with that id."""
+        return next(row for row in self.rows if row.id == row_id)
+
+    def published_change(self, row: Row, column: Column) -> Change | None:
+        """Returns the published change of a row against the reference row."""
+        ours = row.cells[column.id].published
+        theirs = self.row(self.reference).cells[column.id].published
+        if ours is None or not theirs or row.id == self.reference:
+            return None
+        return Change(value=ours / theirs - 1)
+
+    def best(self, column: Column) -> str | None:
+        """Returns the id of the row with the best measured value, None with fewer than two."""
+        values = {
+            row.id: cell.measured.value
+            for row in self.rows
+            if isinstance((cell := row.cells[column.id]).measured, Measured)
+        }
+        if len(values) < 2:
+            return None
+        pick = min if column.better == "lower" else max
+        return pick(values, key=lambda row_id: values[row_id])
+
+    def why_not(self, column: Column) -> str | None:
+        """Says why a column holds no measured number at all, None where it holds one."""
+        stand_ins = [row.cells[column.id].measured for row in self.rows if row.stand_in]
+        if any(isinstance(outcome, Measured) for outcome in stand_ins):
+            return None
+        return next((o.reason for o in stand_ins if isinstance(o, NotRun)), "not part of this run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A line of the registry: which runs a table reads, and how it is built."""
+
+    name: str
+    runs: tuple[str, ...]
+    bench: bool
+    build: Callable[[Measurements], Table]

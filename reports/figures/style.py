@@ -1,0 +1,33 @@
+"""How all figures look: one colour, dash and marker a run, readable in grey and colour-blind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+matplotlib.use("Agg")  # no display: files only
+
+from matplotlib import pyplot as plt
+
+from drift.records import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colour-blind safe palette, in the order of falling contrast on white.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "X")
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Writes `<folder>/<name>.png` and `.pdf`, closes the figure, returns the paths."""
+    paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
+    for path in paths:
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=150, metadata=metadata)
+    plt.close(figure)
+    return paths

@@ -1,0 +1,76 @@
+"""Markdown, and the plain text that a terminal shows."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from reports.cells import Column, Row, Table
+from reports.render.layout import (
+    Shown,
+    heading,
+    legend,
+    measured_columns,
+    shown_measured,
+    shown_published,
+)
+
+
+def to_markdown(table: Table) -> str:
+    """Renders a table: published and measured columns side by side, what they mean below."""
+    measured = measured_columns(table)
+    heads = ["", *_heads(table, measured), "measured with"]
+    align = ["---", *["---:"] * (len(heads) - 2), "---"]
+    lines = [f"## {table.title}", "", _line(heads), _line(align)]
+    for group, rows in groupby(table.rows, key=lambda row: row.group):
+        if group:
+            lines.append(_line([f"*{group}*", *[""] * (len(heads) - 1)]))
+        lines += [_line(_cells(table, row, measured)) for row in rows]
+    lines += ["", *(f"- {note}" for note in legend(table)), ""]
+    return "\n".join(lines)
+
+
+def _heads(table: Table, measured: list[Column]) -> list[str]:
+    heads = []
+    for column in table.columns:
+        heads.append(f"{heading(column)} published")
+        if column in measured:
+            heads.append(f"{column.label} measured")
+    return heads
+
+
+def _cells(table: Table, row: Row, measured: list[Column]) -> list[str]:
+    cells = [_escape(row.label)]
+    for column in table.columns:
+        cells.append(shown_published(table, row, column).text())
+        if column in measured:
+            cells.append(_bold(shown_measured(table, row, column)))
+    return [*cells, _escape(row.origin)]
+
+
+def _bold(shown: Shown) -> str:
+    text = shown.text()
+    return text.replace(shown.value, f"**{shown.value}**", 1) if shown.best else text
+
+
+def _escape(text: str) -> str:
+    for char in "\\|*_<":
+        text = text.replace(char, f"\\{char}")
+    return text
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def to_terminal(table: Table) -> str:
+    """Renders a table for a terminal: one block a measured column, which stays narrow."""
+    lines = [table.title]
+    width = max(len(row.label) for row in table.rows) + 2
+    for column in measured_columns(table):
+        lines += ["", f"  {heading(column):<{width}} {'published':>17}   measured"]
+        for row in table.rows:
+            shown = shown_measured(table, row, column)
+            text = f"({shown.why})" if shown.why else shown.text()
+            published = shown_published(table, row, column).text()
+            lines.append(f"    {row.label:<{width - 2}} {published:>17}   {text}")
+    return "\n".join([*lines, "", *(f"  {note}" for note in legend(table)), ""])

@@ -1,0 +1,126 @@
+"""A stand-in for the hiar commands: same files, drawn instead of sampled, in a second.
+
+Copied as `hiar/__main__.py` into a folder that stands first on PYTHONPATH, so the tests run the
+whole graph of real processes without torch. `FAKE_HIAR_FAIL=context` makes that sampling fail;
+`FAKE_HIAR_SLEEP=seconds` makes sampling slow.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+
+FPS = 16
+GROWTH = {"clean": 0.9, "output": 0.5, "input": 0.1}
+
+
+def draw(prompt_index: int, num_frames: int, growth: float) -> np.ndarray:
+    """A disc that moves over grey, its colour growing more saturated with time: uint8 TxHxWx3."""
+    rng = np.random.default_rng(prompt_index)
+    time_axis = np.linspace(0, 1, num_frames)
+    y, x = np.mgrid[0:48, 0:48]
+    frames = np.empty((num_frames, 48, 48, 3), np.uint8)
+    phase, rate = rng.uniform(0, 6), rng.uniform(3, 8)
+    for index, now in enumerate(time_axis):
+        centre = 24 + 14 * np.cos(phase + rate * now), 24 + 14 * np.sin(phase + rate * now)
+        disc = (x - centre[0]) ** 2 + (y - centre[1]) ** 2 < 90
+        colour = 0.25 + growth * now * rng.uniform(0.5, 0.9)
+        image = np.full((48, 48, 3), 0.5)
+        image += 0.12 * np.sin(x / 3 + prompt_index)[..., None]
+        image[disc] = [0.55 + 0.4 * colour, 0.5 - 0.4 * colour, 0.45 - 0.3 * colour]
+        frames[index] = np.clip(image * 255, 0, 255)
+    return frames
+
+
+def write_mp4(path: Path, frames: np.ndarray) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def sample(args: argparse.Namespace) -> None:
+    time.sleep(float(os.environ.get("FAKE_HIAR_SLEEP", "0")))
+    if os.environ.get("FAKE_HIAR_FAIL") == args.context:
+        sys.exit("sampling failed on purpose: <b>&</b>")
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    num_frames = 4 * (args.latent_frames - 1) + 1
+    names = []
+    for index, prompt in enumerate(Path(args.prompts).read_text(encoding="utf-8").splitlines()):
+        growth = GROWTH[args.context] * (0.8 if args.order == "step_first" else 1)
+        write_mp4(out / f"{index:03d}.mp4", draw(index, num_frames, growth))
+        sidecar = {
+            "schema": "hiar-sample/1",
+            "video": f"{index:03d}.mp4",
+            "prompt": prompt,
+            "prompt_index": index,
+            "sample_index": 0,
+            "seed": args.seed,
+            "num_latent_frames": args.latent_frames,
+            "num_frames": num_frames,
+            "fps": FPS,
+            "config": {"order": args.order, "context": args.context},
+            "model": {"name": args.model, "weights": {"tiny.safetensors": "0" * 64}},
+            "seconds": 0.1,
+            "provenance": {},
+        }
+        (out / f"{index:03d}.json").write_text(json.dumps(sidecar), encoding="utf-8")
+        names.append(f"{index:03d}.json")
+    run = {"schema": "hiar-run/1", "videos": names, "provenance": {}}
+    (out / "run.json").write_text(json.dumps(run), encoding="utf-8")
+
+
+def bench(args: argparse.Namespace) -> None:
+    speeds = {"block_first": (52.1, 0.23, 5), "step_first": (33.4, 0.36, 8)}
+    rows = [
+        {
+            "order": order,
+            "gpus": 0,
+            "config": args.config,
+            "dtype": "float32",
+            "backend": "sdpa",
+            "latent_frames": args.latent_frames,
+            "window": args.window,
+            "seconds": 177 / speeds[order][0],
+            "throughput_fps": speeds[order][0],
+            "latency_s": speeds[order][1],
+            "first_block_s": speeds[order][1],
+            "passes_per_block": speeds[order][2],
+            "tflops_per_s": 0.05,
+            "peak_memory_bytes": 10**9,
+        }
+        for order in args.orders.split(",")
+    ]
+    data = {"schema": "bench/1", "rows": rows, "provenance": {}}
+    Path(args.out).write_text(json.dumps(data), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("sample")
+    for name in ("--model", "--prompts", "--out", "--order", "--context"):
+        one.add_argument(name, required=True)
+    two = commands.add_parser("bench")
+    for name in ("--config", "--orders", "--out"):
+        two.add_argument(name, required=True)
+    for command in (one, two):
+        for name in ("--latent-frames", "--window"):
+            command.add_argument(name, type=int, required=True)
+    one.add_argument("--seed", type=int, required=True)
+    for name in ("--warmup", "--repeats"):
+        two.add_argument(name, type=int, required=True)
+    args = parser.parse_args()
+    sample(args) if args.command == "sample" else bench(args)
+
+
+if __name__ == "__main__":
+    main()
