@@ -49,9 +49,9 @@ def bootstrap_ci(values: ArrayLike, clusters: Sequence[str]) -> NDArray[np.float
         ValueError: no video, lengths that differ, or a value that is not finite.
     """
     array = np.asarray(values, dtype=np.float64)
-    table = array.reshape(array.shape[0], -1)
-    if len(clusters) == 0 or len(clusters) != len(table):
-        raise ValueError(f"{len(table)} values do not fit {len(clusters)} clusters")
+    if len(clusters) == 0 or len(clusters) != len(array):
+        raise ValueError(f"{len(array)} values do not fit {len(clusters)} clusters")
+    table = array.reshape(len(array), -1)
     if not np.isfinite(table).all():
         raise ValueError("a bootstrap needs finite values")
     sums, counts = cluster_totals(table, clusters)

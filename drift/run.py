@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -93,7 +93,10 @@ def score_folder(
         rows=tuple(_row(video, records[video.path], config) for video in found.videos),
         passed_over=found.passed_over,
         warnings=found.warnings,
-        provenance={**collect_provenance(), "config": asdict(config)},
+        provenance={
+            **collect_provenance(),
+            "config": {"metrics": list(config.metrics), "segments": config.segments},
+        },
     )
     write_frames(run_folder / "frames.parquet", run)
     return _write_results(run, run_folder)
