@@ -65,13 +65,20 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: `better` is higher or lower; `relative` ones also get a change column."""
+    """A column.
+
+    Attributes:
+        better: higher or lower.
+        decimals: As the paper prints it; `measured_decimals` where ours need more or fewer.
+        relative: Whether changes against the reference row are given.
+    """
 
     id: str
     label: str
     unit: str
     better: str
     decimals: int
+    measured_decimals: int | None = None
     relative: bool = False
 
 
@@ -103,7 +110,8 @@ class Table:
 
     Attributes:
         reference: Id of the row that changes are relative to; `reference_label` names it.
-        notes: What a reader must know; one sentence or more each.
+        notes: What a reader must know about this table; one sentence or more each.
+        shared_notes: The same, about all tables of a reproduction.
     """
 
     name: str
@@ -115,6 +123,7 @@ class Table:
     reference: str
     reference_label: str
     notes: tuple[str, ...]
+    shared_notes: tuple[str, ...]
 
     def row(self, row_id: str) -> Row:
         """Returns the row with that id."""

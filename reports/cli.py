@@ -31,8 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        required=True,
-        help="tiny: the embedded model on a CPU, without downloads",
+        default="tiny",
+        help="tiny, the default: the embedded model on a CPU, without downloads",
     )
     parser.add_argument(
         "--out",
@@ -67,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # arrows on an ASCII terminal
     try:
         return _run(args)
     except UsageError as error:
@@ -116,8 +117,7 @@ def _print_plan(
 def _print_result(result: Result) -> None:
     from reports.render.as_markdown import to_terminal  # noqa: PLC0415
 
-    for table in result.tables:
-        sys.stdout.write(to_terminal(table) + "\n")
+    sys.stdout.write(to_terminal(result.tables) + "\n")
     sys.stdout.write(f"report: {result.report}\n")
 
 

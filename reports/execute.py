@@ -84,6 +84,7 @@ def run_jobs(
     progress = progress or Progress(jobs)
     outcomes: dict[str, Outcome] = {}
     with _locked(out):
+        _refuse_foreign(out, jobs)
         for job in jobs:
             outcomes[job.name] = _run_one(
                 job, out, places, outcomes, resume=resume, progress=progress
@@ -107,13 +108,14 @@ def _run_one(
     records = {name: outcome.record for name, outcome in outcomes.items()}
     needs = need_digests(job, {name: r for name, r in records.items() if r is not None})
     record = read_record(out, job.name)
-    if resume and is_done(out, job, record, needs):
-        progress.finish(job, "done before")
+    if resume and record is not None and is_done(out, job, record, needs):
+        progress.finish(job, "done before", record.seconds)
         return Outcome(job=job, status="reused", record=record)
-    _clear(out, job, record, keep=resume and _cut_short(record, job, needs))
+    if not (resume and _cut_short(record, job, needs)):
+        _clear(out, job)
     progress.start(job)
     new = _attempt(job, out, places, needs, progress)
-    progress.finish(job, new.status, new.seconds)
+    progress.finish(job, new.status, new.seconds if new.status == "done" else None)
     if new.status == "done":
         return Outcome(job=job, status="done", record=new)
     reason = f"exit code {new.exit_code}"
@@ -125,23 +127,24 @@ def _run_one(
     )
 
 
-def _clear(out: Path, job: Job, record: JobRecord | None, *, keep: bool) -> None:
-    """Removes outputs of an earlier attempt; files that no record accounts for are the user's."""
-    there = [out / path for path in job.outputs if (out / path).exists()]
-    if not there:
-        return
-    if record is None:
-        raise UsageError(
-            f"{there[0]} is there, but no record says what made it; move it away or choose "
-            "another --out"
-        )
-    if keep:
-        return
-    for path in there:
+def _refuse_foreign(out: Path, jobs: tuple[Job, ...]) -> None:
+    """Stops before anything runs if an output is there that no record of ours accounts for."""
+    for job in jobs:
+        there = [out / path for path in job.outputs if (out / path).exists()]
+        if there and read_record(out, job.name) is None:
+            raise UsageError(
+                f"{there[0]} is there, but no record says what made it; move it away or choose "
+                "another --out"
+            )
+
+
+def _clear(out: Path, job: Job) -> None:
+    """Removes what an earlier attempt with other inputs left."""
+    for path in (out / output for output in job.outputs):
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _cut_short(record: JobRecord | None, job: Job, needs: Mapping[str, str]) -> bool:

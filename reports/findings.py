@@ -27,7 +27,7 @@ def _scope(measurements: Measurements) -> str:
     return (
         f"Measured: the drift of {len(measurements.drifts)} ways to sample one model, over "
         f"{record.videos} held-out prompts of {seconds:.0f} s each (seed {preset.sample.seed}), by "
-        f"{' and '.join(record.metrics)}. {preset.caption}"
+        f"{' and '.join(record.metrics)}."
     )
 
 

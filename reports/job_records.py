@@ -90,7 +90,7 @@ def need_digests(job: Job, records: Mapping[str, JobRecord]) -> dict[str, str]:
     return {need: records[need].digest for need in job.needs}
 
 
-def is_done(out: Path, job: Job, record: JobRecord | None, needs: Mapping[str, str]) -> bool:
+def is_done(out: Path, job: Job, record: JobRecord, needs: Mapping[str, str]) -> bool:
     """Says whether a job's outputs are there, whole, and made from the same inputs.
 
     Args:
@@ -99,7 +99,7 @@ def is_done(out: Path, job: Job, record: JobRecord | None, needs: Mapping[str, s
         record: Its record on disk.
         needs: Digests of the needed jobs' outputs now.
     """
-    if record is None or record.status != "done" or record.id != job.id:
+    if record.status != "done" or record.id != job.id:
         return False
     if dict(record.needs) != dict(needs):
         return False

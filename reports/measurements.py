@@ -85,16 +85,16 @@ class Measurements:
         ours, theirs = self.bench[order], self.bench[reference]
         return Change(value=getattr(ours, column) / getattr(theirs, column) - 1)
 
-    def drift_note(self) -> str:
-        """Says what the drift score holds here."""
-        records = list(self.drifts.values())
-        if not records or not records[0].partial:
-            return ""
-        record = records[0]
+    def notes(self) -> tuple[str, ...]:
+        """Says what the numbers of all tables are, and what the drift score holds here."""
+        partial = next((record for record in self.drifts.values() if record.partial), None)
+        if partial is None:
+            return (self.preset.caption,)
         return (
-            f"The measured drift score is partial: {' and '.join(record.metrics)} only; "
-            f"{', '.join(record.missing_metrics)} are missing, and the paper gives neither its "
-            "normalisers nor its weights."
+            self.preset.caption,
+            f"The measured drift score is partial: {' and '.join(partial.metrics)} only; "
+            f"{', '.join(partial.missing_metrics)} are missing. The paper gives neither the "
+            "normalisers nor the weights of its score.",
         )
 
     def _why(self, job: str) -> str:

@@ -19,6 +19,7 @@ from reports.render.layout import (
     heading,
     legend,
     measured_columns,
+    shared_legend,
     shown_measured,
     shown_published,
 )
@@ -73,6 +74,7 @@ def render_page(
         preset=measurements.preset,
         findings=findings(measurements),
         tables=[_table_view(table, measurements, outcomes) for table in tables],
+        reading=shared_legend(tables),
         pictures=[(picture, _embed(picture.png, "image/png")) for picture in pictures],
         prompt=prompt,
         films=films,
@@ -107,14 +109,20 @@ def _table_view(
     return {
         "name": table.name,
         "title": table.title,
-        "heads": [(heading(c), 2 if c in measured else 1) for c in table.columns],
+        "heads": [(_keep_arrow(heading(c)), 2 if c in measured else 1) for c in table.columns],
         "rows": [
             {"row": row, "cells": _row_view(table, row, measured, measurements, outcomes)}
             for row in table.rows
         ],
-        "span": len(table.columns) + len(measured) + 2,
-        "legend": legend(table),
+        "span": len(table.columns) + len(measured) + 1,
+        "legend": [line for line in legend(table) if line not in shared_legend([table])],
     }
+
+
+def _keep_arrow(head: str) -> str:
+    """Keeps an arrow on the line of the word before it."""
+    text, _, arrow = head.rpartition(" ")
+    return f"{text}\N{NO-BREAK SPACE}{arrow}"
 
 
 def _row_view(

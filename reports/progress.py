@@ -52,8 +52,8 @@ class Progress:
             self.stream.flush()
 
     def finish(self, job: Job, status: str, seconds: float | None = None) -> None:
-        """Closes a job; `seconds` is None for one that did not run."""
-        if seconds is not None and status == "done":
+        """Closes a job; `seconds` is what it took, now or before, None if it did not get there."""
+        if seconds is not None:
             self.seconds.setdefault(job.kind, []).append(seconds)
             self.expected_s += job.expected_s
         self.open.pop(job.name, None)

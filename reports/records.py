@@ -53,8 +53,6 @@ class BenchRecord:
     """One row of the speed measurement."""
 
     order: str
-    gpus: int
-    dtype: str
     throughput_fps: float
     latency_s: float
     passes_per_block: float
@@ -127,8 +125,6 @@ def read_bench(path: Path) -> dict[str, BenchRecord]:
     return {
         row["order"]: BenchRecord(
             order=row["order"],
-            gpus=int(row["gpus"]),
-            dtype=row["dtype"],
             throughput_fps=float(row["throughput_fps"]),
             latency_s=float(row["latency_s"]),
             passes_per_block=float(row["passes_per_block"]),

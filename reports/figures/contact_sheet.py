@@ -125,4 +125,4 @@ def _words(
         write(x_in, top_in + 0.06, f"{time:g} s", ha="center", va="bottom")
     for index, label in enumerate(labels):
         y_in = top_in - PICTURE_IN * (index + 0.5)
-        write(0.08, y_in, textwrap.fill(label.replace(", ", ",\n"), 22), va="center")
+        write(0.08, y_in, label.replace(", ", ",\n"), va="center")

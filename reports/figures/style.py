@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     for path in paths:
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
-        with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary, warnings.catch_warnings():
+            # A prompt may hold a character that the font lacks; it is drawn as a box.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(temporary, dpi=150, metadata=metadata)
     plt.close(figure)
     return paths

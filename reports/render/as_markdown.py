@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from reports.cells import Column, Row, Table
@@ -10,6 +12,7 @@ from reports.render.layout import (
     heading,
     legend,
     measured_columns,
+    shared_legend,
     shown_measured,
     shown_published,
 )
@@ -62,15 +65,31 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def to_terminal(table: Table) -> str:
-    """Renders a table for a terminal: one block a measured column, which stays narrow."""
-    lines = [table.title]
-    width = max(len(row.label) for row in table.rows) + 2
+def to_terminal(tables: Sequence[Table]) -> str:
+    """Renders tables for a terminal: one block a measured column, and shared notes at the end."""
+    shared = shared_legend(tables, best_mark="*")
+    lines: list[str] = []
+    for table in tables:
+        lines += [table.title, *_blocks(table), ""]
+        lines += _wrapped(line for line in legend(table, best_mark="*") if line not in shared)
+        lines.append("")
+    return "\n".join([*lines, *(["All tables", *_wrapped(shared)] if tables else []), ""])
+
+
+def _blocks(table: Table) -> list[str]:
+    lines = []
+    width = max(len(row.label) for row in table.rows)
     for column in measured_columns(table):
-        lines += ["", f"  {heading(column):<{width}} {'published':>17}   measured"]
+        lines += ["", f"  {heading(column):<{width + 2}} {'published':>17}   measured"]
         for row in table.rows:
             shown = shown_measured(table, row, column)
-            text = f"({shown.why})" if shown.why else shown.text()
+            text = f"({shown.why})" if shown.why else shown.text() + " *" * shown.best
             published = shown_published(table, row, column).text()
-            lines.append(f"    {row.label:<{width - 2}} {published:>17}   {text}")
-    return "\n".join([*lines, "", *(f"  {note}" for note in legend(table)), ""])
+            lines.append(f"    {row.label:<{width}} {published:>17}   {text}")
+    return lines
+
+
+def _wrapped(notes: Iterable[str]) -> list[str]:
+    return [
+        textwrap.fill(note, 98, initial_indent="  - ", subsequent_indent="    ") for note in notes
+    ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reports.cells import Change, Column, Measured, Row, Table
 
 DASH = "–"
+MINUS = "−"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ def shown_published(table: Table, row: Row, column: Column) -> Shown:
         return Shown(why=why)
     change = table.published_change(row, column) if column.id in row.changes else None
     return Shown(
-        value=f"{value:g}" if value >= 1 else _fixed(value, column), change=percent(change)
+        value=f"{value:g}" if value >= 1 else _measured(value, column), change=percent(change)
     )
 
 
@@ -59,9 +61,9 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
         return Shown(why=outcome.reason)
     interval = ""
     if outcome.interval is not None:
-        interval = "[" + ", ".join(_fixed(bound, column) for bound in outcome.interval) + "]"
+        interval = "[" + ", ".join(_measured(bound, column) for bound in outcome.interval) + "]"
     return Shown(
-        value=_fixed(outcome.value, column),
+        value=_measured(outcome.value, column),
         interval=interval,
         change=percent(row.changes.get(column.id)),
         mark=outcome.scale if outcome.scale != "paper" else "",
@@ -70,14 +72,14 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
 
 
 def percent(change: Change | None) -> str:
-    """Formats a change: `-27.6 %`, with its interval where it has one."""
+    """Formats a change: `−27.6 %`, with its interval where it has one."""
     if change is None:
         return ""
     text = f"{100 * change.value:+.1f} %"
     if change.interval is not None:
         low, high = (100 * bound for bound in change.interval)
         text += f" [{low:+.0f}, {high:+.0f}]"
-    return text
+    return text.replace("-", MINUS)
 
 
 def heading(column: Column) -> str:
@@ -87,32 +89,47 @@ def heading(column: Column) -> str:
     return f"{column.label}{unit} {arrow}"
 
 
-def legend(table: Table) -> list[str]:
-    """Lists what stands under a table, one paragraph an entry."""
+def legend(table: Table, best_mark: str = "Bold") -> list[str]:
+    """Lists what stands under a table, one paragraph an entry.
+
+    Args:
+        table: The table.
+        best_mark: How the format marks the best measured number.
+    """
     by_reason: dict[str, list[str]] = {}
+    counts: dict[str, list[str]] = {}
     for column in table.columns:
         why = table.why_not(column)
         if why is not None:
             by_reason.setdefault(why, []).append(column.label)
+        for count in _counts(table, column):
+            counts.setdefault(count, []).append(column.label)
     lines = [f"Not measured here: {', '.join(names)}: {why}." for why, names in by_reason.items()]
-    changes = any(row.changes for row in table.rows)
-    intervals = "Square brackets: 95 % bootstrap interval over prompts."
-    relative = f" Round brackets: change against {table.reference_label} in the same column."
-    lines.append(intervals + (relative if changes else ""))
-    if any(table.best(column) for column in table.columns):
-        lines.append("Bold: best measured number of a column; intervals may overlap.")
-    counts = {
-        f"{outcome.n} {outcome.n_of} ({column.label})": None
-        for column in table.columns
-        for row in table.rows
-        if isinstance(outcome := row.cells[column.id].measured, Measured)
-    }
     if counts:
-        lines.append(f"A measured number is over {', '.join(counts)}.")
+        words = [f"{count} ({', '.join(names)})" for count, names in counts.items()]
+        lines.append(f"A measured number is over {', '.join(words)}.")
     lines += [note for note in table.notes if note]
-    lines.append(f"Published numbers: {table.source}.")
-    return lines
+    return [*lines, *shared_legend([table], best_mark)]
 
 
-def _fixed(value: float, column: Column) -> str:
-    return f"{value:.{column.decimals}f}"
+def shared_legend(tables: Sequence[Table], best_mark: str = "Bold") -> list[str]:
+    """Lists what holds for all tables of a reproduction; the end of each one's `legend`."""
+    lines = ["Square brackets: 95 % bootstrap interval over prompts."]
+    labels = dict.fromkeys(t.reference_label for t in tables if any(r.changes for r in t.rows))
+    lines += [f"Round brackets: change against {label} in the same column." for label in labels]
+    if any(table.best(column) for table in tables for column in table.columns):
+        lines.append(f"{best_mark}: best measured number of a column; intervals may overlap.")
+    for table in tables:
+        lines += [note for note in table.shared_notes if note]
+        lines.append(f"Published numbers: {table.source}.")
+    return list(dict.fromkeys(lines))
+
+
+def _counts(table: Table, column: Column) -> list[str]:
+    outcomes = [row.cells[column.id].measured for row in table.rows]
+    return list(dict.fromkeys(f"{o.n} {o.n_of}" for o in outcomes if isinstance(o, Measured)))
+
+
+def _measured(value: float, column: Column) -> str:
+    decimals = column.decimals if column.measured_decimals is None else column.measured_decimals
+    return f"{value:.{decimals}f}"

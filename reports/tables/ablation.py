@@ -33,10 +33,10 @@ def build_ablation(
     papers = {row.id: row for row in published.rows}
 
     def measured(row_id: str, column: str) -> Measured | NotRun:
-        if row_id not in stand_ins:
-            return NotRun(reason=untrained)
-        if column != "drift":
-            return NotRun(reason=NEEDS_VBENCH)
+        reasons = [] if row_id in stand_ins else [untrained]
+        reasons += [NEEDS_VBENCH] if column.startswith("vbench_") else []
+        if reasons:
+            return NotRun(reason=", ".join(reasons))
         return measurements.drift(stand_ins[row_id][0])
 
     def row(row_id: str) -> Row:
@@ -70,5 +70,6 @@ def build_ablation(
         rows=tuple(row(row_id) for row_id in [*papers, *extra]),
         reference=reference,
         reference_label="block-first (Self-Forcing)",
-        notes=(measurements.preset.caption, measurements.drift_note(), *notes),
+        notes=notes,
+        shared_notes=measurements.notes(),
     )

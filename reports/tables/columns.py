@@ -11,10 +11,17 @@ COLUMNS: dict[str, Column] = {
             unit="frames/s",
             better="higher",
             decimals=2,
+            measured_decimals=1,
             relative=True,
         ),
         Column(
-            id="latency_s", label="Latency", unit="s", better="lower", decimals=2, relative=True
+            id="latency_s",
+            label="Latency",
+            unit="s",
+            better="lower",
+            decimals=2,
+            measured_decimals=3,
+            relative=True,
         ),
         Column(id="vbench_total", label="Total", unit="", better="higher", decimals=3),
         Column(id="vbench_quality", label="Quality", unit="", better="higher", decimals=3),

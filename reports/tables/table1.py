@@ -56,7 +56,8 @@ def build(measurements: Measurements) -> Table:
         rows=tuple(_row(row, measurements) for row in published.rows),
         reference=REFERENCE,
         reference_label="block-first (Self-Forcing)",
-        notes=(measurements.preset.caption, measurements.drift_note(), *NOTES),
+        notes=NOTES,
+        shared_notes=measurements.notes(),
     )
 
 
@@ -79,11 +80,10 @@ def _row(row: PublishedRow, measurements: Measurements) -> Row:
 
 
 def _measured(row_id: str, column: str, measurements: Measurements) -> Measured | NotRun:
-    if row_id not in STAND_INS:
-        extra = f", {NEEDS_VBENCH}" if column.startswith("vbench_") else ""
-        return NotRun(reason=f"needs weights {WEIGHTS[row_id]}, {NEEDS_GPU}{extra}")
-    if column.startswith("vbench_"):
-        return NotRun(reason=NEEDS_VBENCH)
+    reasons = [] if row_id in STAND_INS else [f"needs weights {WEIGHTS[row_id]}", NEEDS_GPU]
+    reasons += [NEEDS_VBENCH] if column.startswith("vbench_") else []
+    if reasons:
+        return NotRun(reason=", ".join(reasons))
     run, order, _ = STAND_INS[row_id]
     if column == "drift":
         return measurements.drift(run)

@@ -1,0 +1,97 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reports.measurements import Measurements
+from reports.records import BenchRecord, DriftRecord, MetricCurve
+from reports.spec import load_preset
+
+PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH whose `hiar` draws videos instead of sampling them."""
+    root = tmp_path_factory.mktemp("packages")
+    assets = root / "hiar/tiny/assets"
+    assets.mkdir(parents=True)
+    (root / "hiar/__init__.py").touch()
+    shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
+    (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
+    (assets / "tiny.safetensors").write_bytes(b"weights")
+    return root
+
+
+@pytest.fixture(scope="session")
+def environment(packages: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="session")
+def reproduce(
+    packages: Path, environment: dict[str, str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs reproduce-paper in a process of its own, against the drawn videos."""
+
+    def run(*args: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "reports", *args],
+            cwd=packages,
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def reproduction(
+    tmp_path_factory: pytest.TempPathFactory,
+    reproduce: Callable[..., subprocess.CompletedProcess[str]],
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A whole tiny reproduction: its folder, and what the command said."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    return out, reproduce("--out", str(out))
+
+
+def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
+    mean = sum(scores) / len(scores)
+    curve = MetricCurve(unit="S", means=(0.1, 0.2, 0.3, 0.4, 0.5), ci95=((0.0, 0.6),) * 5)
+    return DriftRecord(
+        run=run,
+        value=mean,
+        ci95=(mean - 0.05, mean + 0.05),
+        videos=len(scores),
+        segments=5,
+        partial=True,
+        missing_metrics=("musiq", "lpips"),
+        metrics={"saturation": curve, "sharpness": curve},
+        video_scores={f"{index}.mp4": score for index, score in enumerate(scores)},
+    )
+
+
+@pytest.fixture
+def measurements() -> Measurements:
+    """Records of all runs, with round numbers."""
+    scores = {
+        "block-first-clean": (0.4, 0.6),
+        "step-first-output": (0.3, 0.45),
+        "step-first-input": (0.1, 0.2),
+        "step-first-clean": (0.35, 0.5),
+    }
+    speeds = {"block_first": (40.0, 0.3, 5.0), "step_first": (25.0, 0.48, 8.0)}
+    return Measurements(
+        preset=load_preset("tiny"),
+        drifts={run: drift_record(run, values) for run, values in scores.items()},
+        bench={
+            order: BenchRecord(order=order, throughput_fps=f, latency_s=s, passes_per_block=p)
+            for order, (f, s, p) in speeds.items()
+        },
+    )
