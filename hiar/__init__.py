@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from hiar.checkpoint import load_transformer as load_transformer
     from hiar.config import SamplerConfig as SamplerConfig
     from hiar.config import WanConfig as WanConfig
+    from hiar.pipeline import HiARPipeline as HiARPipeline
     from hiar.sampler import sample_latents as sample_latents
     from hiar.sampler import stream_latents as stream_latents
     from hiar.transformer import CausalWan as CausalWan
 
 _HOME = {
     "CausalWan": "hiar.transformer",
+    "HiARPipeline": "hiar.pipeline",
     "SamplerConfig": "hiar.config",
     "WanConfig": "hiar.config",
     "load_transformer": "hiar.checkpoint",

@@ -82,7 +82,7 @@ def add_noise(x0: torch.Tensor, noise: torch.Tensor, sigma: float | torch.Tensor
 
 
 def x0_from_flow(x: torch.Tensor, flow: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
-    """x - sigma flow, computed in float64 and cast back to the dtype of x (as the release)."""
+    """X - sigma flow, computed in float64 and cast back to the dtype of x (as the release)."""
     if isinstance(sigma, torch.Tensor):
         sigma = sigma.double()
     return (x.double() - sigma * flow.double()).to(x.dtype)

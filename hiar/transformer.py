@@ -160,7 +160,7 @@ class Head(nn.Module):
 
 
 def modulate(x: torch.Tensor, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor) -> torch.Tensor:
-    """x (1 + scale) + shift with one shift and scale a frame; x is [B, L, D]."""
+    """X (1 + scale) + shift with one shift and scale a frame; x is [B, L, D]."""
     per_frame = x.unflatten(1, (shift_BF1D.shape[1], -1))
     return torch.addcmul(shift_BF1D, per_frame, 1 + scale_BF1D).flatten(1, 2)
 

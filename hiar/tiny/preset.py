@@ -1,11 +1,16 @@
-"""Sizes of the tiny models: the same classes as the full ones, at a few million parameters."""
+"""Sizes of the tiny models, and how to build them: the full classes at a few million parameters."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from hiar.config import WanConfig
+from hiar.errors import UsageError
+
 ASSETS = Path(__file__).parent / "assets"
+HELD_OUT_PROMPTS = ASSETS / "heldout_prompts.txt"
+
 VAE_CONFIG: dict[str, Any] = {
     "base_dim": 12,
     "z_dim": 16,
@@ -14,3 +19,29 @@ VAE_CONFIG: dict[str, Any] = {
     "attn_scales": [],
     "temperal_downsample": [False, True, True],
 }
+TEXT_CONFIG: dict[str, Any] = {
+    "vocab_size": 384,
+    "d_model": WanConfig.tiny().text_dim,
+    "d_kv": 16,
+    "num_heads": 4,
+    "d_ff": 128,
+    "num_layers": 2,
+    "dropout_rate": 0.0,
+    "feed_forward_proj": "gated-gelu",
+}
+
+
+def byte_tokenizer() -> Any:
+    """A tokenizer that reads bytes: no vocabulary file, any script, any emoji."""
+    from transformers import ByT5Tokenizer  # noqa: PLC0415  (4 s to import)
+
+    return ByT5Tokenizer(extra_ids=0)
+
+
+def asset(*parts: str) -> Path:
+    """Path of a shipped file or folder; an error with the remedy if it is not there."""
+    path = ASSETS.joinpath(*parts)
+    if not path.exists():
+        name = "/".join(parts)
+        raise UsageError(f"the tiny asset {name} is missing: make it with scripts/train_tiny.py")
+    return path

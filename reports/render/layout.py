@@ -49,9 +49,8 @@ def shown_published(table: Table, row: Row, column: Column) -> Shown:
         why = "not reported in the paper" if row.in_paper else "not in the paper"
         return Shown(why=why)
     change = table.published_change(row, column) if column.id in row.changes else None
-    return Shown(
-        value=f"{value:g}" if value >= 1 else _measured(value, column), change=percent(change)
-    )
+    text = f"{value:g}" if value >= 1 else f"{value:.{column.decimals}f}"
+    return Shown(value=text, change=percent(change))
 
 
 def shown_measured(table: Table, row: Row, column: Column) -> Shown:

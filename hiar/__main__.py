@@ -1,0 +1,7 @@
+"""`python -m hiar`."""
+
+import sys
+
+from hiar.cli import main
+
+sys.exit(main())

@@ -1,0 +1,189 @@
+"""The `hiar` command. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from hiar.config import Context, Order, SamplerConfig
+from hiar.errors import UsageError
+from hiar.progress import Progress
+
+OK, WRONG_USE, INTERRUPTED = 0, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong use is one line, not a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = _Parser(prog="hiar", description="Make videos with HiAR, and time it.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_sample(commands.add_parser("sample", help="make videos from prompts"))
+    _add_bench(commands.add_parser("bench", help="time sampling on this machine"))
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print the record, no table")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Make one video a prompt: an mp4 and a JSON that says how it was made. Videos that are "
+        "there with the same settings are not made again."
+    )
+    texts = parser.add_mutually_exclusive_group(required=True)
+    texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
+    texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument("--model", default="tiny", help="model (default and only one: tiny)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="other transformer weights")
+    default = SamplerConfig()
+    parser.add_argument("--order", choices=get_args(Order), default=default.order)
+    parser.add_argument(
+        "--context", choices=get_args(Context),
+        help="noise level of earlier blocks (default: clean for block_first, else output)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--euler", action="store_true", help="Euler steps instead of fresh noise at each step"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--latent-frames", type=int, metavar="N", help="default 81: 321 frames")
+    length.add_argument("--seconds", type=float, help="length, rounded up to whole blocks")
+    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
+    parser.add_argument("--sink", type=int, default=0, help="first latent frames always visible")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
+    parser.add_argument("--batch-size", type=int, default=8, help="videos sampled together")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.set_defaults(handler=_sample)
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Time sampling: the transformer only, one video, medians after a warm-up. Writes a "
+        "bench/1 record."
+    )
+    parser.add_argument("--config", default="tiny", help="tiny, bench-cpu or wan-1.3b")
+    parser.add_argument("--orders", default="block_first,step_first", metavar="A,B")
+    parser.add_argument("--latent-frames", type=int, default=45)
+    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
+    parser.add_argument("--random-weights", action="store_true", help="need no checkpoint")
+    parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON to write")
+    parser.set_defaults(handler=_bench)
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from hiar.geometry import num_latent_frames  # noqa: PLC0415
+    from hiar.prompts import read_prompts  # noqa: PLC0415
+
+    prompts = [args.prompt] if args.prompt is not None else read_prompts(args.prompts)
+    config = SamplerConfig(
+        order=args.order,
+        context=args.context or ("clean" if args.order == "block_first" else "output"),
+        stochastic=not args.euler,
+        window=args.window or None,
+        sink=args.sink,
+    )
+    import torch  # noqa: PLC0415
+
+    from hiar.pipeline import HiARPipeline  # noqa: PLC0415
+    from hiar.sample import SampleRun, sample_folder  # noqa: PLC0415
+
+    pipeline = HiARPipeline.from_pretrained(
+        args.model, transformer=args.weights, torch_dtype=getattr(torch, args.dtype),
+        device=args.device,
+    )  # fmt: skip
+    latent_frames = args.latent_frames or 81
+    if args.seconds is not None:
+        frames = round(args.seconds * pipeline.fps)
+        latent_frames = num_latent_frames(frames, config.frames_per_block)
+    run = SampleRun(
+        config=config, latent_frames=latent_frames, seed=args.seed, samples=args.samples,
+        batch_size=args.batch_size,
+    )  # fmt: skip
+    _warn_long_prompts(pipeline, prompts)
+    record = sample_folder(pipeline, prompts, args.out, run, Progress(f"sampling {args.order}"))
+    _print_sample(record, args)
+    return OK
+
+
+def _warn_long_prompts(pipeline: Any, prompts: list[str]) -> None:
+    limit = pipeline.text_encoder.text_len
+    for index, prompt in enumerate(prompts):
+        tokens = pipeline.text_encoder.num_tokens(prompt)
+        if tokens > limit:
+            sys.stderr.write(
+                f"hiar: prompt {index} has {tokens} tokens; the model reads the first {limit}\n"
+            )
+
+
+def _print_sample(record: dict[str, Any], args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps(record, indent=1))  # noqa: T201
+        return
+    sys.stdout.write(
+        f"{len(record['videos'])} videos in {args.out}: {record['made']} made in "
+        f"{record['seconds']:.1f} s, {record['already_there']} there already\n"
+    )
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from hiar.bench import BenchConfig, run_bench  # noqa: PLC0415
+    from hiar.files import atomic_write_text  # noqa: PLC0415
+
+    config = BenchConfig(
+        model=args.config,
+        orders=tuple(order.strip() for order in args.orders.split(",") if order.strip()),
+        latent_frames=args.latent_frames, window=args.window or None, warmup=args.warmup,
+        repeats=args.repeats, dtype=args.dtype, device=args.device, weights=args.weights,
+        random_weights=args.random_weights, checksum=args.checksum,
+    )  # fmt: skip
+    record = run_bench(config, Progress("bench"))
+    text = json.dumps(record, indent=1) + "\n"
+    atomic_write_text(args.out, text)
+    if args.json:
+        sys.stdout.write(text)
+        return OK
+    sys.stdout.write("order        frames/s  block s  first s  passes  TFLOP/s\n")
+    for row in record["rows"]:
+        sys.stdout.write(
+            f"{row['order']:12} {row['throughput_fps']:8.1f} {row['latency_s']:8.3f} "
+            f"{row['first_block_s']:8.3f} {row['passes_per_block']:7d} {row['tflops_per_s']:8.4f}\n"
+        )
+    return OK
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(args.handler(args))
+    except UsageError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f"hiar: {error}\n")
+        return WRONG_USE
+    except KeyboardInterrupt:
+        sys.stderr.write("hiar: interrupted; run the same command again to go on\n")
+        return INTERRUPTED

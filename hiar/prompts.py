@@ -1,0 +1,49 @@
+"""Prompt files, and names for the videos made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from pathlib import Path
+
+from hiar.errors import UsageError
+
+SLUG_CHARACTERS = 40
+
+
+def read_prompts(path: Path) -> list[str]:
+    """Read one prompt a line.
+
+    Args:
+        path: A UTF-8 text file; empty lines are passed over.
+
+    Returns:
+        The prompts in order, white space at the ends removed.
+
+    Raises:
+        UsageError: If there is no such file, it is not UTF-8, or it has no prompt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"no prompt file {path}: give a text file, one prompt a line") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"the prompt file {path} is not UTF-8: save it as UTF-8") from None
+    prompts = [line.strip() for line in text.split("\n") if line.strip()]
+    if not prompts:
+        raise UsageError(f"the prompt file {path} has no prompt: write one a line")
+    return prompts
+
+
+def video_name(prompt: str, prompt_index: int, sample_index: int) -> str:
+    """A file name, without suffix, that any disk takes and no other video of the run has.
+
+    Position, the start of the prompt in plain letters, a hash of all of it, and the sample: two
+    prompts with one beginning, or the same prompt twice, get names of their own.
+    """
+    plain = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")[:SLUG_CHARACTERS].strip("-")
+    digest = hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    parts = [f"{prompt_index:04d}", slug, digest, f"s{sample_index}"]
+    return "-".join(part for part in parts if part)

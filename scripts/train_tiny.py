@@ -1,0 +1,296 @@
+"""Remake the tiny checkpoints from a seed: text encoder, autoencoder, teacher, causal model.
+
+    python scripts/train_tiny.py                        # every stage that is not done yet
+    python scripts/train_tiny.py --stages causal --redo # one of them again
+
+Stages run in order: text, vae, latents, teacher, causal. Each writes its weights with a
+training.json that says how they were made. About 90 minutes on two CPU cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from hiar.checkpoint import load_transformer
+from hiar.config import WanConfig
+from hiar.files import atomic_path, atomic_write_text
+from hiar.provenance import provenance
+from hiar.text import load_text_encoder
+from hiar.tiny import world
+from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
+from hiar.training.autoencoder import (
+    AutoencoderTrainConfig,
+    clips_to_tensor,
+    train_autoencoder,
+)
+from hiar.training.flow_matching import Batch, FlowMatchingConfig, train_flow_matching
+from hiar.training.text import TextTrainConfig, train_text_encoder
+from hiar.transformer import CausalWan
+from hiar.vae import load_autoencoder
+
+CLIP_LATENT_FRAMES = 21
+"""Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
+LONG_LATENT_FRAMES = 39
+"""Latent frames of an encoded clip; training windows are cut from it at whole blocks."""
+VAE_OFFSET_FRAMES = 48
+HELD_OUT_SEED = 20260308
+Progress = Iterator[tuple[int, float]]
+
+
+def main() -> None:
+    """Run the stages asked for."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    stages: dict[str, Callable[[argparse.Namespace], None]] = {
+        "text": train_text, "vae": train_vae, "latents": encode_clips,
+        "teacher": train_teacher, "causal": train_causal,
+    }  # fmt: skip
+    for name in args.stages or stages:
+        print(f"== {name}", file=sys.stderr, flush=True)
+        stages[name](args)
+
+
+def parse_args() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Remake the tiny checkpoints from a seed.")
+    parser.add_argument(
+        "--stages", nargs="*", choices=["text", "vae", "latents", "teacher", "causal"]
+    )
+    parser.add_argument("--out", type=Path, default=ASSETS, help="where the weights go")
+    parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="encoded clips")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clips", type=int, default=1500, help="clips to encode")
+    parser.add_argument("--teacher-steps", type=int, default=2200)
+    parser.add_argument("--causal-steps", type=int, default=3400)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--redo", action="store_true", help="make again what is there")
+    return parser.parse_args()
+
+
+def train_text(args: argparse.Namespace) -> None:
+    """The byte-level text encoder, and the held-out prompts."""
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    folder = args.out / "text_encoder"
+    if done(folder / "model.safetensors", args):
+        return
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    words = (
+        tuple(world.COLOURS), world.SHAPES, world.TEXTURES,
+        world.MOTIONS, tuple(world.BACKGROUNDS), world.PANS,
+    )  # fmt: skip
+
+    def draw() -> tuple[str, tuple[int, ...]]:
+        scene = world.draw_scene(rng)
+        chosen = (
+            scene.colour, scene.shape, scene.texture, scene.motion, scene.background, scene.pan,
+        )  # fmt: skip
+        return scene.prompt, tuple(o.index(w) for o, w in zip(words, chosen, strict=True))
+
+    model = UMT5EncoderModel(UMT5Config(**TEXT_CONFIG))
+    config = TextTrainConfig()
+    sizes = [len(options) for options in words]
+    text_len = WanConfig.tiny().text_len
+    steps = train_text_encoder(model, byte_tokenizer(), text_len, sizes, draw, config)
+    curve = follow(((step, loss) for step, loss, _ in steps), config.steps)
+    model.save_pretrained(folder)
+    prompts = world.draw_held_out_prompts(8, HELD_OUT_SEED)
+    atomic_write_text(args.out / "heldout_prompts.txt", "\n".join(prompts) + "\n")
+    record(folder, args, asdict(config), curve)
+
+
+def train_vae(args: argparse.Namespace) -> None:
+    """The autoencoder, then the mean and deviation of each latent channel."""
+    from diffusers import AutoencoderKLWan
+
+    folder = args.out / "vae"
+    if done(folder / "diffusion_pytorch_model.safetensors", args):
+        return
+    torch.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+
+    def draw(num_frames: int) -> np.ndarray:
+        scene = world.draw_scene(rng)
+        return world.render(scene, num_frames, first_frame=int(rng.integers(0, VAE_OFFSET_FRAMES)))
+
+    vae = AutoencoderKLWan(**VAE_CONFIG)
+    config = AutoencoderTrainConfig()
+    curve = follow(train_autoencoder(vae, draw, config), config.steps)
+    finish_vae(vae, folder, args)
+    record(folder, args, asdict(config), curve, psnr_db=vae_psnr(folder))
+
+
+def finish_vae(vae: Any, folder: Path, args: argparse.Namespace) -> None:
+    """Measure the latents' statistics, put them in the config and save."""
+    rng = np.random.default_rng(args.seed + 1)
+    with torch.no_grad():
+        latents = [
+            vae.encode(clips_to_tensor([world.render(world.draw_scene(rng), 81)])).latent_dist.mean
+            for _ in range(48)
+        ]
+    stacked = torch.cat(latents).transpose(0, 1).flatten(1)
+    vae.register_to_config(
+        latents_mean=stacked.mean(dim=1).tolist(), latents_std=stacked.std(dim=1).tolist()
+    )
+    vae.save_pretrained(folder)
+
+
+def vae_psnr(folder: Path) -> float:
+    """Peak signal to noise of reconstructed held-out clips, in dB."""
+    vae = load_autoencoder(folder)
+    rng = np.random.default_rng(HELD_OUT_SEED)
+    video = clips_to_tensor([world.render(world.draw_scene(rng, held_out=True), 81)] * 1)
+    clips = [world.render(world.draw_scene(rng, held_out=True), 81) for _ in range(8)]
+    video = clips_to_tensor(clips)
+    decoded = vae.decode(vae.encode(video)).clamp(-1, 1)
+    return float(10 * torch.log10(4 / (decoded - video).square().mean()))
+
+
+def encode_clips(args: argparse.Namespace) -> None:
+    """Latents and prompts of the training clips, kept in the work folder."""
+    path = args.work / "latents.safetensors"
+    if done(path, args):
+        return
+    vae = load_autoencoder(args.out / "vae")
+    rng = np.random.default_rng(args.seed + 2)
+    scenes = [world.draw_scene(rng) for _ in range(args.clips)]
+    num_frames = 4 * (LONG_LATENT_FRAMES - 1) + 1
+
+    def chunks() -> Iterator[tuple[int, float]]:
+        for start in range(0, len(scenes), 4):
+            clips = [world.render(scene, num_frames) for scene in scenes[start : start + 4]]
+            latents.append(vae.encode(clips_to_tensor(clips)))
+            yield start, 0.0
+
+    latents: list[torch.Tensor] = []
+    follow(chunks(), len(scenes))
+    with atomic_path(path) as temporary:
+        save_file({"latents": torch.cat(latents).contiguous()}, temporary)
+    atomic_write_text(args.work / "prompts.json", json.dumps([s.prompt for s in scenes]))
+
+
+def train_teacher(args: argparse.Namespace) -> None:
+    """The bidirectional model, from random weights."""
+    config = FlowMatchingConfig(attention="bidirectional", steps=args.teacher_steps)
+    torch.manual_seed(args.seed)
+    train_transformer(args, "teacher", CausalWan(WanConfig.tiny()), config)
+
+
+def train_causal(args: argparse.Namespace) -> None:
+    """The block-causal model, from the teacher's weights, by diffusion forcing."""
+    config = FlowMatchingConfig(attention="block_causal", steps=args.causal_steps)
+    teacher = args.out / "teacher" / "diffusion_pytorch_model.safetensors"
+    model = load_transformer(teacher, WanConfig.tiny()).requires_grad_(True)
+    train_transformer(args, "transformer", model, config)
+
+
+def train_transformer(
+    args: argparse.Namespace, name: str, model: CausalWan, config: FlowMatchingConfig
+) -> None:
+    """Train on windows of the encoded clips and save in bfloat16."""
+    folder = args.out / name
+    path = folder / "diffusion_pytorch_model.safetensors"
+    if done(path, args):
+        return
+    torch.manual_seed(args.seed + 3)
+    rng = np.random.default_rng(args.seed + 3)
+    draw_batch = window_sampler(args, rng, config)
+    curve = follow(train_flow_matching(model, draw_batch, config), config.steps)
+    save_transformer(model, path)
+    record(folder, args, asdict(config), curve)
+
+
+def window_sampler(
+    args: argparse.Namespace, rng: np.random.Generator, config: FlowMatchingConfig
+) -> Callable[[int], Batch]:
+    """Draws batches: half of the windows start at frame 0, half at a later block."""
+    latents = load_file(args.work / "latents.safetensors")["latents"]
+    prompts = json.loads((args.work / "prompts.json").read_text())
+    encoder = load_text_encoder(
+        args.out / "text_encoder", WanConfig.tiny().text_len, byte_tokenizer()
+    )
+    text = torch.cat([encoder.encode(prompts[i : i + 64]) for i in range(0, len(prompts), 64)])
+    size = config.frames_per_block
+    last = (LONG_LATENT_FRAMES - CLIP_LATENT_FRAMES) // size
+
+    def draw_batch(batch_size: int) -> Batch:
+        rows = rng.integers(0, len(prompts), size=batch_size)
+        later = rng.random(batch_size) < 0.5
+        if config.attention == "bidirectional":
+            later[:] = False
+        starts = np.where(later, rng.integers(1, last + 1, size=batch_size), 0) * size
+        windows = [
+            latents[r, s : s + CLIP_LATENT_FRAMES] for r, s in zip(rows, starts, strict=True)
+        ]
+        context_only = torch.zeros(batch_size, CLIP_LATENT_FRAMES // size, dtype=torch.bool)
+        context_only[:, 0] = torch.from_numpy(later)
+        return Batch(latents=torch.stack(windows), text=text[rows], context_only=context_only)
+
+    return draw_batch
+
+
+def save_transformer(model: CausalWan, path: Path) -> None:
+    """Write the weights in bfloat16: half the size, and far finer than they are trained."""
+    weights = {name: value.to(torch.bfloat16) for name, value in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary)
+
+
+def follow(steps: Progress, total: int) -> list[list[float]]:
+    """Run a training loop with a line of progress a minute; the loss curve in 50 points."""
+    started = last_line = time.monotonic()
+    losses: list[float] = []
+    for step, loss in steps:
+        losses.append(loss)
+        now = time.monotonic()
+        if now - last_line > 30 or step + 1 >= total:
+            last_line = now
+            left = (now - started) / (step + 1) * (total - step - 1)
+            recent = float(np.mean(losses[-50:]))
+            line = f"step {step + 1}/{total}  loss {recent:.4f}  {left / 60:.1f} min left"
+            print(line, file=sys.stderr, flush=True)
+    width = max(1, len(losses) // 50)
+    return [
+        [start, round(float(np.mean(losses[start : start + width])), 5)]
+        for start in range(0, len(losses), width)
+    ]
+
+
+def done(path: Path, args: argparse.Namespace) -> bool:
+    """Whether a stage's result is there and may stay."""
+    return bool(path.exists() and not args.redo)
+
+
+def record(
+    folder: Path, args: argparse.Namespace, config: dict[str, Any],
+    curve: list[list[float]], **more: float,
+) -> None:  # fmt: skip
+    """Write training.json: what a reader needs to make these weights again."""
+    stage = {"teacher": "teacher", "transformer": "causal", "text_encoder": "text", "vae": "vae"}
+    facts = {
+        "schema": "hiar-training/1",
+        "command": f"python scripts/train_tiny.py --stages {stage[folder.name]} --redo "
+        f"--seed {args.seed}",
+        "seed": args.seed,
+        "config": config,
+        "loss_curve": curve,
+        **more,
+        "provenance": provenance(),
+    }
+    atomic_write_text(folder / "training.json", json.dumps(facts, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
