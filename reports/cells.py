@@ -109,13 +109,14 @@ class Table:
     """A finished table, ready for any renderer.
 
     Attributes:
+        name: `table` and its number.
         reference: Id of the row that changes are relative to; `reference_label` names it.
         notes: What a reader must know about this table; one sentence or more each.
         shared_notes: The same, about all tables of a reproduction.
     """
 
     name: str
-    title: str
+    caption: str
     source: str
     scale: str
     columns: tuple[Column, ...]
@@ -124,6 +125,11 @@ class Table:
     reference_label: str
     notes: tuple[str, ...]
     shared_notes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """Number and caption, such as `Table 1. Quantitative comparison`."""
+        return f"Table {self.name.removeprefix('table')}. {self.caption}"
 
     def row(self, row_id: str) -> Row:
         """Returns the row with that id."""

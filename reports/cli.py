@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from drift.errors import UsageError
+from reports.parts import PARTS
 
 if TYPE_CHECKING:
     from reports.reproduce import Request, Result
@@ -44,8 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only",
         metavar="LIST",
-        help="comma list of table1, table2, table3, figures: run and write these alone; the "
-        "report then holds these alone",
+        help=f"comma list of {', '.join(PARTS)}: run and write these alone; the report then holds "
+        "these alone",
     )
     parser.add_argument("--dry-run", action="store_true", help="list the jobs and stop")
     parser.add_argument(

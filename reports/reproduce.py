@@ -25,14 +25,12 @@ from reports.jobs import (
 from reports.manifest import Artifact, build_manifest, environment, write_manifest
 from reports.measurements import load_measurements
 from reports.page import Picture, render_page
+from reports.parts import FIGURES_PART, PARTS
 from reports.render import write_table
 from reports.render.as_data import table_record
 from reports.sources import package_files, package_root, source_sha256
 from reports.spec import Preset, load_preset
 from reports.tables import TABLES
-
-FIGURES_PART = "figures"
-PARTS = (*TABLES, FIGURES_PART)
 
 
 @dataclass(frozen=True, kw_only=True)

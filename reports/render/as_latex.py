@@ -40,7 +40,7 @@ def to_latex(table: Table) -> str:
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table*}[t]",
         r"\centering",
-        rf"\caption{{{escape(table.title)}}}",
+        rf"\caption{{{escape(table.caption)}}}",
         r"\resizebox{\textwidth}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * (num_columns - 2)}l}}",
         r"\toprule",

@@ -63,7 +63,7 @@ def build_ablation(
 
     return Table(
         name=name,
-        title=f"Table {name.removeprefix('table')}. {published.caption}",
+        caption=published.caption,
         source=published.source,
         scale=measurements.preset.scale,
         columns=tuple(COLUMNS[column] for column in published.columns),

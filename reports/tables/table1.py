@@ -49,7 +49,7 @@ def build(measurements: Measurements) -> Table:
     published = published_table("table1")
     return Table(
         name="table1",
-        title=f"Table 1. {published.caption}",
+        caption=published.caption,
         source=published.source,
         scale=measurements.preset.scale,
         columns=tuple(COLUMNS[name] for name in published.columns),
