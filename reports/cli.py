@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all done; 1 a job failed; 2 wrong use; 130 interrupted.
     """
     args = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, _interrupt)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # arrows on an ASCII terminal
     try:
         return _run(args)
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends on SIGTERM as on Ctrl-C: the running job is stopped first."""
+    """Ends on SIGTERM or a closed terminal as on Ctrl-C: the running job is stopped first."""
     raise KeyboardInterrupt
 
 

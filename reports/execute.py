@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +24,9 @@ from reports.job_records import (
     write_record,
 )
 from reports.jobs import Job
+from reports.process import run_process
 from reports.progress import Progress
 from reports.sources import hash_outputs
-
-POLL_S = 0.5
-GRACE_S = 5.0
-"""What an interrupted job gets to remove its temporary files before it is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +164,9 @@ def _attempt(
     write_record(out, record)
     start = time.monotonic()
     try:
-        exit_code = _run_process(job, out, places, progress)
+        for path in job.outputs:
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+        exit_code = run_process(job.command(places), log_path(out, job.name), progress.tick)
     except BaseException:
         seconds = time.monotonic() - start
         write_record(
@@ -190,48 +186,15 @@ def _attempt(
     return record
 
 
-def _run_process(job: Job, out: Path, places: Mapping[str, str], progress: Progress) -> int:
-    start = time.monotonic()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    for path in job.outputs:
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-    with log_path(out, job.name).open("wb") as log:
-        # A session of its own: Ctrl-C reaches this process only, which then stops the job.
-        process = subprocess.Popen(
-            job.command(places),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            while True:
-                try:
-                    return process.wait(timeout=POLL_S)
-                except subprocess.TimeoutExpired:
-                    progress.tick(time.monotonic() - start)
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a job and its children: a polite interrupt first, then a kill."""
-    for sign, grace_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, None)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        try:
-            process.wait(timeout=grace_s)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            continue
-        return
-
-
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     folder = out / "jobs"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}; choose a folder to write in") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

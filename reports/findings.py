@@ -61,8 +61,8 @@ def _speed(measurements: Measurements) -> str:
     first, step = rows["block_first"], rows["step_first"]
     return (
         f"Speed on one CPU: {first.throughput_fps:.1f} frames/s block-first "
-        f"({first.passes_per_block:g} passes a block), {step.throughput_fps:.1f} step-first "
-        f"({step.passes_per_block:g}). Step-first is faster only when its steps run on several "
+        f"({first.passes_per_block:.2g} passes a block), {step.throughput_fps:.1f} step-first "
+        f"({step.passes_per_block:.2g}). Step-first is faster only when its steps run on several "
         "devices at once, which is not measured here."
     )
 

@@ -53,6 +53,14 @@ def test_out_that_is_a_file_is_wrong_use(
     assert "is a file; give a folder" in capsys.readouterr().err
 
 
+def test_out_that_cannot_be_made_is_wrong_use(tmp_path: Path, reproduce: Run) -> None:
+    (tmp_path / "x").touch()
+    done = reproduce("--out", str(tmp_path / "x/y"))
+    assert done.returncode == 2
+    assert "Not a directory; choose a folder to write in" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_unknown_preset_is_wrong_use() -> None:
     with pytest.raises(SystemExit) as error:
         main(["--preset", "paper"])
