@@ -94,5 +94,6 @@ def _cells(table: Table, row: Row, measured: list[Column]) -> list[str]:
 def _set(shown: Shown) -> str:
     value = rf"\textbf{{{escape(shown.value)}}}" if shown.best else escape(shown.value)
     mark = rf"\textsuperscript{{{shown.mark}}}" if shown.mark else ""
-    change = f"({escape(shown.change)})" if shown.change else ""
-    return " ".join(part for part in (value + mark, shown.interval, change) if part)
+    last = shown.change or shown.note
+    parts = (value + mark, shown.interval, f"({escape(last)})" if last else "")
+    return " ".join(part for part in parts if part)

@@ -22,6 +22,7 @@ class Shown:
         mark: `tiny` on a measured number of that scale, else empty.
         best: Whether it is the best measured number of its column.
         why: For a dash: why there is no number.
+        note: The same where the reader must see it: a stand-in was there, but has no number.
     """
 
     value: str = DASH
@@ -30,11 +31,13 @@ class Shown:
     mark: str = ""
     best: bool = False
     why: str = ""
+    note: str = ""
 
     def text(self) -> str:
         """Joins all parts in plain text."""
-        change = f"({self.change})" if self.change else ""
-        return " ".join(part for part in (self.value, self.interval, self.mark, change) if part)
+        last = self.change or self.note
+        parts = (self.value, self.interval, self.mark, f"({last})" if last else "")
+        return " ".join(part for part in parts if part)
 
 
 def measured_columns(table: Table) -> list[Column]:
@@ -57,7 +60,7 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
     """Returns the measured side."""
     outcome = row.cells[column.id].measured
     if not isinstance(outcome, Measured):
-        return Shown(why=outcome.reason)
+        return Shown(why=outcome.reason, note=outcome.reason if row.stand_in else "")
     interval = ""
     if outcome.interval is not None:
         interval = "[" + ", ".join(_measured(bound, column) for bound in outcome.interval) + "]"

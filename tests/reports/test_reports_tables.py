@@ -123,6 +123,18 @@ def test_a_failed_job_is_the_reason(measurements: Measurements) -> None:
     assert "Throughput, Latency: job bench: exit code 1" in to_markdown(table)
 
 
+def test_a_failed_row_of_a_measured_column_says_why_in_its_cell(measurements: Measurements) -> None:
+    drifts = {k: v for k, v in measurements.drifts.items() if k != "step-first-output"}
+    failed = replace(
+        measurements, drifts=drifts, failures={"score-step-first-output": "exit code 1"}
+    )
+    table = TABLES["table3"].build(failed)
+    reason = "(job score-step-first-output: exit code 1)"
+    assert reason in to_markdown(table)
+    assert reason in to_latex(table)
+    assert reason in to_terminal([table])
+
+
 def test_nothing_measured_still_renders() -> None:
     for spec in TABLES.values():
         table = spec.build(Measurements(preset=load_preset("tiny")))
