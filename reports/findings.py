@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from reports.cells import Change, Measured
-from reports.jobs import BENCH_NAME
 from reports.measurements import Measurements
 from reports.published import published_table
 
@@ -72,6 +71,6 @@ def _not_measured(measurements: Measurements) -> str:
     records = list(measurements.drifts.values())
     if records and records[0].missing_metrics:
         missing += f"; of the drift score: {', '.join(records[0].missing_metrics)}"
-    if BENCH_NAME in measurements.failures:
+    if not measurements.bench:
         missing += "; speed"
     return f"Not measured: {missing}."

@@ -24,7 +24,7 @@ def package_files(pattern: str) -> dict[str, Path]:
     """Finds package files.
 
     Args:
-        pattern: `package/path` whose last part may hold `*`.
+        pattern: `package/path`, where `*` and `**` stand for names and folders.
 
     Returns:
         Path by its name relative to the folder that holds the package, sorted.

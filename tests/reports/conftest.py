@@ -19,11 +19,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for PYTHONPATH whose `hiar` draws videos instead of sampling them."""
     root = tmp_path_factory.mktemp("packages")
     assets = root / "hiar/tiny/assets"
-    assets.mkdir(parents=True)
+    (assets / "transformer").mkdir(parents=True)
     (root / "hiar/__init__.py").touch()
     shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
     (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
-    (assets / "tiny.safetensors").write_bytes(b"weights")
+    (assets / "transformer/model.safetensors").write_bytes(b"weights")
     return root
 
 

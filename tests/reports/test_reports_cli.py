@@ -117,7 +117,7 @@ def test_manifest_leads_from_every_artifact_to_its_inputs(reproduction: Reproduc
         assert entry["jobs"]
         assert set(entry["jobs"]) <= set(manifest["jobs"])
     job = manifest["jobs"]["sample-block-first-clean"]
-    assert "hiar/tiny/assets/tiny.safetensors" in job["inputs"]
+    assert "hiar/tiny/assets/transformer/model.safetensors" in job["inputs"]
     assert job["finished"] >= job["started"]
     assert "figures/contact_sheet.png" in manifest["artifacts"]
     assert str(out) not in text
