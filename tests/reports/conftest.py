@@ -24,6 +24,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
     (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
     (assets / "transformer/model.safetensors").write_bytes(b"weights")
+    (assets / "transformer/config.json").write_text("{}")
     return root
 
 
