@@ -1,0 +1,114 @@
+"""Small random models, golden vectors and the error measure that the tests of hiar share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hiar.config import WanConfig
+from hiar.transformer import CausalWan
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], dict[str, torch.Tensor]]:
+    """Tensors of one golden file."""
+    return lambda name: load_file(GOLDEN / f"{name}.safetensors")
+
+
+@pytest.fixture(scope="session")
+def relative_l2() -> Callable[[torch.Tensor, torch.Tensor], float]:
+    """|found - expected| / |expected| over the whole tensor, in float64."""
+
+    def measure(found: torch.Tensor, expected: torch.Tensor) -> float:
+        assert found.shape == expected.shape
+        difference = (found.double() - expected.double()).norm()
+        return float(difference / expected.double().norm())
+
+    return measure
+
+
+@pytest.fixture(scope="session")
+def randomise() -> Callable[[torch.nn.Module, int], None]:
+    """Fills weights so that every part of a model matters to its output.
+
+    Matrices keep the variance; norms of q and k are well above 1, so that attention is sharp and
+    a key that is wrong, missing or out of place shows.
+    """
+
+    def fill(model: torch.nn.Module, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in sorted(model.named_parameters()):
+                values = torch.randn(parameter.shape, generator=generator)
+                if "modulation" in name or "scale_shift" in name:
+                    parameter.copy_(0.2 * values)
+                elif parameter.ndim > 1:
+                    parameter.copy_(values / parameter[0].numel() ** 0.5)
+                elif "norm" in name and name.endswith("weight"):
+                    parameter.copy_(1.7 + 0.15 * values)
+                else:
+                    parameter.copy_(0.05 * values)
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def make_model(
+    randomise: Callable[[torch.nn.Module, int], None],
+) -> Callable[..., CausalWan]:
+    """Builds a random model; sizes that are not given are small."""
+
+    def make(*, seed: int = 0, **sizes: int) -> CausalWan:
+        small = {
+            "dim": 24, "ffn_dim": 48, "num_heads": 2, "num_layers": 2, "freq_dim": 16,
+            "text_dim": 8, "text_len": 4, "in_channels": 4, "out_channels": 4,
+        }  # fmt: skip
+        model = CausalWan(WanConfig(**(small | sizes)))
+        randomise(model, seed)
+        return model.eval().requires_grad_(False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_model(make_model: Callable[..., CausalWan]) -> CausalWan:
+    """Two layers of two heads; four latent channels."""
+    return make_model()
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[..., torch.Tensor]:
+    """Seeded unit normal noise."""
+
+    def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+    return normal
+
+
+@pytest.fixture(scope="session")
+def hiar_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real command in a process of its own."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "hiar", *map(str, arguments)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            argv,
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    return run

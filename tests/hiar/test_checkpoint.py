@@ -1,0 +1,223 @@
+"""Every layout that weights are published in, written here and read back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from hiar.checkpoint import load_transformer
+from hiar.config import WanConfig
+from hiar.errors import UsageError
+from hiar.transformer import CausalWan
+
+Tensors = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def config(small_model: CausalWan) -> WanConfig:
+    return small_model.config
+
+
+@pytest.fixture
+def tensors(small_model: CausalWan) -> Tensors:
+    return {name: value.clone() for name, value in small_model.state_dict().items()}
+
+
+def assert_loads(source: Any, config: WanConfig, expected: Tensors, **options: Any) -> None:
+    model = load_transformer(source, config, **options)
+    found = model.state_dict()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
+    assert not model.training
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def add_prefixes(tensors: Tensors) -> Tensors:
+    """What FSDP, activation checkpointing and torch.compile do to names, as in the release."""
+    return {
+        "model._fsdp_wrapped_module."
+        + name.replace("blocks.0.", "blocks.0._fsdp_wrapped_module._checkpoint_wrapped_module.")
+        .replace("blocks.1.", "blocks.1._orig_mod."): value
+        for name, value in tensors.items()
+    }  # fmt: skip
+
+
+def test_a_mapping(config: WanConfig, tensors: Tensors) -> None:
+    assert_loads(tensors, config, tensors)
+
+
+def test_one_safetensors_file(tmp_path: Path, config: WanConfig, tensors: Tensors) -> None:
+    save_file(tensors, tmp_path / "model.safetensors")
+    assert_loads(tmp_path / "model.safetensors", config, tensors)
+    assert_loads(str(tmp_path / "model.safetensors"), config, tensors)
+    assert_loads(tmp_path, config, tensors)
+
+
+def write_shards(folder: Path, tensors: Tensors, *, index: bool) -> None:
+    names = sorted(tensors)
+    weight_map = {}
+    for part in range(3):
+        file = f"model-{part + 1:05d}-of-00003.safetensors"
+        own = names[part::3]
+        save_file({name: tensors[name] for name in own}, folder / file)
+        weight_map |= dict.fromkeys(own, file)
+    if index:
+        text = json.dumps({"metadata": {}, "weight_map": weight_map})
+        (folder / "model.safetensors.index.json").write_text(text)
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_folder_of_shards(
+    tmp_path: Path, config: WanConfig, tensors: Tensors, index: bool
+) -> None:
+    write_shards(tmp_path, tensors, index=index)
+    assert_loads(tmp_path, config, tensors)
+
+
+def test_the_index_decides_what_is_read(
+    tmp_path: Path, config: WanConfig, tensors: Tensors
+) -> None:
+    write_shards(tmp_path, tensors, index=True)
+    save_file({"of.another.model": torch.zeros(1)}, tmp_path / "other.safetensors")
+    assert_loads(tmp_path, config, tensors)
+
+
+@pytest.mark.parametrize("container", [None, "generator", "generator_ema", "model", "state_dict"])
+def test_pt_files(
+    tmp_path: Path, config: WanConfig, tensors: Tensors, container: str | None
+) -> None:
+    wrapped = add_prefixes(tensors)
+    torch.save(wrapped if container is None else {container: wrapped}, tmp_path / "model.pt")
+    assert_loads(tmp_path / "model.pt", config, tensors)
+
+
+def test_ema_is_preferred_and_a_key_chooses(
+    tmp_path: Path, config: WanConfig, tensors: Tensors
+) -> None:
+    path = tmp_path / "model.pt"
+    raw = {name: value + 1 for name, value in tensors.items()}
+    critic = {name: value + 2 for name, value in tensors.items()}
+    torch.save({"generator": raw, "critic": critic, "generator_ema": tensors}, path)
+    assert_loads(path, config, tensors)
+    assert_loads(path, config, raw, key="generator")
+    assert_loads(path, config, critic, key="critic")
+    with pytest.raises(UsageError, match=r"'ema'.*critic, generator, generator_ema"):
+        load_transformer(path, config, key="ema")
+
+
+def test_nothing_in_a_pt_file_is_executed(tmp_path: Path, config: WanConfig) -> None:
+    class Trap:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "sprung",)
+
+    torch.save({"generator": Trap()}, tmp_path / "model.pt")
+    with pytest.raises(Exception, match="weights_only|Weights only"):
+        load_transformer(tmp_path / "model.pt", config)
+    assert not (tmp_path / "sprung").exists()
+
+
+def to_diffusers(name: str) -> str:
+    """Wan's name to diffusers', written from diffusers' module tree."""
+    if name.startswith("head."):
+        return {
+            "head.modulation": "scale_shift_table",
+            "head.head.weight": "proj_out.weight",
+            "head.head.bias": "proj_out.bias",
+        }[name]
+    top, _, rest = name.partition(".")
+    embedder = {
+        "text_embedding": {"0": "text_embedder.linear_1", "2": "text_embedder.linear_2"},
+        "time_embedding": {"0": "time_embedder.linear_1", "2": "time_embedder.linear_2"},
+        "time_projection": {"1": "time_proj"},
+    }
+    if top in embedder:
+        index, _, leaf = rest.partition(".")
+        return f"condition_embedder.{embedder[top][index]}.{leaf}"
+    if top == "patch_embedding":
+        return name
+    _, layer, part, *leaf = name.split(".")
+    if part == "modulation":
+        return f"blocks.{layer}.scale_shift_table"
+    if part == "ffn":
+        return ".".join(["blocks", layer, "ffn.net", {"0": "0.proj", "2": "2"}[leaf[0]], leaf[1]])
+    if part == "norm3":
+        return ".".join(["blocks", layer, "norm2", *leaf])
+    attention = {"self_attn": "attn1", "cross_attn": "attn2"}[part]
+    projection = {"q": "to_q", "k": "to_k", "v": "to_v", "o": "to_out.0"}.get(leaf[0], leaf[0])
+    return ".".join(["blocks", layer, attention, projection, leaf[1]])
+
+
+def test_diffusers_names(tmp_path: Path, config: WanConfig, tensors: Tensors) -> None:
+    renamed = {to_diffusers(name): value for name, value in tensors.items()}
+    assert_loads(renamed, config, tensors)
+    save_file(renamed, tmp_path / "diffusion_pytorch_model.safetensors")
+    assert_loads(tmp_path, config, tensors)
+
+
+def test_bf16_on_disk_becomes_float32(tmp_path: Path, config: WanConfig, tensors: Tensors) -> None:
+    stored = {name: value.bfloat16() for name, value in tensors.items()}
+    save_file(stored, tmp_path / "model.safetensors")
+    expected = {name: value.float() for name, value in stored.items()}
+    assert_loads(tmp_path, config, expected)
+    assert load_transformer(tmp_path, config).dtype == torch.float32
+    assert load_transformer(tmp_path, config, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_a_missing_tensor_is_named(config: WanConfig, tensors: Tensors) -> None:
+    del tensors["blocks.1.ffn.2.bias"]
+    with pytest.raises(UsageError, match=r"missing blocks\.1\.ffn\.2\.bias$"):
+        load_transformer(tensors, config)
+
+
+def test_an_extra_tensor_is_named(config: WanConfig, tensors: Tensors) -> None:
+    tensors["img_emb.proj.weight"] = torch.zeros(3)
+    with pytest.raises(UsageError, match=r"unknown img_emb\.proj\.weight$"):
+        load_transformer(tensors, config)
+
+
+def test_a_misshapen_tensor_is_named(config: WanConfig, tensors: Tensors) -> None:
+    tensors["head.head.bias"] = torch.zeros(3)
+    with pytest.raises(UsageError, match=r"head\.head\.bias is \(3,\), not \(16,\)$"):
+        load_transformer(tensors, config)
+
+
+def test_many_problems_are_counted(tmp_path: Path, config: WanConfig, tensors: Tensors) -> None:
+    torch.save({"step": torch.zeros(1)}, tmp_path / "optimiser.pt")
+    with pytest.raises(UsageError, match=rf"and {len(tensors) + 1 - 5} more$") as caught:
+        load_transformer(tmp_path / "optimiser.pt", config)
+    assert "optimiser.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pt", "folder"])
+def test_a_missing_file_is_named(tmp_path: Path, config: WanConfig, name: str) -> None:
+    with pytest.raises(UsageError, match=f"no weights at .*{name}"):
+        load_transformer(tmp_path / name, config)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path, config: WanConfig, tensors: Tensors) -> None:
+    write_shards(tmp_path, tensors, index=True)
+    (tmp_path / "model-00002-of-00003.safetensors").unlink()
+    with pytest.raises(UsageError, match="lacks model-00002-of-00003.safetensors"):
+        load_transformer(tmp_path, config)
+
+
+def test_an_empty_folder_is_named(tmp_path: Path, config: WanConfig) -> None:
+    with pytest.raises(UsageError, match="holds no .safetensors file"):
+        load_transformer(tmp_path, config)
+
+
+def test_another_kind_of_file_is_named(tmp_path: Path, config: WanConfig) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    with pytest.raises(UsageError, match=r"suffix '\.gguf'"):
+        load_transformer(tmp_path / "model.gguf", config)
+
+
+def test_wan_1_3b_has_the_size_of_the_release() -> None:
+    with torch.device("meta"):
+        state = CausalWan(WanConfig.wan_1_3b()).state_dict()
+    assert len(state) == 825
+    assert sum(tensor.numel() for tensor in state.values()) == 1_418_996_800
