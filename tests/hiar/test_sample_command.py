@@ -98,7 +98,7 @@ def test_every_prompt_has_one_video_and_a_sidecar(pipeline: HiARPipeline, tmp_pa
             assert sum(1 for _ in container.decode(stream)) == sidecar["num_frames"]
             assert stream.average_rate == sidecar["fps"] == 16
             assert (stream.height, stream.width) == (32, 48)
-    assert json.loads((out / "run.json").read_text()) == record
+    assert json.loads((out / "run.json").read_text()) == json.loads(json.dumps(record))
     first_bytes = [path.read_bytes() for path in sorted(out.glob("*.mp4"))]
     assert len(set(first_bytes)) == 6
 
@@ -131,12 +131,13 @@ def test_other_settings_remake_all(
 
 
 def test_only_what_is_missing_is_made(pipeline: HiARPipeline, tmp_path: Path) -> None:
-    names = [Path(name).stem for name in sample(pipeline, tmp_path)["videos"]]
+    one_by_one = replace(RUN, batch_size=1)  # so that bytes compare: a batch rounds its own way
+    names = [Path(name).stem for name in sample(pipeline, tmp_path, one_by_one)["videos"]]
     before = contents(tmp_path)
     (tmp_path / f"{names[1]}.mp4").unlink()
     sidecar = tmp_path / f"{names[4]}.json"
     sidecar.write_bytes(sidecar.read_bytes()[:200])
-    record = sample(pipeline, tmp_path)
+    record = sample(pipeline, tmp_path, one_by_one)
     after = contents(tmp_path)
     assert (record["made"], record["already_there"]) == (2, 4)
     assert remade(before, after) == {names[1], names[4]}
