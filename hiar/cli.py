@@ -100,15 +100,14 @@ def _sample(args: argparse.Namespace) -> int:
         window=args.window or None,
         sink=args.sink,
     )
-    import torch  # noqa: PLC0415
-
+    from hiar.memory import keep_freed_memory  # noqa: PLC0415
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
     from hiar.sample import SampleRun, sample_folder  # noqa: PLC0415
 
+    keep_freed_memory()
     pipeline = HiARPipeline.from_pretrained(
-        args.model, transformer=args.weights, torch_dtype=getattr(torch, args.dtype),
-        device=args.device,
-    )  # fmt: skip
+        args.model, transformer=args.weights, torch_dtype=args.dtype, device=args.device
+    )
     latent_frames = args.latent_frames or 81
     if args.seconds is not None:
         frames = round(args.seconds * pipeline.fps)
@@ -146,7 +145,9 @@ def _print_sample(record: dict[str, Any], args: argparse.Namespace) -> None:
 def _bench(args: argparse.Namespace) -> int:
     from hiar.bench import BenchConfig, run_bench  # noqa: PLC0415
     from hiar.files import atomic_write_text  # noqa: PLC0415
+    from hiar.memory import keep_freed_memory  # noqa: PLC0415
 
+    keep_freed_memory()
     config = BenchConfig(
         model=args.config,
         orders=tuple(order.strip() for order in args.orders.split(",") if order.strip()),

@@ -82,7 +82,7 @@ class HiARPipeline:
         name_or_path: str | Path,
         *,
         transformer: str | Path | None = None,
-        torch_dtype: torch.dtype = torch.float32,
+        torch_dtype: torch.dtype | str = torch.float32,
         device: torch.device | str = "cpu",
     ) -> HiARPipeline:
         """Load a model.
@@ -90,7 +90,7 @@ class HiARPipeline:
         Args:
             name_or_path: `tiny`, the model that ships with the package.
             transformer: Other transformer weights of the same sizes.
-            torch_dtype: Of the transformer; text encoder and VAE stay float32.
+            torch_dtype: Of the transformer, or its name; text encoder and VAE stay float32.
             device: Of the transformer.
 
         Returns:
@@ -105,10 +105,9 @@ class HiARPipeline:
         if transformer is not None:
             files["transformer"] = Path(transformer)
         config = WanConfig.tiny()
+        dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
         return cls(
-            transformer=load_transformer(
-                files["transformer"], config, device=device, dtype=torch_dtype
-            ),
+            transformer=load_transformer(files["transformer"], config, device=device, dtype=dtype),
             text_encoder=load_text_encoder(
                 files["text_encoder"].parent, config.text_len, byte_tokenizer()
             ),

@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
 from hiar.files import atomic_path, atomic_write_text
+from hiar.memory import keep_freed_memory
 from hiar.provenance import provenance
 from hiar.text import load_text_encoder
 from hiar.tiny import world
@@ -32,6 +33,7 @@ from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.training.autoencoder import (
     AutoencoderTrainConfig,
     clips_to_tensor,
+    inflate_from_pictures,
     train_autoencoder,
 )
 from hiar.training.flow_matching import Batch, FlowMatchingConfig, train_flow_matching
@@ -52,6 +54,7 @@ def main() -> None:
     """Run the stages asked for."""
     args = parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
         "text": train_text, "vae": train_vae, "latents": encode_clips,
         "teacher": train_teacher, "causal": train_causal,
@@ -70,9 +73,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ASSETS, help="where the weights go")
     parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="encoded clips")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clips", type=int, default=1500, help="clips to encode")
-    parser.add_argument("--teacher-steps", type=int, default=2200)
-    parser.add_argument("--causal-steps", type=int, default=3400)
+    parser.add_argument("--clips", type=int, default=1000, help="clips to encode")
+    parser.add_argument("--teacher-steps", type=int, default=1400)
+    parser.add_argument("--causal-steps", type=int, default=4000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--redo", action="store_true", help="make again what is there")
     return parser.parse_args()
@@ -126,10 +129,20 @@ def train_vae(args: argparse.Namespace) -> None:
         return world.render(scene, num_frames, first_frame=int(rng.integers(0, VAE_OFFSET_FRAMES)))
 
     vae = AutoencoderKLWan(**VAE_CONFIG)
+    inflate_from_pictures(vae)
     config = AutoencoderTrainConfig()
-    curve = follow(train_autoencoder(vae, draw, config), config.steps)
+    steps = snapshots(train_autoencoder(vae, draw, config), vae, args.work / "vae")
+    curve = follow(steps, config.steps)
     finish_vae(vae, folder, args)
     record(folder, args, asdict(config), curve, psnr_db=vae_psnr(folder))
+
+
+def snapshots(steps: Progress, vae: Any, folder: Path, every: int = 250) -> Progress:
+    """Pass a training loop on, saving the model now and then so that one can look at it."""
+    for step, loss in steps:
+        if step % every == every - 1:
+            vae.save_pretrained(folder)
+        yield step, loss
 
 
 def finish_vae(vae: Any, folder: Path, args: argparse.Namespace) -> None:
@@ -151,7 +164,6 @@ def vae_psnr(folder: Path) -> float:
     """Peak signal to noise of reconstructed held-out clips, in dB."""
     vae = load_autoencoder(folder)
     rng = np.random.default_rng(HELD_OUT_SEED)
-    video = clips_to_tensor([world.render(world.draw_scene(rng, held_out=True), 81)] * 1)
     clips = [world.render(world.draw_scene(rng, held_out=True), 81) for _ in range(8)]
     video = clips_to_tensor(clips)
     decoded = vae.decode(vae.encode(video)).clamp(-1, 1)

@@ -12,12 +12,19 @@ ASSETS = Path(__file__).parent / "assets"
 HELD_OUT_PROMPTS = ASSETS / "heldout_prompts.txt"
 
 VAE_CONFIG: dict[str, Any] = {
-    "base_dim": 12,
+    "base_dim": 16,
     "z_dim": 16,
-    "dim_mult": [1, 2, 4, 4],
+    "dim_mult": [1, 2, 2],
     "num_res_blocks": 1,
     "attn_scales": [],
-    "temperal_downsample": [False, True, True],
+    "temperal_downsample": [True, True],
+    # As Wan2.2's VAE: 2 x 2 pixels enter as channels, and every resampling has a shortcut.
+    "is_residual": True,
+    "patch_size": 2,
+    "in_channels": 12,
+    "out_channels": 12,
+    "scale_factor_spatial": 8,
+    "scale_factor_temporal": 4,
 }
 TEXT_CONFIG: dict[str, Any] = {
     "vocab_size": 384,
