@@ -1,6 +1,7 @@
 """Small random models, golden vectors and the error measure that the tests of hiar share."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hiar.cli import main
 from hiar.config import WanConfig
 from hiar.transformer import CausalWan
 
@@ -110,5 +112,23 @@ def hiar_command() -> Callable[..., subprocess.CompletedProcess[str]]:
             timeout=200,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def hiar_main(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process, for speed: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        out, err = capsys.readouterr()
+        return code, out, err
 
     return run

@@ -79,19 +79,32 @@ def test_runs_with_one_seed_agree() -> None:
         (("--config", "wan-1.3b"), "'wan-1.3b' ships no weights"),
         (("--config", "wan-1.3b", "--weights", "nowhere.pt"), "no weights at nowhere.pt"),
         (("--repeats", "0"), "repeats at least 1"),
+        (("--window", "2"), "window 2 must hold"),
         (("--latent-frames", "many"), "invalid int value"),
     ],
 )
 def test_wrong_use_is_one_line(
-    hiar_command: Command, tmp_path: Path, arguments: tuple[str, ...], words: str
+    hiar_main: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: str,
 ) -> None:
     random = () if "wan-1.3b" in arguments else ("--random-weights",)
     out = tmp_path / "bench.json"
-    done = hiar_command("bench", *random, *ONCE, "--out", out, *arguments)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert words in done.stderr
+    code, printed, err = hiar_main("bench", *random, *ONCE, "--out", out, *arguments)
+    assert (code, printed, err.count("\n")) == (2, "", 1)
+    assert words in err
     assert not out.exists()
+
+
+def test_wrong_use_of_a_real_process_is_exit_2(hiar_command: Command, tmp_path: Path) -> None:
+    for arguments, words in (
+        (("--orders", "row_first"), "order 'row_first' is unknown"),
+        (("--config", "wan-1.3b"), "'wan-1.3b' ships no weights"),
+    ):
+        done = hiar_command("bench", *arguments, "--out", tmp_path / "bench.json")
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert words in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -234,18 +234,9 @@ def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
     ],
 )
 def test_wrong_use_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+    hiar_main: Callable[..., tuple[int, str, str]], arguments: list[str], words: str
 ) -> None:
-    from hiar.cli import main
-
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        code = main(["sample", *arguments])
-    except SystemExit as stop:
-        code = stop.code
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    out, err = capsys.readouterr()
+    code, out, err = hiar_main("sample", *arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert words in err
 
