@@ -20,7 +20,7 @@ Measure = Callable[[torch.Tensor, torch.Tensor], float]
 SHAPE = (4, 4, 6)
 """Channels, height and width of a latent frame: 2 x 3 tokens."""
 STEPS = (1000, 937.5, 2500 / 3, 625)
-"""The default steps after warping (SEMANTICS: 1000 s u / (1 + (s - 1) u) at s = 5)."""
+"""The default steps after warping: 1000 s u / (1 + (s - 1) u) at s = 5."""
 MODES: list[dict[str, Any]] = [
     {},
     {"context": "input"},
