@@ -20,12 +20,13 @@ import torch
 
 from hiar.checkpoint import load_transformer
 from hiar.config import Order, SamplerConfig, WanConfig
+from hiar.device import check_device
 from hiar.errors import UsageError
 from hiar.flops import video_flops
 from hiar.geometry import SPATIAL_STRIDE, num_blocks, num_frames, token_grid
 from hiar.noise import initial_noise
 from hiar.pipeline import TINY_WEIGHTS
-from hiar.provenance import file_sha256, provenance
+from hiar.provenance import provenance, weights_sha256
 from hiar.sampler import sample_latents
 from hiar.schedule import passes_per_block
 from hiar.tiny.preset import asset
@@ -92,6 +93,8 @@ class BenchConfig:
         names = tuple(bench_models())
         if self.model not in names:
             raise UsageError(f"config {self.model!r} is unknown: use one of {', '.join(names)}")
+        if not self.orders:
+            raise UsageError("no order to time: give one or more, such as block_first,step_first")
         for order in self.orders:
             if order not in get_args(Order):
                 known = ", ".join(get_args(Order))
@@ -100,6 +103,8 @@ class BenchConfig:
             raise UsageError("warmup must be at least 0 and repeats at least 1")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise UsageError(f"dtype {self.dtype!r}: use float32, bfloat16 or float16")
+
+        num_blocks(self.latent_frames, self.sampler(self.orders[0]).frames_per_block)
 
     def sampler(self, order: str) -> SamplerConfig:
         """The sampler settings of one order."""
@@ -119,6 +124,7 @@ def run_bench(config: BenchConfig, progress: Progress) -> dict[str, Any]:
     Returns:
         A bench/1 record: rows and provenance.
     """
+    check_device(config.device)
     model, weights = build_model(config)
     progress.start(len(config.orders) * (config.warmup + config.repeats))
     rows = [time_order(model, config, order, progress) for order in config.orders]
@@ -151,7 +157,7 @@ def build_model(config: BenchConfig) -> tuple[CausalWan, dict[str, str]]:
             )
         path = asset(*TINY_WEIGHTS["transformer"])
     model = load_transformer(path, sizes, device=config.device, dtype=dtype)
-    return model, {"transformer": file_sha256(path)}
+    return model, {"transformer": weights_sha256(path)}
 
 
 def time_order(

@@ -8,12 +8,14 @@ FSDP, activation checkpointing and torch.compile leave), and diffusers' `WanTran
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from hiar.config import WanConfig
@@ -22,6 +24,7 @@ from hiar.transformer import CausalWan
 
 StateDict = Mapping[str, torch.Tensor]
 WRAPPER_PREFIXES = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
+PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 CONTAINER_KEYS = ("generator_ema", "generator", "state_dict", "model")
 
 # diffusers' names against Wan's (diffusers 0.42, loaders/single_file_utils.py,
@@ -78,7 +81,10 @@ def load_transformer(
     with torch.device("meta"):
         model = CausalWan(config)
     check_fit(model.state_dict(), tensors, source)
-    placed = {name: value.to(device=device, dtype=dtype) for name, value in tensors.items()}
+    owned = isinstance(path_or_state_dict, Mapping)  # a caller's tensors must not be shared
+    placed = {
+        name: value.to(device=device, dtype=dtype, copy=owned) for name, value in tensors.items()
+    }
     model.load_state_dict(placed, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
@@ -90,7 +96,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
     if path.is_dir():
         index = next(iter(sorted(path.glob("*.safetensors.index.json"))), None)
         if index is not None:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+            names = shard_names(index)
             shards = [path / name for name in names]
         else:
             shards = sorted(path.glob("*.safetensors"))
@@ -99,13 +105,40 @@ def read_tensors(path: Path) -> dict[str, Any]:
         missing = [shard.name for shard in shards if not shard.exists()]
         if missing:
             raise UsageError(f"{path} lacks {', '.join(missing)}, which its index names")
-        return {name: value for shard in shards for name, value in load_file(shard).items()}
-    if path.suffix == ".safetensors":
-        return dict(load_file(path))
-    if path.suffix in (".pt", ".pth", ".bin", ".ckpt"):
-        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return dict(loaded)
-    raise UsageError(f"{path} has suffix {path.suffix!r}: weights are .safetensors or .pt files")
+        return {name: value for shard in shards for name, value in read_file(shard).items()}
+    return read_file(path)
+
+
+def shard_names(index: Path) -> list[str]:
+    """The shards that an index names."""
+    try:
+        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"{index} is no index of shards: fetch it again") from None
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Read one weights file.
+
+    Raises:
+        UsageError: If its suffix is unknown, it is damaged, or it holds no state dict.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        if path.suffix in PICKLE_SUFFIXES:
+            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        else:
+            suffix = path.suffix
+            raise UsageError(f"{path} has suffix {suffix!r}: weights are .safetensors or .pt files")
+    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"{path} is damaged or no weights file ({reason}): fetch it again"
+        ) from error
+    if not isinstance(loaded, Mapping):
+        raise UsageError(f"{path} holds a {type(loaded).__name__}, not a state dict")
+    return dict(loaded)
 
 
 def select(raw: Mapping[str, Any], key: str | None, source: str) -> StateDict:
@@ -113,6 +146,8 @@ def select(raw: Mapping[str, Any], key: str | None, source: str) -> StateDict:
     if key is not None:
         if key not in raw:
             raise UsageError(f"{source} has no entry {key!r}: it has {', '.join(sorted(raw))}")
+        if not isinstance(raw[key], Mapping):
+            raise UsageError(f"entry {key!r} of {source} is no state dict but a single value")
         return dict(raw[key])
     for candidate in CONTAINER_KEYS:
         if isinstance(raw.get(candidate), Mapping):
@@ -124,7 +159,7 @@ def canonical_name(name: str) -> str:
     """A tensor's name without what wrappers added to it."""
     for prefix in WRAPPER_PREFIXES:
         name = name.replace(prefix, "")
-    return name.removeprefix("model.")
+    return name.removeprefix("module.").removeprefix("model.")
 
 
 def from_diffusers(name: str) -> str:
@@ -138,11 +173,12 @@ def check_fit(expected: StateDict, found: Mapping[str, Any], source: str) -> Non
     """Raise unless names and shapes agree, naming the first few that do not."""
     problems = [f"missing {name}" for name in expected if name not in found]
     problems += [f"unknown {name}" for name in found if name not in expected]
-    problems += [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
+    for name, tensor in expected.items():
+        value = found.get(name, tensor)
+        if not isinstance(value, torch.Tensor):
+            problems.append(f"{name} is a {type(value).__name__}, not a tensor")
+        elif value.shape != tensor.shape:
+            problems.append(f"{name} is {tuple(value.shape)}, not {tuple(tensor.shape)}")
     if problems:
         shown = "; ".join(problems[:5])
         rest = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""

@@ -56,7 +56,9 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
         "--euler", action="store_true", help="Euler steps instead of fresh noise at each step"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--latent-frames", type=int, metavar="N", help="default 81: 321 frames")
+    length.add_argument(
+        "--latent-frames", type=int, default=81, metavar="N", help="default 81: 321 frames"
+    )
     length.add_argument("--seconds", type=float, help="length, rounded up to whole blocks")
     parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
     parser.add_argument("--sink", type=int, default=0, help="first latent frames always visible")
@@ -90,9 +92,10 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 def _sample(args: argparse.Namespace) -> int:
     from hiar.geometry import num_latent_frames  # noqa: PLC0415
-    from hiar.prompts import read_prompts  # noqa: PLC0415
+    from hiar.prompts import check_prompt, read_prompts  # noqa: PLC0415
 
-    prompts = [args.prompt] if args.prompt is not None else read_prompts(args.prompts)
+    given = args.prompt is not None
+    prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
     config = SamplerConfig(
         order=args.order,
         context=args.context or ("clean" if args.order == "block_first" else "output"),
@@ -108,7 +111,7 @@ def _sample(args: argparse.Namespace) -> int:
     pipeline = HiARPipeline.from_pretrained(
         args.model, transformer=args.weights, torch_dtype=args.dtype, device=args.device
     )
-    latent_frames = args.latent_frames or 81
+    latent_frames = args.latent_frames
     if args.seconds is not None:
         frames = round(args.seconds * pipeline.fps)
         latent_frames = num_latent_frames(frames, config.frames_per_block)
@@ -155,6 +158,8 @@ def _bench(args: argparse.Namespace) -> int:
         repeats=args.repeats, dtype=args.dtype, device=args.device, weights=args.weights,
         random_weights=args.random_weights, checksum=args.checksum,
     )  # fmt: skip
+    if args.out.is_dir():
+        raise UsageError(f"--out {args.out} is a folder: name the JSON file to write")
     record = run_bench(config, Progress("bench"))
     text = json.dumps(record, indent=1) + "\n"
     atomic_write_text(args.out, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -43,6 +44,9 @@ class WanConfig:
     eps: float = 1e-6
 
     def __post_init__(self) -> None:
+        for name in ("dim", "ffn_dim", "num_heads", "num_layers", "text_dim", "text_len"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)} must be at least 1")
         if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
             raise UsageError(
                 f"dim {self.dim} over {self.num_heads} heads: each head needs a whole, even width"
@@ -112,6 +116,7 @@ class SamplerConfig:
     sink: int = 0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
         _check_choice("order", self.order, get_args(Order))
         _check_choice("context", self.context, get_args(Context))
         if not self.steps or any(not 0 < step <= NUM_TRAIN_TIMESTEPS for step in self.steps):
@@ -120,8 +125,8 @@ class SamplerConfig:
             raise UsageError(f"steps {self.steps} must fall: noise only ever decreases")
         if self.warp and any(step != int(step) for step in self.steps):
             raise UsageError(f"steps {self.steps}: warped steps are whole, they index the table")
-        if self.shift <= 0:
-            raise UsageError(f"shift {self.shift} must be above 0")
+        if not 0 < self.shift < math.inf:
+            raise UsageError(f"shift {self.shift} must be above 0 and finite")
         if self.frames_per_block < 1:
             raise UsageError(f"frames_per_block {self.frames_per_block} must be at least 1")
         if self.order == "block_first" and self.context != "clean":

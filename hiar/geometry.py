@@ -31,11 +31,12 @@ def num_latent_frames(num_frames: int, frames_per_block: int = 1) -> int:
 def num_blocks(num_latent_frames: int, frames_per_block: int) -> int:
     """Blocks in a latent video; the last one must be whole."""
     blocks, rest = divmod(num_latent_frames, frames_per_block)
-    if rest or not blocks:
+    if rest or blocks < 1:
+        fewer = f"{blocks * frames_per_block} or " if blocks > 0 else ""
+        more = (max(blocks, 0) + 1) * frames_per_block
         raise UsageError(
             f"{num_latent_frames} latent frames are not a whole number of blocks of "
-            f"{frames_per_block}: take {max(1, blocks) * frames_per_block} "
-            f"or {(blocks + 1) * frames_per_block}"
+            f"{frames_per_block}: take {fewer}{more}"
         )
     return blocks
 

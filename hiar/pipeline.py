@@ -10,10 +10,11 @@ import torch
 
 from hiar.checkpoint import load_transformer
 from hiar.config import SamplerConfig, WanConfig
+from hiar.device import check_device
 from hiar.errors import UsageError
 from hiar.geometry import num_blocks, num_latent_frames
 from hiar.noise import initial_noise, keyed_renoise
-from hiar.provenance import file_sha256
+from hiar.provenance import weights_sha256
 from hiar.sampler import sample_latents
 from hiar.text import TextEncoder, load_text_encoder
 from hiar.tiny.preset import asset, byte_tokenizer
@@ -105,6 +106,7 @@ class HiARPipeline:
         if transformer is not None:
             files["transformer"] = Path(transformer)
         config = WanConfig.tiny()
+        check_device(str(device))
         dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
         return cls(
             transformer=load_transformer(files["transformer"], config, device=device, dtype=dtype),
@@ -115,7 +117,7 @@ class HiARPipeline:
             name=TINY,
             size_px=(SIZE_PX, SIZE_PX),
             fps=FPS,
-            weights={part: file_sha256(path) for part, path in files.items()},
+            weights={part: weights_sha256(path) for part, path in files.items()},
         )
 
     @property

@@ -28,12 +28,25 @@ def read_prompts(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UsageError(f"no prompt file {path}: give a text file, one prompt a line") from None
+    except OSError as error:
+        raise UsageError(f"the prompt file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"the prompt file {path} is not UTF-8: save it as UTF-8") from None
     prompts = [line.strip() for line in text.split("\n") if line.strip()]
     if not prompts:
         raise UsageError(f"the prompt file {path} has no prompt: write one a line")
     return prompts
+
+
+def check_prompt(prompt: str) -> str:
+    """A prompt given on a command line: it must be text, not bytes of another encoding."""
+    if not prompt.strip():
+        raise UsageError("the prompt is empty: describe the video")
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError(f"the prompt {prompt!r} is not UTF-8: write it in UTF-8") from None
+    return prompt.strip()
 
 
 def video_name(prompt: str, prompt_index: int, sample_index: int) -> str:

@@ -132,8 +132,11 @@ def make_batch(
     videos = pipeline.decode(latents)
     decoded = time.monotonic()
     for take, frames in zip(batch, videos, strict=True):
+        sidecar_path = out / f"{take.name}.json"
+        sidecar_path.unlink(missing_ok=True)  # it would vouch for the new pictures
         write_mp4(out / f"{take.name}.mp4", frames, pipeline.fps)
         sidecar = describe(pipeline, take, run) | {
+            "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
             "seconds": {
                 "batch_size": len(batch),
                 "sampling": round(sampled - started, 3),
@@ -142,7 +145,7 @@ def make_batch(
             "provenance": provenance(str(pipeline.transformer.device)),
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
-        atomic_write_text(out / f"{take.name}.json", text)
+        atomic_write_text(sidecar_path, text)
 
 
 def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, Any]:
@@ -176,12 +179,12 @@ def model_facts(pipeline: HiARPipeline) -> dict[str, Any]:
 
 
 def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bool:
-    """Whether the video is there, made with these very settings and weights."""
-    sidecar = out / f"{take.name}.json"
-    if not sidecar.exists() or not (out / f"{take.name}.mp4").exists():
-        return False
+    """Whether the video is there, whole, made with these very settings and weights."""
     try:
-        found = json.loads(sidecar.read_text(encoding="utf-8"))
-    except json.JSONDecodeError:
+        size = (out / f"{take.name}.mp4").stat().st_size
+        found = json.loads((out / f"{take.name}.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    if not isinstance(found, dict) or found.get("video_bytes") != size:
         return False
     return bool(found.get("key") == describe(pipeline, take, run)["key"])

@@ -108,7 +108,13 @@ class CellRunner:
         next_sigma = self.steps[cell.step + 1].sigma
         if not self.config.stochastic:
             return euler_step(x, flow, self.steps[cell.step].sigma, next_sigma)
-        return add_noise(x0, self.renoise(cell.step, cell.block), next_sigma)
+        noise = self.renoise(cell.step, cell.block)
+        if noise.shape != x0.shape:
+            raise UsageError(
+                f"renoise({cell.step}, {cell.block}) gave {tuple(noise.shape)}: "
+                f"a block is {tuple(x0.shape)}"
+            )
+        return add_noise(x0, noise, next_sigma)
 
     def _context(
         self, cell: Cell, output: torch.Tensor, x0: torch.Tensor
@@ -140,8 +146,7 @@ class CellRunner:
             if self.num_blocks is not None:
                 total = self.num_blocks * self.config.frames_per_block
                 capacity = total if capacity is None else min(capacity, total)
-            if capacity is None:
-                raise UsageError("window None with no end: memory would grow; set a window")
+            assert capacity is not None  # a stream without end has a window
             self._caches[key] = KVCache(
                 self.model.config, batch_size=self._batch_size, frame_tokens=self._frame_tokens,
                 capacity=capacity, sink=min(self.config.sink, capacity - 1),
@@ -208,7 +213,6 @@ def sample_latents(
     return torch.cat(state, dim=1)
 
 
-@torch.no_grad()
 def stream_latents(
     model: CausalWan,
     text: torch.Tensor,
@@ -230,19 +234,41 @@ def stream_latents(
         seed: Of the keyed generator.
         prompt_index: Key of the first video of the batch.
 
-    Yields:
-        (block_index, clean latents [B, frames_per_block, C, H, W]) in order.
+    Returns:
+        Yields (block_index, clean float32 latents [B, frames_per_block, C, H, W]) in order.
 
     Raises:
-        UsageError: If the order cannot stream.
+        UsageError: At once, if the order cannot stream or shapes do not fit.
     """
     if config.order == "step_first":
         raise UsageError("order 'step_first' finishes no block before the last sweep: use diagonal")
+    if len(latent_shape) != 3:
+        raise UsageError(f"latent_shape {tuple(latent_shape)} must be (C, H, W)")
+    if num_blocks is None and config.window is None:
+        raise UsageError("a stream without end needs a window, or memory would grow: set window")
+    if num_blocks is not None and num_blocks < 1:
+        raise UsageError(f"num_blocks {num_blocks} must be at least 1, or None for no end")
+    return _stream(
+        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks,
+        seed=seed, prompt_index=prompt_index,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _stream(
+    model: CausalWan,
+    text: torch.Tensor,
+    config: SamplerConfig,
+    *,
+    latent_shape: Sequence[int],
+    num_blocks: int | None,
+    seed: int,
+    prompt_index: int,
+) -> Iterator[tuple[int, torch.Tensor]]:
     block_shape = (config.frames_per_block, *latent_shape)
     indices = range(prompt_index, prompt_index + text.shape[0])
-    where = {"device": model.device, "dtype": model.dtype}
     renoise = keyed_renoise(
-        block_shape, seed=seed, prompt_indices=indices, device=model.device, dtype=model.dtype
+        block_shape, seed=seed, prompt_indices=indices, device=model.device, dtype=torch.float32
     )
     runner = CellRunner(
         model, text, config, renoise, latent_shape=latent_shape, num_blocks=num_blocks
@@ -254,7 +280,7 @@ def stream_latents(
                 keyed_noise(block_shape, seed=seed, prompt_index=index, block=cell.block, step=0)
                 for index in indices
             ]
-            state[cell.block] = torch.stack(noise).to(**where)
+            state[cell.block] = torch.stack(noise).to(model.device)
         state[cell.block] = runner.run(cell, state[cell.block])
         if cell.step + 1 == len(runner.steps):
             yield cell.block, state.pop(cell.block)

@@ -178,6 +178,61 @@ def timestep_embedding(timesteps: torch.Tensor, dim: int) -> torch.Tensor:
     return torch.cat((angle.cos(), angle.sin()), dim=-1)
 
 
+def whole_video_attention(
+    attention: Attention, frames_per_block: int, window: int | None, *, frame_tokens: int
+) -> AttendFn:
+    """The self-attention of every layer when a whole video runs at once.
+
+    Args:
+        attention: Who sees whom.
+        frames_per_block: Latent frames of a block.
+        window: Latent frames visible back from the end of a block; block_causal only.
+        frame_tokens: Tokens of a latent frame.
+
+    Raises:
+        UsageError: For an unknown attention or a window that does not fit it.
+    """
+    if frames_per_block < 1:
+        raise UsageError(f"frames_per_block {frames_per_block} must be at least 1")
+    if window is not None and attention != "block_causal":
+        raise UsageError(f"window {window} needs attention='block_causal'")
+    if window is not None and window < frames_per_block:
+        raise UsageError(f"window {window} must hold a block of {frames_per_block}")
+    block_tokens = frames_per_block * frame_tokens
+    window_tokens = None if window is None else window * frame_tokens
+    functions: dict[str, AttendFn] = {
+        "bidirectional": lambda _, q, k, v: attend(q, k, v),
+        "block_causal": lambda _, q, k, v: attend_block_causal(
+            q, k, v, block_tokens=block_tokens, window_tokens=window_tokens
+        ),
+        "teacher_forcing": lambda _, q, k, v: attend_teacher_forcing(
+            q, k, v, block_tokens=block_tokens
+        ),
+    }
+    if attention not in functions:
+        raise UsageError(f"attention {attention!r} is unknown: use one of {', '.join(functions)}")
+    return functions[attention]
+
+
+def prepend_clean(
+    latents: torch.Tensor,
+    timesteps: torch.Tensor,
+    clean_latents: torch.Tensor,
+    clean_timesteps: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The clean half before the noisy half: latents [B, 2 F, C, H, W], timesteps [B, 2 F]."""
+    if clean_latents.shape != latents.shape:
+        raise UsageError(
+            f"clean_latents have shape {tuple(clean_latents.shape)}: "
+            f"they must match the latents, {tuple(latents.shape)}"
+        )
+    per_frame = (-1, latents.shape[1])
+    noisy = timesteps[:, None].expand(per_frame) if timesteps.ndim == 1 else timesteps
+    clean = torch.zeros_like(noisy) if clean_timesteps is None else clean_timesteps
+    clean = clean[:, None].expand(per_frame) if clean.ndim == 1 else clean
+    return torch.cat((clean_latents, latents), dim=1), torch.cat((clean, noisy), dim=1)
+
+
 class CausalWan(nn.Module):
     """Predicts the flow of noisy latents, in one pass over a video or block by block.
 
@@ -235,7 +290,7 @@ class CausalWan(nn.Module):
             frames_per_block: Latent frames of a block (not for bidirectional).
             window: Latent frames visible back from the end of a block (block_causal only).
             clean_latents: The clean video, for teacher_forcing.
-            clean_timesteps: Its timesteps [B, F]; None means 0.
+            clean_timesteps: Its timesteps [B, F] or [B]; None means 0.
 
         Returns:
             Flow [B, F, C, H, W].
@@ -246,41 +301,18 @@ class CausalWan(nn.Module):
         self._check(latents, timesteps)
         if (clean_latents is not None) != (attention == "teacher_forcing"):
             raise UsageError("clean_latents and attention='teacher_forcing' belong together")
-        if window is not None and attention != "block_causal":
-            raise UsageError(f"window {window} needs attention='block_causal'")
+        if text.shape[0] != latents.shape[0]:
+            raise UsageError(
+                f"text is of {text.shape[0]} videos, latents are of {latents.shape[0]}"
+            )
         num_frames = latents.shape[1]
         rows, columns = self._grid(latents)
         rotary = rotary_table(0, num_frames, rows, columns, self.config.head_dim, latents.device)
-        block_tokens = frames_per_block * rows * columns
-        window_tokens = None if window is None else window * rows * columns
-        attend_layer: AttendFn
-        if attention == "bidirectional":
-            attend_layer = lambda _, q, k, v: attend(q, k, v)  # noqa: E731
-        elif attention == "block_causal":
-            attend_layer = lambda _, q, k, v: attend_block_causal(  # noqa: E731
-                q, k, v, block_tokens=block_tokens, window_tokens=window_tokens
-            )
-        elif attention == "teacher_forcing":
-            attend_layer = lambda _, q, k, v: attend_teacher_forcing(  # noqa: E731
-                q, k, v, block_tokens=block_tokens
-            )
-        else:
-            raise UsageError(
-                f"attention {attention!r} is unknown: "
-                "use bidirectional, block_causal or teacher_forcing"
-            )
+        attend_layer = whole_video_attention(
+            attention, frames_per_block, window, frame_tokens=rows * columns
+        )
         if clean_latents is not None:
-            if timesteps.ndim == 1:
-                timesteps = timesteps[:, None].expand(-1, num_frames)
-            if clean_timesteps is None:
-                clean_timesteps = torch.zeros_like(timesteps)
-            if clean_latents.shape != latents.shape:
-                raise UsageError(
-                    f"clean_latents have shape {tuple(clean_latents.shape)}: "
-                    f"they must match the latents, {tuple(latents.shape)}"
-                )
-            latents = torch.cat((clean_latents, latents), dim=1)
-            timesteps = torch.cat((clean_timesteps, timesteps), dim=1)
+            latents, timesteps = prepend_clean(latents, timesteps, clean_latents, clean_timesteps)
             rotary = (torch.cat((rotary[0],) * 2), torch.cat((rotary[1],) * 2))
         flow = self._run(latents, timesteps, self.encode_text(text), rotary, attend_layer)
         return flow[:, -num_frames:]

@@ -186,7 +186,7 @@ def _signed_distance(shape: str, u: Floats, v: Floats, radius: float) -> Floats:
     if shape == "square":
         return np.maximum(np.abs(u), np.abs(v)) - 0.85 * radius
     half_sqrt3 = np.sqrt(3.0) / 2
-    sides = np.maximum(half_sqrt3 * np.abs(u) - 0.5 * v, v)
+    sides: Floats = np.maximum(half_sqrt3 * np.abs(u) - 0.5 * v, v)
     return sides - 0.55 * radius
 
 

@@ -223,3 +223,40 @@ def test_wan_1_3b_has_the_size_of_the_release() -> None:
         state = CausalWan(WanConfig.wan_1_3b()).state_dict()
     assert len(state) == 825
     assert sum(tensor.numel() for tensor in state.values()) == 1_418_996_800
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.safetensors", b"\x40\x00\x00\x00\x00\x00\x00\x00{"),
+        ("page.safetensors", b"<!doctype html><title>404</title>"),
+        ("page.pt", b"<!doctype html><title>404</title>"),
+        ("empty.pt", b""),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="damaged or no weights") as error:
+        load_transformer(path, WanConfig.tiny())
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_no_state_dict_is_named(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(UsageError, match="holds a list"):
+        load_transformer(tmp_path / "list.pt", WanConfig.tiny())
+    with pytest.raises(UsageError, match="no state dict"):
+        load_transformer({"generator": torch.zeros(1)}, WanConfig.tiny(), key="generator")
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(UsageError, match="no index of shards"):
+        load_transformer(tmp_path, WanConfig.tiny())
+
+
+def test_a_callers_tensors_are_not_shared() -> None:
+    config = WanConfig(dim=12, ffn_dim=8, num_heads=1, num_layers=1, text_dim=4, text_len=2)
+    state = CausalWan(config).state_dict()
+    model = load_transformer(state, config)
+    with torch.no_grad():
+        model.patch_embedding.weight.zero_()
+    assert state["patch_embedding.weight"].abs().sum() > 0

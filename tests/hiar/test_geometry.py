@@ -39,7 +39,7 @@ def test_decoded_frames_of_the_blocks_add_up(blocks: int, size: int) -> None:
 
 @pytest.mark.parametrize(
     ("latent_frames", "size", "remedy"),
-    [(7, 3, "take 6 or 9"), (2, 3, "take 3"), (0, 3, "take 3")],
+    [(7, 3, "take 6 or 9"), (2, 3, "take 3$"), (0, 3, "take 3$"), (-3, 3, "take 3$")],
 )
 def test_a_part_of_a_block_is_named(latent_frames: int, size: int, remedy: str) -> None:
     with pytest.raises(UsageError, match=f"{latent_frames} latent frames .*{remedy}"):

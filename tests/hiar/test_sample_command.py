@@ -286,3 +286,42 @@ def test_a_stopped_command_leaves_whole_files(tmp_path: Path, number: signal.Sig
     assert err.splitlines()[-1] == "hiar: interrupted; run the same command again to go on"
     assert 1 <= len(list(out.glob("*.mp4"))) < 40
     assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("damage", ["cut inside an emoji", "[]", "null", "3", ""])
+def test_a_damaged_sidecar_is_made_again(
+    pipeline: HiARPipeline, tmp_path: Path, damage: str
+) -> None:
+    prompts = ["🐈 cat"]
+    sidecar = tmp_path / sample(pipeline, tmp_path, prompts=prompts)["videos"][0]
+    whole = sidecar.read_bytes()
+    cut = whole[: whole.index("🐈".encode()) + 2]
+    sidecar.write_bytes(cut if damage.startswith("cut") else damage.encode())
+    assert sample(pipeline, tmp_path, prompts=prompts)["made"] == 1
+    assert sample(pipeline, tmp_path, prompts=prompts)["made"] == 0
+
+
+def test_an_empty_video_is_made_again(pipeline: HiARPipeline, tmp_path: Path) -> None:
+    sample(pipeline, tmp_path, prompts=["cat"])
+    next(tmp_path.glob("*.mp4")).write_bytes(b"")
+    assert sample(pipeline, tmp_path, prompts=["cat"])["made"] == 1
+
+
+def test_a_sidecar_never_vouches_for_other_pictures(
+    pipeline: HiARPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 1, then seed 2 stopped between the mp4 and its sidecar, then seed 1 again."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sample(pipeline, tmp_path, prompts=["cat"])
+    video = next(tmp_path.glob("*.mp4"))
+    first = video.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("hiar.sample.atomic_write_text", stop)
+        with pytest.raises(KeyboardInterrupt):
+            sample(pipeline, tmp_path, replace(RUN, seed=2), ["cat"])
+    assert video.read_bytes() != first
+    assert sample(pipeline, tmp_path, prompts=["cat"])["made"] == 1
+    assert video.read_bytes() == first

@@ -1,0 +1,113 @@
+"""The shipped tiny models: small, documented, and able to draw what a prompt says."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from hiar.config import SamplerConfig, WanConfig
+from hiar.pipeline import HiARPipeline
+from hiar.prompts import read_prompts
+from hiar.tiny import world
+from hiar.tiny.preset import ASSETS, HELD_OUT_PROMPTS
+from hiar.training.autoencoder import clips_to_tensor
+from hiar.vae import load_autoencoder
+
+PARTS = ("text_encoder", "vae", "teacher", "transformer")
+BUDGET_BYTES = 24 * 2**20
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> HiARPipeline:
+    return HiARPipeline.from_pretrained("tiny")
+
+
+def test_all_assets_fit_the_budget() -> None:
+    assert sum(p.stat().st_size for p in ASSETS.rglob("*") if p.is_file()) <= BUDGET_BYTES
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_says_how_it_was_made(part: str) -> None:
+    facts = json.loads((ASSETS / part / "training.json").read_text())
+    assert facts["command"].startswith("python scripts/train_tiny.py --stages")
+    assert facts["provenance"]["packages"]["torch"]
+    losses = [loss for _, loss in facts["loss_curve"]]
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+
+
+def test_held_out_prompts_were_never_trained_on() -> None:
+    prompts = read_prompts(HELD_OUT_PROMPTS)
+    held_out = {
+        world.Scene(
+            colour=w[0], shape=w[1], texture=w[2], motion=w[3], background=w[4], pan=w[5],
+            jitter=(0.0,) * 6,
+        ).prompt
+        for w in world.all_words()
+        if world.is_held_out(w)
+    }  # fmt: skip
+    assert len(prompts) == len(set(prompts)) >= 8
+    assert set(prompts) <= held_out
+
+
+def test_the_autoencoder_reconstructs_clips_it_never_saw() -> None:
+    rng = np.random.default_rng(7)
+    clips = [world.render(world.draw_scene(rng, held_out=True), 33) for _ in range(4)]
+    video = clips_to_tensor(clips)
+    vae = load_autoencoder(ASSETS / "vae")
+    error = (vae.decode(vae.encode(video)).clamp(-1, 1) - video).square().mean()
+    # 27.5 dB is what the shipped weights reach on held-out clips, less 1 dB for other clips.
+    assert float(10 * torch.log10(4 / error)) > 26.5
+
+
+def test_latents_are_normalised() -> None:
+    rng = np.random.default_rng(8)
+    clips = [world.render(world.draw_scene(rng), 33) for _ in range(6)]
+    latents = load_autoencoder(ASSETS / "vae").encode(clips_to_tensor(clips))
+    assert abs(float(latents.mean())) < 0.1
+    assert float(latents.std()) == pytest.approx(1, abs=0.15)
+
+
+def colour_share(frame: NDArray[np.uint8], colour: str) -> float:
+    """Share of pixels nearer to the shape's colour than to any background's."""
+    names = [*world.BACKGROUNDS, colour]
+    palette = np.array([*world.BACKGROUNDS.values(), world.COLOURS[colour]], np.float32)
+    lab = cv2.cvtColor(palette[None], cv2.COLOR_RGB2LAB)[0, :, 1:]
+    pixels = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+    nearest = np.linalg.norm(pixels[..., None, :] - lab, axis=-1).argmin(axis=-1)
+    return float((nearest == names.index(colour)).mean())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        SamplerConfig(window=21),
+        SamplerConfig(window=21, order="block_first", context="clean"),
+    ],
+    ids=["step_first", "block_first"],
+)
+def test_the_first_second_shows_a_shape_of_the_prompts_colour(
+    pipeline: HiARPipeline, config: SamplerConfig
+) -> None:
+    prompts = read_prompts(HELD_OUT_PROMPTS)
+    videos = pipeline(prompts, num_frames=17, config=config).frames
+    shares = [
+        colour_share(video[-1], next(c for c in world.COLOURS if c in prompt.split()))
+        for video, prompt in zip(videos, prompts, strict=True)
+    ]
+    # A shape covers 5 to 13 % of a rendered picture.
+    assert sum(0.02 < share < 0.4 for share in shares) >= len(prompts) - 1, shares
+
+
+def test_the_tiny_transformer_has_the_tiny_sizes(pipeline: HiARPipeline) -> None:
+    assert pipeline.transformer.config == WanConfig.tiny()
+    assert 1e6 < sum(p.numel() for p in pipeline.transformer.parameters()) < 5e6
+
+
+def test_assets_hold_nothing_else() -> None:
+    names = {path.relative_to(ASSETS).parts[0] for path in ASSETS.rglob("*")}
+    assert names == {*PARTS, Path(HELD_OUT_PROMPTS).name}
