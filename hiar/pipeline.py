@@ -102,9 +102,11 @@ class HiARPipeline:
         """
         if str(name_or_path) != TINY:
             raise UsageError(f"model {str(name_or_path)!r} is unknown: the model here is {TINY!r}")
-        files = {part: asset(*place) for part, place in TINY_WEIGHTS.items()}
-        if transformer is not None:
-            files["transformer"] = Path(transformer)
+        given = {} if transformer is None else {"transformer": Path(transformer)}
+        files = {
+            part: given[part] if part in given else asset(*place)
+            for part, place in TINY_WEIGHTS.items()
+        }
         config = WanConfig.tiny()
         check_device(str(device))
         dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
