@@ -38,8 +38,7 @@ reproduce: $(VENV)/.installed system
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(PACKAGES:%=-p %)
-	$(BIN)/mypy scripts
+	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: lint system
