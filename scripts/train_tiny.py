@@ -39,7 +39,7 @@ from hiar.training.autoencoder import (
 from hiar.training.flow_matching import Batch, FlowMatchingConfig, train_flow_matching
 from hiar.training.text import TextTrainConfig, train_text_encoder
 from hiar.transformer import CausalWan
-from hiar.vae import load_autoencoder
+from hiar.vae import load_autoencoder, to_uint8
 
 CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
@@ -134,6 +134,7 @@ def train_vae(args: argparse.Namespace) -> None:
     curve = follow(steps, config.steps)
     finish_vae(vae, folder, args)
     record(folder, args, asdict(config), curve, psnr_db=vae_psnr(folder))
+    draw_reconstructions(folder)
 
 
 def polish_vae(args: argparse.Namespace) -> None:
@@ -155,6 +156,7 @@ def polish_vae(args: argparse.Namespace) -> None:
     facts = json.loads((folder / "training.json").read_text())
     facts |= {"polish": asdict(config), "polish_loss_curve": curve, "psnr_db": vae_psnr(folder)}
     atomic_write_text(folder / "training.json", json.dumps(facts, indent=1) + "\n")
+    draw_reconstructions(folder)
 
 
 def draw_clip(rng: np.random.Generator, num_frames: int) -> np.ndarray:
@@ -194,6 +196,23 @@ def vae_psnr(folder: Path) -> float:
     video = clips_to_tensor(clips)
     decoded = vae.decode(vae.encode(video)).clamp(-1, 1)
     return float(10 * torch.log10(4 / (decoded - video).square().mean()))
+
+
+def draw_reconstructions(folder: Path, num_clips: int = 4, num_columns: int = 8) -> None:
+    """Save a picture of held-out clips, each above its reconstruction, in time from left."""
+    import cv2
+
+    vae = load_autoencoder(folder)
+    rng = np.random.default_rng(HELD_OUT_SEED)
+    rows = []
+    for _ in range(num_clips):
+        clip = world.render(world.draw_scene(rng, held_out=True), 81)
+        decoded = vae.decode(vae.encode(clips_to_tensor([clip])))[0].unbind(dim=1)
+        pair = (clip, [to_uint8(frame) for frame in decoded])
+        step = 80 // (num_columns - 1)
+        rows += [np.concatenate(list(frames[::step]), axis=1) for frames in pair]
+    sheet = np.concatenate(rows)
+    cv2.imwrite(str(folder / "reconstruction.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def encode_clips(args: argparse.Namespace) -> None:
