@@ -225,7 +225,7 @@ def time_video(model: CausalWan, config: BenchConfig, sampler: SamplerConfig) ->
     noise = initial_noise(1, blocks, shape, seed=0).to(model.device, model.dtype)
     text = torch.zeros(1, 1, sizes.config.text_dim, device=model.device, dtype=model.dtype)
     block_s: dict[int, float] = defaultdict(float)
-    first_block_s = 0.0
+    previous = first_block_s = 0.0
     last = len(sampler.steps) - 1
 
     def on_cell(cell: Cell) -> None:

@@ -70,5 +70,7 @@ def tokenize(
 def load_text_encoder(folder: Path, text_len: int, tokenizer: Any) -> TextEncoder:
     """Load a UMT5 encoder from a folder of config.json and safetensors."""
     from transformers import UMT5EncoderModel  # noqa: PLC0415  (4 s to import)
+    from transformers.utils import logging  # noqa: PLC0415
 
+    logging.disable_progress_bar()  # a bar for a file that loads in milliseconds
     return TextEncoder(UMT5EncoderModel.from_pretrained(folder), tokenizer, text_len)

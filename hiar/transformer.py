@@ -53,7 +53,8 @@ class RMSNorm(nn.Module):
         """Normalise the last axis."""
         x32 = x.float()
         scale = torch.rsqrt(x32.square().mean(dim=-1, keepdim=True) + self.eps)
-        return (x32 * scale).to(x.dtype) * self.weight
+        out: torch.Tensor = (x32 * scale).to(x.dtype) * self.weight
+        return out
 
 
 class Projections(nn.Module):
@@ -87,7 +88,8 @@ class Projections(nn.Module):
         return out
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.num_heads, -1))
+        heads: torch.Tensor = x.unflatten(-1, (self.num_heads, -1))
+        return heads
 
 
 class Block(nn.Module):
@@ -160,14 +162,16 @@ class Head(nn.Module):
 
 
 def modulate(x: torch.Tensor, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor) -> torch.Tensor:
-    """X (1 + scale) + shift with one shift and scale a frame; x is [B, L, D]."""
+    """Scale and shift x [B, L, D] per frame: x (1 + scale) + shift."""
     per_frame = x.unflatten(1, (shift_BF1D.shape[1], -1))
-    return torch.addcmul(shift_BF1D, per_frame, 1 + scale_BF1D).flatten(1, 2)
+    out: torch.Tensor = torch.addcmul(shift_BF1D, per_frame, 1 + scale_BF1D).flatten(1, 2)
+    return out
 
 
 def gate(x: torch.Tensor, gate_BF1D: torch.Tensor) -> torch.Tensor:
-    """X times one gate a frame; x is [B, L, D]."""
-    return (x.unflatten(1, (gate_BF1D.shape[1], -1)) * gate_BF1D).flatten(1, 2)
+    """Multiply x [B, L, D] by one gate a frame."""
+    out: torch.Tensor = (x.unflatten(1, (gate_BF1D.shape[1], -1)) * gate_BF1D).flatten(1, 2)
+    return out
 
 
 def timestep_embedding(timesteps: torch.Tensor, dim: int) -> torch.Tensor:
@@ -381,10 +385,10 @@ class CausalWan(nn.Module):
             )
         padded = functional.pad(text, (0, 0, 0, config.text_len - text.shape[1]))
         embedded = self.text_embedding(padded.to(self.dtype))
-        layers = [block.cross_attn for block in self.blocks]
+        layers = [block.cross_attn for block in self.blocks if isinstance(block, Block)]
         return TextContext(
-            keys=tuple(layer.keys(embedded) for layer in layers),  # type: ignore[operator, union-attr]
-            values=tuple(layer.values(embedded) for layer in layers),  # type: ignore[operator, union-attr]
+            keys=tuple(layer.keys(embedded) for layer in layers),
+            values=tuple(layer.values(embedded) for layer in layers),
         )
 
     def _run(
@@ -452,9 +456,10 @@ class CausalWan(nn.Module):
 
     def _unpatchify(self, patches: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
         _, p, q = self.config.patch_size
-        return rearrange(
+        latents: torch.Tensor = rearrange(
             patches, "b (f h w) (p q c) -> b f c (h p) (w q)", h=rows, w=columns, p=p, q=q
         )
+        return latents
 
     def _grid(self, latents: torch.Tensor) -> tuple[int, int]:
         return token_grid(latents.shape[3], latents.shape[4], self.config.patch_size)

@@ -72,4 +72,5 @@ def load_autoencoder(folder: Path, dtype: torch.dtype = torch.float32) -> VideoA
     """Load a VAE from a folder of config.json and safetensors."""
     from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
 
-    return VideoAutoencoder(AutoencoderKLWan.from_pretrained(folder, torch_dtype=dtype))
+    vae = AutoencoderKLWan.from_pretrained(folder, torch_dtype=dtype, low_cpu_mem_usage=False)
+    return VideoAutoencoder(vae)

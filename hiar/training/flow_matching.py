@@ -93,7 +93,8 @@ def flow_matching_loss(
     )
     errors_BF = (flow - (noise - batch.latents)).square().mean(dim=(2, 3, 4))
     counted = ((sigmas_BN > 0) & ~batch.context_only).float().repeat_interleave(size, dim=1)
-    return (errors_BF * counted).sum() / counted.sum().clamp(min=1)
+    loss: torch.Tensor = (errors_BF * counted).sum() / counted.sum().clamp(min=1)
+    return loss
 
 
 def train_flow_matching(
