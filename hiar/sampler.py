@@ -245,7 +245,7 @@ def stream_latents(
     if len(latent_shape) != 3:
         raise UsageError(f"latent_shape {tuple(latent_shape)} must be (C, H, W)")
     if num_blocks is None and config.window is None:
-        raise UsageError("a stream without end needs a window, or memory would grow: set window")
+        raise UsageError("a stream without end needs a window, or memory would grow: set a window")
     if num_blocks is not None and num_blocks < 1:
         raise UsageError(f"num_blocks {num_blocks} must be at least 1, or None for no end")
     return _stream(

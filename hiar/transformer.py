@@ -305,10 +305,6 @@ class CausalWan(nn.Module):
         self._check(latents, timesteps)
         if (clean_latents is not None) != (attention == "teacher_forcing"):
             raise UsageError("clean_latents and attention='teacher_forcing' belong together")
-        if text.shape[0] != latents.shape[0]:
-            raise UsageError(
-                f"text is of {text.shape[0]} videos, latents are of {latents.shape[0]}"
-            )
         num_frames = latents.shape[1]
         rows, columns = self._grid(latents)
         rotary = rotary_table(0, num_frames, rows, columns, self.config.head_dim, latents.device)
@@ -318,7 +314,12 @@ class CausalWan(nn.Module):
         if clean_latents is not None:
             latents, timesteps = prepend_clean(latents, timesteps, clean_latents, clean_timesteps)
             rotary = (torch.cat((rotary[0],) * 2), torch.cat((rotary[1],) * 2))
-        flow = self._run(latents, timesteps, self.encode_text(text), rotary, attend_layer)
+        text_context = self.encode_text(text)
+        if text.shape[0] != latents.shape[0]:
+            raise UsageError(
+                f"text is of {text.shape[0]} videos, latents are of {latents.shape[0]}"
+            )
+        flow = self._run(latents, timesteps, text_context, rotary, attend_layer)
         return flow[:, -num_frames:]
 
     def forward_block(
