@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count
 
 from hiar.config import Order
 from hiar.errors import UsageError
@@ -67,9 +67,3 @@ def passes_per_block(order: Order, context: str, num_steps: int) -> int:
     if order == "block_first":
         return num_steps + 1
     return num_steps if context == "input" else 2 * num_steps
-
-
-def group_waves(sequence: Iterator[Cell]) -> Iterator[tuple[int, tuple[Cell, ...]]]:
-    """Group a diagonal sequence of cells into (wave, cells)."""
-    for wave, group in groupby(sequence, key=lambda cell: cell.wave):
-        yield wave, tuple(group)

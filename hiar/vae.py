@@ -6,7 +6,6 @@ deviations that the VAE's config holds) and ordered [B, F, C, H, W]; pictures ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,11 +49,6 @@ class VideoAutoencoder:
         z = latents.transpose(1, 2).to(self.vae.dtype) * self._std + self._mean
         decoded: torch.Tensor = self.vae.decode(z).sample
         return decoded
-
-    def decode_frames(self, latents: torch.Tensor) -> Iterator[NDArray[np.uint8]]:
-        """Decode one latent video [F, C, h, w], yielding uint8 RGB frames (H, W, 3)."""
-        for frame in self.decode(latents.unsqueeze(0))[0].unbind(dim=1):
-            yield to_uint8(frame)
 
     def latent_size(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Rows and columns of a latent frame."""

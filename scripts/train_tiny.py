@@ -186,6 +186,9 @@ def finish_vae(vae: Any, folder: Path, args: argparse.Namespace) -> None:
         latents_mean=stacked.mean(dim=1).tolist(), latents_std=stacked.std(dim=1).tolist()
     )
     vae.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where it was loaded from: a path of one machine
+    atomic_write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def vae_psnr(folder: Path) -> float:

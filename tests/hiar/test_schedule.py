@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hiar.config import SamplerConfig
 from hiar.errors import UsageError
 from hiar.flops import context_calls
-from hiar.schedule import Cell, cells, group_waves, passes_per_block, waves
+from hiar.schedule import Cell, cells, passes_per_block, waves
 
 ORDERS = ("block_first", "step_first", "diagonal")
 orders, few = st.sampled_from(ORDERS), st.integers(1, 12)
@@ -52,8 +52,8 @@ def test_cells_of_a_wave_are_free_of_each_other(steps: int, blocks: int) -> None
 
 @given(few, few)
 def test_diagonal_is_its_waves(steps: int, blocks: int) -> None:
-    grouped = [wave for _, wave in group_waves(cells("diagonal", steps, blocks))]
-    assert grouped == list(waves(steps, blocks))
+    flat = [cell for wave in waves(steps, blocks) for cell in wave]
+    assert list(cells("diagonal", steps, blocks)) == flat
 
 
 @given(few, few)
