@@ -75,7 +75,7 @@ class WanConfig:
     def tiny(cls) -> WanConfig:
         """The embedded default, trained on the tiny world (a CPU samples it in seconds)."""
         return cls(
-            dim=192, ffn_dim=512, num_heads=6, num_layers=6, freq_dim=128, text_dim=64, text_len=96
+            dim=128, ffn_dim=384, num_heads=4, num_layers=6, freq_dim=128, text_dim=64, text_len=96
         )
 
     @classmethod

@@ -13,6 +13,7 @@ HELD_OUT_PROMPTS = ASSETS / "heldout_prompts.txt"
 
 VAE_CONFIG: dict[str, Any] = {
     "base_dim": 16,
+    "decoder_base_dim": 24,
     "z_dim": 16,
     "dim_mult": [1, 2, 2],
     "num_res_blocks": 1,

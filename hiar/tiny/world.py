@@ -43,7 +43,8 @@ TEXTURES = ("plain", "striped", "dotted")
 MOTIONS = ("left", "right", "up", "down", "diagonally", "in a circle", "slowly and spins")
 PANS = ("still", "panning left", "panning right")
 
-RADIUS_PX = 9.5
+RADIUS_PX = 13.0
+"""Of the circle that every shape is inscribed in: large enough to tell the kinds apart."""
 SPEED_PX = 1.1
 MARGIN_PX = 1.0
 
@@ -178,16 +179,16 @@ def _bounce(position: Floats, low: float, high: float) -> Floats:
 
 
 def _signed_distance(shape: str, u: Floats, v: Floats, radius: float) -> Floats:
-    """Distance in pixels to the outline: negative inside."""
+    """Distance in pixels to the outline: negative inside. Corners touch the circle of `radius`."""
     if shape == "disc":
         return np.hypot(u, v) - radius
     if shape == "ring":
-        return np.abs(np.hypot(u, v) - 0.72 * radius) - 0.3 * radius
+        return np.abs(np.hypot(u, v) - 0.75 * radius) - 0.25 * radius
     if shape == "square":
-        return np.maximum(np.abs(u), np.abs(v)) - 0.85 * radius
+        return np.maximum(np.abs(u), np.abs(v)) - np.sqrt(0.5) * radius
     half_sqrt3 = np.sqrt(3.0) / 2
     sides: Floats = np.maximum(half_sqrt3 * np.abs(u) - 0.5 * v, v)
-    return sides - 0.55 * radius
+    return sides - 0.5 * radius
 
 
 def _shape_colour(scene: Scene, u: Floats, v: Floats, radius: float) -> Floats:
@@ -200,7 +201,7 @@ def _shape_colour(scene: Scene, u: Floats, v: Floats, radius: float) -> Floats:
     elif scene.texture == "striped":
         tone = np.sin(2 * np.pi * u / period + phase)
     else:
-        tone = 1.6 * np.sin(np.pi * u / period + phase) * np.sin(np.pi * v / period)
+        tone = 1.4 * np.sin(np.pi * u / period + phase) * np.sin(np.pi * v / period)
     return np.asarray(base * (1.0 + 0.28 * tone[..., None]))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class AutoencoderTrainConfig:
     """Settings of one autoencoder training run; clip_shapes are (batch size, frames) in turn."""
 
-    picture_steps: int = 700
+    picture_steps: int = 2000
     picture_batch_size: int = 16
     clip_steps: int = 1500
     clip_shapes: tuple[tuple[int, int], ...] = ((4, 9), (2, 17), (2, 17), (1, 33))
@@ -35,7 +35,7 @@ class AutoencoderTrainConfig:
     warmup_steps: int = 50
     square_weight: float = 4.0
     absolute_weight: float = 0.2
-    edge_weight: float = 0.2
+    edge_weight: float = 0.3
     latent_noise: float = 0.1
     latent_weight: float = 1e-4
     clip_norm: float = 1.0
