@@ -7,7 +7,14 @@ the preset's name and sha256; scores of different hashes are never compared.
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from drift.errors import UsageError
+
+PRESET_SCHEMA = "drift-preset/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +74,27 @@ class Preset:
         """
         return {term.metric: term for term in self.terms}[metric]
 
+    def check_covers(self, metrics: tuple[str, ...]) -> None:
+        """Refuses metrics that the preset cannot score.
+
+        Raises:
+            UsageError: a metric without a term, or no weight on any of them.
+        """
+        absent = [name for name in metrics if name not in self.metrics]
+        if absent:
+            raise UsageError(
+                f"preset {self.name} has no scale for {', '.join(absent)}; score with --metrics "
+                f"{','.join(self.metrics)}, or calibrate a preset on runs that have them"
+            )
+        if metrics and not any(self.term(name).weight for name in metrics):
+            raise UsageError(
+                f"preset {self.name} gives no weight to {', '.join(metrics)}; measure "
+                f"{', '.join(term.metric for term in self.terms if term.weight)} too"
+            )
+
     def missing(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
-        """Names the preset's metrics that are not among `metrics`, in order."""
-        return tuple(name for name in self.metrics if name not in metrics)
+        """Names the preset's metrics that are not among `metrics` and have a weight, in order."""
+        return tuple(t.metric for t in self.terms if t.weight and t.metric not in metrics)
 
     def weights(self, metrics: tuple[str, ...]) -> dict[str, float]:
         """Weights of `metrics`, rescaled to sum to 1 over those present.
@@ -104,3 +129,58 @@ def preset_v1() -> Preset:
             for metric, family, scale in rows
         ),
     )
+
+
+def preset_from_data(data: Mapping[str, Any]) -> Preset:
+    """Builds a preset from the data of `dataclasses.asdict`.
+
+    Raises:
+        ValueError: a field that is missing or unknown, or a constant that means nothing.
+    """
+    try:
+        terms = tuple(PresetTerm(**term) for term in data["terms"])
+        return Preset(name=data["name"], terms=terms)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a preset needs a name and terms ({error})") from None
+
+
+def dump_preset(preset: Preset, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of a preset file: the preset, its hash and how it was made.
+
+    Args:
+        preset: The preset.
+        origin: How it was made; no part of the hash.
+
+    Returns:
+        Data for JSON.
+    """
+    return {"schema": PRESET_SCHEMA, **asdict(preset), "sha256": preset.sha256, "origin": origin}
+
+
+def load_preset(path: Path) -> Preset:
+    """Reads a preset file, as `drift calibrate` writes it.
+
+    Args:
+        path: JSON with `schema`, `name`, `terms` and, unless it was written by hand, `sha256`.
+
+    Returns:
+        The preset.
+
+    Raises:
+        UsageError: no such file, no preset, or content that its hash does not match.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict) or data.get("schema") != PRESET_SCHEMA:
+            raise ValueError(f"its schema is not {PRESET_SCHEMA!r}")
+        preset = preset_from_data(data)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file; give a file of `drift calibrate`") from None
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{path} is no preset ({error}); `drift calibrate` writes one") from None
+    if "sha256" in data and data["sha256"] != preset.sha256:
+        raise UsageError(
+            f"{path} was changed after it was written: its sha256 does not match; remove its "
+            "sha256 line to keep the change"
+        )
+    return preset

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,16 +27,20 @@ def segment_bounds(num_frames: int, num_segments: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def segment_means(values: ArrayLike, num_frames: int, num_segments: int) -> NDArray[np.float64]:
+def segment_means(
+    values: ArrayLike, num_frames: int, num_segments: int, *, frames: Sequence[int] | None = None
+) -> NDArray[np.float64]:
     """Mean of the values of each segment.
 
-    Value i belongs to frame i. A pair metric has one value fewer than frames: the value of the
-    pair (i, i + 1) belongs to its left frame i, so the last segment has one value fewer.
+    A value belongs to the segment of its frame. A pair metric has one value fewer than frames: the
+    value of the pair (i, i + 1) belongs to its left frame i, so the last segment has one fewer.
 
     Args:
-        values: (num_frames,) or (num_frames - 1,), finite.
+        values: (n,), finite.
         num_frames: Frames of the video.
         num_segments: Segments.
+        frames: (n,) rising frame index of each value, for a metric that skips frames; None where
+            value i belongs to frame i, with n equal to `num_frames` or one fewer.
 
     Returns:
         float64 (num_segments,). A segment of equal values gives that value exactly.
@@ -44,18 +49,35 @@ def segment_means(values: ArrayLike, num_frames: int, num_segments: int) -> NDAr
         ValueError: a wrong length, a value that is not finite, or a segment without a value.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or num_frames - array.size not in (0, 1):
-        raise ValueError(f"{array.shape} values do not fit {num_frames} frames")
+    index = _frame_index(array, num_frames, frames)
     if not np.isfinite(array).all():
-        index = int(np.flatnonzero(~np.isfinite(array))[0])
-        raise ValueError(f"the value of frame {index} is {array[index]}; it must be finite")
-    slices = [array[start:stop] for start, stop in segment_bounds(num_frames, num_segments)]
+        bad = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(f"the value of frame {index[bad]} is {array[bad]}; it must be finite")
+    bounds = segment_bounds(num_frames, num_segments)
+    edges = np.searchsorted(index, [0, *(stop for _, stop in bounds)]).tolist()
+    slices = [array[start:stop] for start, stop in itertools.pairwise(edges)]
     if any(part.size == 0 for part in slices):
         raise ValueError(f"{array.size} values leave one of {num_segments} segments empty")
     return np.array([_shifted_mean(part) for part in slices])
 
 
+def _frame_index(
+    values: NDArray[np.float64], num_frames: int, frames: Sequence[int] | None
+) -> NDArray[np.int64]:
+    """Frame of each value, checked."""
+    if frames is None:
+        if values.ndim != 1 or num_frames - values.size not in (0, 1):
+            raise ValueError(f"{values.shape} values do not fit {num_frames} frames")
+        return np.arange(values.size)
+    index = np.asarray(frames, dtype=np.int64)
+    if values.ndim != 1 or index.shape != values.shape:
+        raise ValueError(f"{values.shape} values do not fit {index.shape} frame indices")
+    if index.size and (index[0] < 0 or index[-1] >= num_frames or (np.diff(index) <= 0).any()):
+        raise ValueError(f"frame indices must rise from 0 to at most {num_frames - 1}")
+    return index
+
+
 def _shifted_mean(values: NDArray[np.float64]) -> float:
     """Mean around the first value, so that equal values give exactly that value."""
     first = float(values[0])
-    return first + math.fsum(values - first) / values.size
+    return first + math.fsum((values - first).tolist()) / values.size

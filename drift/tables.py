@@ -2,23 +2,28 @@
 
 import csv
 import io
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from drift.config import ScoreConfig
 from drift.discover import cluster_name
 from drift.errors import UsageError
+from drift.preset import Preset, preset_from_data, preset_v1
 from drift.records import SUMMARY_SCHEMA, atomic_path, atomic_write_text
 from drift.score import VideoScore
 
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
 _METADATA_KEY = b"drift"
+_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,8 @@ class VideoRow:
         sha256: Hash of the file.
         media: Fields of `MediaInfo`, empty if the video did not open.
         values: Metric -> raw per-frame values; empty unless the status is `ok`.
+        frames: Metric -> frame index of each value, for a metric that skips frames; value i of a
+            metric that is not named here belongs to frame i.
     """
 
     path: str
@@ -42,6 +49,7 @@ class VideoRow:
     sha256: str
     media: Mapping[str, Any]
     values: Mapping[str, list[float]] = field(default_factory=dict)
+    frames: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def cluster(self) -> str:
@@ -58,6 +66,7 @@ class RunData:
     passed_over: int
     warnings: tuple[str, ...]
     provenance: Mapping[str, Any]
+    preset: Preset = field(default_factory=preset_v1)
 
 
 def write_frames(path: Path, run: RunData) -> None:
@@ -67,15 +76,16 @@ def write_frames(path: Path, run: RunData) -> None:
         for metric, series in row.values.items():
             columns["video"] += [row.path] * len(series)
             columns["metric"] += [metric] * len(series)
-            columns["frame"] += range(len(series))
+            columns["frame"] += row.frames.get(metric, range(len(series)))
             columns["value"] += series
     about = {
         "schema": SUMMARY_SCHEMA,
         "config": asdict(run.config),
+        "preset": asdict(run.preset),
         "passed_over": run.passed_over,
         "warnings": run.warnings,
         "provenance": run.provenance,
-        "videos": [{k: v for k, v in asdict(row).items() if k != "values"} for row in run.rows],
+        "videos": [{name: getattr(row, name) for name in _ABOUT_A_VIDEO} for row in run.rows],
     }
     types = {
         "video": pa.string(),
@@ -109,17 +119,42 @@ def read_frames(path: Path) -> RunData:
     if about["schema"] != SUMMARY_SCHEMA:
         raise UsageError(f"{path} has schema {about['schema']!r}, not {SUMMARY_SCHEMA!r}")
     values: dict[str, dict[str, list[float]]] = {}
-    columns = (table.column(name).to_pylist() for name in ("video", "metric", "value"))
-    for video, metric, value in zip(*columns, strict=True):
-        values.setdefault(video, {}).setdefault(metric, []).append(value)
-    config = about["config"]
+    frames: dict[str, dict[str, list[int]]] = {}
+    for video, metric, index, series in _series(table):
+        values.setdefault(video, {})[metric] = series.tolist()
+        if not np.array_equal(index, np.arange(index.size)):
+            frames.setdefault(video, {})[metric] = index.tolist()
     return RunData(
-        config=ScoreConfig(metrics=tuple(config["metrics"]), segments=config["segments"]),
-        rows=tuple(VideoRow(**row, values=values.get(row["path"], {})) for row in about["videos"]),
+        config=ScoreConfig(**{k: _as_tuple(v) for k, v in about["config"].items()}),
+        rows=tuple(
+            VideoRow(**row, values=values.get(row["path"], {}), frames=frames.get(row["path"], {}))
+            for row in about["videos"]
+        ),
         passed_over=about["passed_over"],
         warnings=tuple(about["warnings"]),
         provenance=about["provenance"],
+        preset=preset_from_data(about["preset"]) if "preset" in about else preset_v1(),
     )
+
+
+def _series(
+    table: pa.Table,
+) -> Iterator[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]]:
+    """Video, metric, frame indices and values of each run of equal (video, metric) rows."""
+    keys = [table.column(name).combine_chunks().dictionary_encode() for name in ("video", "metric")]
+    codes = [key.indices.to_numpy() for key in keys]
+    names = [key.dictionary.to_pylist() for key in keys]
+    index, values = (table.column(name).to_numpy() for name in ("frame", "value"))
+    change = np.flatnonzero((np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)) + 1
+    for start, stop in itertools.pairwise([0, *change.tolist(), len(values)]):
+        if start < stop:
+            video, metric = (name[code[start]] for name, code in zip(names, codes, strict=True))
+            yield video, metric, index[start:stop], values[start:stop]
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON has lists where settings have tuples."""
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None:
