@@ -9,12 +9,13 @@ size: a learned variance collapses to the prior at this size.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
+
+from hiar.training.optimise import descend, one_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,14 +51,6 @@ def clips_to_tensor(clips: list[NDArray[np.uint8]]) -> torch.Tensor:
     """Stack uint8 RGB clips (T, H, W, 3) into float32 [B, 3, T, H, W] in [-1, 1]."""
     stacked = torch.stack([torch.from_numpy(clip) for clip in clips])
     return stacked.permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
-
-
-def one_cycle(step: int, steps: int, warmup_steps: int) -> float:
-    """Learning-rate factor in [0, 1]: linear warm-up, then half a cosine down to zero."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 @torch.no_grad()
@@ -102,8 +95,6 @@ def train_autoencoder(
         vae.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4
     )
     for step in range(config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
         if step < config.picture_steps:
             batch_size, num_frames = config.picture_batch_size, 1
         else:
@@ -117,10 +108,8 @@ def train_autoencoder(
             + config.edge_weight * _edge_loss(decoded, video)
             + config.latent_weight * mean.square().mean()
         )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), config.clip_norm)
-        optimiser.step()
+        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
+        descend(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
         yield step, loss.item()
 
 

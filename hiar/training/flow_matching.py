@@ -16,7 +16,7 @@ from hiar.config import NUM_TRAIN_TIMESTEPS
 from hiar.errors import UsageError
 from hiar.geometry import num_blocks
 from hiar.sigmas import add_noise, shift_sigma
-from hiar.training.autoencoder import one_cycle
+from hiar.training.optimise import descend, one_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,8 +115,6 @@ def train_flow_matching(
         lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay,
     )  # fmt: skip
     for step in range(config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
         batch = draw_batch(config.batch_size)
         num_blocks(batch.latents.shape[1], config.frames_per_block)
         kept = torch.rand(config.batch_size, 1, 1) >= config.text_dropout
@@ -124,8 +122,6 @@ def train_flow_matching(
             latents=batch.latents, text=batch.text * kept, context_only=batch.context_only
         )
         loss = flow_matching_loss(model, batch, draw_sigmas(batch, config), config)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        optimiser.step()
+        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
+        descend(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
         yield step, loss.item()

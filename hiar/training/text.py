@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiar.text import tokenize
-from hiar.training.autoencoder import one_cycle
+from hiar.training.optimise import descend, one_cycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +57,6 @@ def train_text_encoder(
     parameters = [*model.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=1e-2)
     for step in range(config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
         prompts, labels = zip(*(draw() for _ in range(config.batch_size)), strict=True)
         ids, mask = tokenize(tokenizer, list(prompts), text_len)
         hidden = model(ids, attention_mask=mask).last_hidden_state * mask.unsqueeze(-1)
@@ -67,9 +65,7 @@ def train_text_encoder(
         logits = [head(mean) for head in heads]
         losses = [functional.cross_entropy(x, y) for x, y in zip(logits, target.T, strict=True)]
         loss = torch.stack(losses).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
+        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
+        descend(optimiser, loss, learning_rate=rate, clip_norm=1.0)
         right = torch.stack([x.argmax(-1) == y for x, y in zip(logits, target.T, strict=True)])
         yield step, loss.item(), right.float().mean().item()

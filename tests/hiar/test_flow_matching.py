@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from hiar.errors import UsageError
-from hiar.training.autoencoder import one_cycle
 from hiar.training.flow_matching import (
     Batch,
     FlowMatchingConfig,
@@ -15,6 +14,7 @@ from hiar.training.flow_matching import (
     flow_matching_loss,
     train_flow_matching,
 )
+from hiar.training.optimise import one_cycle
 from hiar.transformer import CausalWan
 
 Draw = Callable[..., torch.Tensor]

@@ -1,0 +1,39 @@
+"""One optimiser step and the course of the learning rate: the same in every training loop here."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+
+def one_cycle(step: int, steps: int, warmup_steps: int) -> float:
+    """Learning-rate factor in [0, 1]: linear warm-up, then half a cosine down to zero."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def descend(
+    optimiser: Optimizer, loss: torch.Tensor, *, learning_rate: float, clip_norm: float
+) -> None:
+    """Take one step down the gradient of `loss`.
+
+    Args:
+        optimiser: Holds the parameters.
+        loss: A scalar with a graph.
+        learning_rate: Of this step.
+        clip_norm: Largest norm of the gradient, all parameters together.
+    """
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+    optimiser.step()
