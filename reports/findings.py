@@ -11,9 +11,8 @@ BASE, OURS = "block-first-clean", "step-first-output"
 
 def findings(measurements: Measurements) -> list[str]:
     """Returns sentences for the top of the report; each holds without the others."""
-    lines = [_scope(measurements), _drift(measurements), _speed(measurements)]
-    lines.append(_not_measured(measurements))
-    return [line for line in lines if line]
+    parts = (_scope, _drift, _noise, _speed, _not_measured)
+    return [line for part in parts if (line := part(measurements))]
 
 
 def _scope(measurements: Measurements) -> str:
@@ -41,6 +40,23 @@ def _drift(measurements: Measurements) -> str:
         f"Drift: {ours.value:.3f} step-first against {base.value:.3f} block-first, "
         f"{_verdict(change)}. Between the trained models the paper reports "
         f"{100 * (paper_ours / paper_base - 1):+.1f} % ({paper_ours:g} against {paper_base:g})."
+    )
+
+
+def _noise(measurements: Measurements) -> str:
+    """Where a slope is no larger than that of the same segments in random order."""
+    parts = []
+    for run, record in measurements.drifts.items():
+        ratios = {n: c.mean_abs_slope / c.noise_floor for n, c in record.metrics.items()
+                  if c.noise_floor > 0}  # fmt: skip
+        shown = ", ".join(f"{name} {ratio:.1f}" for name, ratio in ratios.items())
+        if shown:
+            parts.append(f"{run}: {shown}")
+    if not parts:
+        return ""
+    return (
+        "Mean |slope| over that of the same segments in random order (near 1, a slope is no more "
+        f"than segment noise): {'; '.join(parts)}."
     )
 
 

@@ -17,11 +17,17 @@ RUN_SCHEMA = "hiar-run/1"
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCurve:
-    """A metric over the segments of a run: mean and 95 % interval over videos."""
+    """A metric over the segments of a run: mean and 95 % interval over videos.
+
+    `mean_abs_slope` is over videos; `noise_floor` is what it would be had each video's segments
+    come in random order. Both are per segment, in `unit`.
+    """
 
     unit: str
     means: tuple[float, ...]
     ci95: tuple[tuple[float, float], ...]
+    mean_abs_slope: float
+    noise_floor: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +117,8 @@ def _curve(metric: Mapping[str, Any]) -> MetricCurve:
         unit=metric["unit"],
         means=tuple(metric["segment_means"]),
         ci95=tuple((low, high) for low, high in metric["segment_ci95"]),
+        mean_abs_slope=float(metric["mean_abs_slope"]),
+        noise_floor=float(metric["noise_floor"]),
     )
 
 

@@ -64,7 +64,13 @@ def reproduction(
 
 def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
     mean = sum(scores) / len(scores)
-    curve = MetricCurve(unit="S", means=(0.1, 0.2, 0.3, 0.4, 0.5), ci95=((0.0, 0.6),) * 5)
+    curve = MetricCurve(
+        unit="S",
+        means=(0.1, 0.2, 0.3, 0.4, 0.5),
+        ci95=((0.0, 0.6),) * 5,
+        mean_abs_slope=0.1,
+        noise_floor=0.04,
+    )
     return DriftRecord(
         run=run,
         value=mean,
