@@ -31,38 +31,70 @@ def cluster_totals(
     return sums, np.bincount(index, minlength=len(names)).astype(np.float64)
 
 
+def bootstrap_means(values: NDArray[np.float64], clusters: Sequence[str]) -> NDArray[np.float64]:
+    """Means over videos in each resample of clusters, drawn with replacement.
+
+    A resample draws as many clusters as there are and takes the mean over all their videos. The
+    seed is fixed, so equal input gives equal output, and every column sees the same draws.
+
+    Args:
+        values: (videos, columns), finite; at least one video.
+        clusters: (videos,) name of each video's cluster, its prompt.
+
+    Returns:
+        float64 (10 000 resamples, columns).
+
+    Raises:
+        ValueError: no video, lengths that differ, or a value that is not finite.
+    """
+    if len(clusters) == 0 or len(clusters) != len(values):
+        raise ValueError(f"{len(values)} values do not fit {len(clusters)} clusters")
+    if not np.isfinite(values).all():
+        raise ValueError("a bootstrap needs finite values")
+    sums, sizes = cluster_totals(values, clusters)
+    # One contiguous row a column; einsum without BLAS does not depend on the number of threads.
+    columns = np.ascontiguousarray(np.column_stack([sums, sizes]).T)
+    rng, num = np.random.default_rng(SEED), len(sizes)
+    rows = max(1, _BATCH_CELLS // num)
+    means = []
+    for start in range(0, RESAMPLES, rows):
+        drawn = rng.integers(num, size=(min(rows, RESAMPLES - start), num))
+        cells = (drawn + num * np.arange(len(drawn))[:, None]).ravel()
+        times = np.bincount(cells, minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+        totals = np.einsum("rc,kc->rk", times, columns)
+        means.append(totals[:, :-1] / totals[:, -1:])
+    return np.concatenate(means)
+
+
+def percentile_interval(draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The 2.5 % and 97.5 % percentiles of resamples.
+
+    Args:
+        draws: (resamples, ...).
+
+    Returns:
+        float64 (..., 2).
+    """
+    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
+    return np.moveaxis(np.percentile(draws, tails, axis=0), 0, -1)
+
+
 def bootstrap_ci(values: ArrayLike, clusters: Sequence[str]) -> NDArray[np.float64]:
     """95 % interval of the mean over videos, resampling clusters with replacement.
 
-    A resample draws as many clusters as there are and takes the mean over all their videos. The
-    seed is fixed, so equal input gives equal output, and every column sees the same draws. One
-    cluster alone gives an interval of width 0: it says nothing then.
+    One cluster alone gives an interval of width 0: it says nothing then.
 
     Args:
         values: (videos,) or (videos, columns), finite; at least one video.
         clusters: (videos,) name of each video's cluster, its prompt.
 
     Returns:
-        float64 (2,) or (columns, 2): the 2.5 % and 97.5 % percentiles of 10 000 resamples.
+        float64 (2,) or (columns, 2): the 2.5 % and 97.5 % percentiles of `bootstrap_means`.
 
     Raises:
         ValueError: no video, lengths that differ, or a value that is not finite.
     """
     array = np.asarray(values, dtype=np.float64)
-    if len(clusters) == 0 or len(clusters) != len(array):
-        raise ValueError(f"{len(array)} values do not fit {len(clusters)} clusters")
-    table = array.reshape(len(array), -1)
-    if not np.isfinite(table).all():
-        raise ValueError("a bootstrap needs finite values")
-    sums, counts = cluster_totals(table, clusters)
-    rng = np.random.default_rng(SEED)
-    rows = max(1, _BATCH_CELLS // len(counts))
-    means = []
-    for start in range(0, RESAMPLES, rows):
-        shape = (min(rows, RESAMPLES - start), len(counts))
-        drawn = rng.integers(len(counts), size=shape)
-        total = np.stack([column[drawn].sum(axis=1) for column in sums.T], axis=1)
-        means.append(total / counts[drawn].sum(axis=1)[:, None])
-    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
-    interval: NDArray[np.float64] = np.percentile(np.concatenate(means), tails, axis=0).T
+    table = array.reshape(len(array), -1) if array.size else array.reshape(0, 1)
+    interval = percentile_interval(bootstrap_means(table, clusters))
     return interval[0] if array.ndim == 1 else interval

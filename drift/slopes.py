@@ -1,5 +1,6 @@
 """Drift of a series of segment values or per-frame values: pure functions, no I/O."""
 
+import functools
 import itertools
 import math
 
@@ -44,19 +45,28 @@ def permuted_slopes(values: ArrayLike) -> NDArray[np.float64]:
     All n! orders for n <= 7 (120 for five segments); above that 5040 orders from a fixed seed.
 
     Args:
-        values: (n,).
+        values: (..., n).
 
     Returns:
-        float64 (orders,).
+        float64 (..., orders); exactly 0 where all values are equal.
     """
     array = np.asarray(values, dtype=np.float64)
-    n = array.size
-    if n <= MAX_ENUMERATED_SEGMENTS:
-        orders = np.array(list(itertools.permutations(range(n))))
+    offsets = array - array[..., :1]
+    # einsum without BLAS: the sum does not depend on the number of threads.
+    return np.einsum("...n,on->...o", offsets, _order_levers(array.shape[-1]))
+
+
+@functools.cache
+def _order_levers(num_values: int) -> NDArray[np.float64]:
+    """(orders, n): the dot product of a row with the values is the slope of one order of them."""
+    if num_values <= MAX_ENUMERATED_SEGMENTS:
+        orders = np.array(list(itertools.permutations(range(num_values))))
     else:
         rng = np.random.default_rng(0)
-        orders = np.array([rng.permutation(n) for _ in range(5040)])
-    return slope(array[orders])
+        orders = np.array([rng.permutation(num_values) for _ in range(5040)])
+    centred = orders - (num_values - 1) / 2
+    levers: NDArray[np.float64] = centred / (num_values * (num_values**2 - 1) / 12)
+    return levers
 
 
 def noise_floor(values: ArrayLike) -> float:
@@ -108,7 +118,8 @@ def vde(values: ArrayLike) -> float | None:
     if array.size < VDE_CHUNKS:
         return None
     edges = [i * array.size // VDE_CHUNKS for i in range(VDE_CHUNKS + 1)]
-    means = [float(array[a:b].mean()) for a, b in itertools.pairwise(edges)]
+    first = array[0]  # means around it: equal values give exactly 0
+    means = (first + np.add.reduceat(array - first, edges[:-1]) / np.diff(edges)).tolist()
     if means[0] == 0:
         return None
     weights = range(VDE_CHUNKS - 1, 0, -1)
