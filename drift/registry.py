@@ -10,9 +10,25 @@ from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from drift.preset import PresetTerm, preset_v1
+from drift.settings import MeterSettings
 
 Meter: TypeAlias = Callable[[Sequence[Any]], list[float]]
 """Maps a run of consecutive frames, uint8 (H, W, 3) RGB each, to the values they complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to run a learned metric.
+
+    Args:
+        name: Name on the command line.
+        weights: What it loads, by their names in `drift.weights`.
+        about: What it is, in a few words.
+    """
+
+    name: str
+    weights: tuple[str, ...]
+    about: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +46,9 @@ class MetricSpec:
             `ln(max(value, log_floor))`, so that a value of 0 stays finite.
         labels: What a rising and a falling slope are called.
         source: Where the definition comes from.
+        variants: Ways to run a learned metric, the default first; a metric without a network has
+            none. Values of two variants are never mixed or compared.
+        sampled: Whether `--every k` measures it on frames 0, k, 2k, ... only.
     """
 
     name: str
@@ -41,15 +60,44 @@ class MetricSpec:
     log_floor: float | None
     labels: tuple[str, str]
     source: str
+    variants: tuple[Variant, ...] = ()
+    sampled: bool = False
 
     @property
     def term(self) -> PresetTerm:
         """Scale, weight and family in the default preset."""
         return preset_v1().term(self.name)
 
-    def new_meter(self) -> Meter:
-        """Imports the metric's module and returns a fresh meter for one video."""
-        meter: Meter = import_module(f"drift.metrics.{self.name}").new_meter()
+    @property
+    def learned(self) -> bool:
+        """Whether it runs a network, and so needs torch and weights."""
+        return bool(self.variants)
+
+    def variant(self, name: str | None = None) -> Variant:
+        """The variant of that name, by default the first.
+
+        Raises:
+            ValueError: the metric has no such variant.
+        """
+        for variant in self.variants:
+            if name in (None, variant.name):
+                return variant
+        choices = ", ".join(variant.name for variant in self.variants) or "there are none"
+        raise ValueError(f"{self.name} has no variant {name!r}; choose from: {choices}")
+
+    def new_meter(self, settings: MeterSettings | None = None, variant: str | None = None) -> Meter:
+        """Imports the metric's module and returns a fresh meter for one video.
+
+        Args:
+            settings: Device, precision and weights of a learned metric.
+            variant: Name of its variant, by default the first.
+        """
+        module = import_module(f"drift.metrics.{self.name}")
+        meter: Meter = (
+            module.new_meter(settings or MeterSettings(), self.variant(variant).name)
+            if self.learned
+            else module.new_meter()
+        )
         return meter
 
     def label(self, slope: float) -> str:
@@ -62,6 +110,87 @@ class MetricSpec:
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
+        MetricSpec(
+            name="musiq",
+            version=1,
+            unit="MUSIQ score, about 0..100",
+            slope_unit="points",
+            better="higher",
+            value_range=(0.0, 100.0),
+            log_floor=None,
+            labels=("improving", "degrading"),
+            source="MUSIQ, Ke et al. 2021 (arXiv 2108.05997); checkpoints as in pyiqa 0.1.16",
+            variants=(
+                Variant(
+                    name="koniq",
+                    weights=("musiq-koniq",),
+                    about="KonIQ-10k weights at the frame's own size, pyiqa's default",
+                ),
+                Variant(
+                    name="spaq",
+                    weights=("musiq-spaq",),
+                    about="SPAQ weights, longer side at most 512: VBench's imaging quality x 100",
+                ),
+            ),
+            sampled=True,
+        ),
+        MetricSpec(
+            name="clip_iqa",
+            version=1,
+            unit="CLIP-IQA score, 0..1",
+            slope_unit="score",
+            better="higher",
+            value_range=(0.0, 1.0),
+            log_floor=None,
+            labels=("improving", "degrading"),
+            source="CLIP-IQA, Wang et al. 2022 (arXiv 2207.12396); CLIP RN50 of OpenAI",
+            variants=(
+                Variant(
+                    name="five-pairs",
+                    weights=("clip-rn50",),
+                    about="mean over five prompt pairs, pyiqa's `clipiqa`",
+                ),
+                Variant(
+                    name="paper-pair",
+                    weights=("clip-rn50",),
+                    about="the paper's pair, 'Good photo.' against 'Bad photo.'",
+                ),
+            ),
+            sampled=True,
+        ),
+        MetricSpec(
+            name="dino_coherence",
+            version=1,
+            unit="cosine of consecutive frames, -1..1",
+            slope_unit="cosine",
+            better="higher",
+            value_range=(-1.0, 1.0),
+            log_floor=None,
+            labels=("freezing", "flickering"),
+            source="DINOv2, Oquab et al. 2023 (arXiv 2304.07193), class token",
+            variants=(
+                Variant(name="vit-b", weights=("dinov2-base",), about="ViT-B/14 at 224 x 224"),
+                Variant(name="vit-s", weights=("dinov2-small",), about="ViT-S/14 at 224 x 224"),
+            ),
+        ),
+        MetricSpec(
+            name="lpips",
+            version=1,
+            unit="LPIPS distance of consecutive frames, >= 0",
+            slope_unit="distance",
+            better="lower",
+            value_range=(0.0, float("inf")),
+            log_floor=None,
+            labels=("flickering", "freezing"),
+            source="LPIPS 0.1, Zhang et al. 2018 (arXiv 1801.03924), AlexNet",
+            variants=(
+                Variant(
+                    name="alex",
+                    weights=("alexnet", "lpips-alex"),
+                    about="AlexNet trunk, linear heads of version 0.1",
+                ),
+            ),
+        ),
         MetricSpec(
             name="saturation",
             version=1,
@@ -107,18 +236,14 @@ def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:
         Names of built-in metrics.
 
     Raises:
-        ValueError: a name is unknown, is not built in yet, or there is none.
+        ValueError: a name is unknown, or there is none.
     """
     wanted = {metric for name in names for metric in GROUPS.get(name, (name,))}
     known = preset_v1().metrics
     for name in names:
         if name not in known and name not in GROUPS:
-            choices = ", ".join((*METRICS, "fast"))
+            choices = ", ".join((*METRICS, *GROUPS))
             raise ValueError(f"metric {name!r} is unknown; choose from {choices}")
-    absent = [name for name in known if name in wanted and name not in METRICS]
-    if absent:
-        verb = "is" if len(absent) == 1 else "are"
-        raise ValueError(f"{', '.join(absent)} {verb} not built in yet; use {', '.join(METRICS)}")
     if not wanted:
         raise ValueError(f"no metric given; choose from {', '.join(METRICS)}")
     return tuple(name for name in known if name in wanted)

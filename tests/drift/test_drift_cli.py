@@ -54,7 +54,6 @@ def test_nothing_scored_is_a_failure_even_if_allowed(drift_command, broken, tmp_
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--metrics", "musiq"], "musiq is not built in yet; use saturation, sharpness"),
         (["--metrics", "nonsense"], "'nonsense' is unknown"),
         (["--segments", "1"], "segments is 1"),
         (["--workers", "0"], "workers is 0"),

@@ -1,0 +1,1 @@
+"""The networks behind the learned metrics: plain modules that load the published checkpoints."""
