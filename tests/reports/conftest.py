@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reports.measurements import Measurements
-from reports.records import BenchRecord, DriftRecord, MetricCurve
+from reports.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
 from reports.spec import load_preset
 
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
@@ -93,6 +93,10 @@ def measurements() -> Measurements:
         "step-first-input": (0.1, 0.2),
         "step-first-clean": (0.35, 0.5),
     }
+    video = VideoRecord(
+        path=Path("0.mp4"), prompt=PROMPTS[0], prompt_index=0, seed=0, num_frames=321, fps=16.0,
+        model={},
+    )  # fmt: skip
     speeds = {"block_first": (40.0, 0.3, 5.0), "step_first": (25.0, 0.48, 8.0)}
     return Measurements(
         preset=load_preset("tiny"),
@@ -101,4 +105,5 @@ def measurements() -> Measurements:
             order: BenchRecord(order=order, throughput_fps=f, latency_s=s, passes_per_block=p)
             for order, (f, s, p) in speeds.items()
         },
+        videos={"block-first-clean": [video]},
     )
