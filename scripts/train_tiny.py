@@ -3,7 +3,7 @@
     python scripts/train_tiny.py                        # every stage that is not done yet
     python scripts/train_tiny.py --stages causal --redo # one of them again
 
-Stages run in order: text, vae, polish, latents, teacher, causal. Each writes its weights with a
+Stages run in order: text, vae, latents, teacher, causal. Each writes its weights with a
 training.json that says how they were made. About 90 minutes on two CPU cores.
 """
 
@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
 from hiar.files import atomic_path, atomic_write_text
+from hiar.geometry import num_frames as num_frames_of
 from hiar.memory import keep_freed_memory
 from hiar.provenance import provenance
 from hiar.text import load_text_encoder
@@ -43,11 +44,9 @@ from hiar.vae import load_autoencoder, to_uint8
 
 CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
-LONG_LATENT_FRAMES = 39
-"""Latent frames of an encoded clip; training windows are cut from it at whole blocks."""
 VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
-STAGES = ("text", "vae", "polish", "latents", "teacher", "causal")
+STAGES = ("text", "vae", "latents", "teacher", "causal")
 Progress = Iterator[tuple[int, float]]
 
 
@@ -57,7 +56,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
-        "text": train_text, "vae": train_vae, "polish": polish_vae, "latents": encode_clips,
+        "text": train_text, "vae": train_vae, "latents": encode_clips,
         "teacher": train_teacher, "causal": train_causal,
     }  # fmt: skip
     for name in args.stages or stages:
@@ -72,8 +71,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ASSETS, help="where the weights go")
     parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="encoded clips")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clips", type=int, default=1000, help="clips to encode")
-    parser.add_argument("--polish-steps", type=int, default=1000)
+    parser.add_argument("--clips", type=int, default=2000, help="clips to encode")
     parser.add_argument("--teacher-steps", type=int, default=800)
     parser.add_argument("--causal-steps", type=int, default=3200)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -134,28 +132,6 @@ def train_vae(args: argparse.Namespace) -> None:
     curve = follow(steps, config.steps)
     finish_vae(vae, folder, args)
     record(folder, args, asdict(config), curve, psnr_db=vae_psnr(folder))
-    draw_reconstructions(folder)
-
-
-def polish_vae(args: argparse.Namespace) -> None:
-    """A second cycle on clips alone, with edges counting more; the statistics change with it."""
-    from diffusers import AutoencoderKLWan
-
-    folder = args.out / "vae"
-    if "polish" in json.loads((folder / "training.json").read_text()) and not args.redo:
-        return
-    torch.manual_seed(args.seed + 10)
-    rng = np.random.default_rng(args.seed + 10)
-    vae = AutoencoderKLWan.from_pretrained(folder).train()
-    config = AutoencoderTrainConfig(
-        picture_steps=0, clip_steps=args.polish_steps, learning_rate=2e-3, edge_weight=1.0
-    )
-    steps = train_autoencoder(vae, lambda frames: draw_clip(rng, frames), config)
-    curve = follow(steps, config.steps)
-    finish_vae(vae, folder, args)
-    facts = json.loads((folder / "training.json").read_text())
-    facts |= {"polish": asdict(config), "polish_loss_curve": curve, "psnr_db": vae_psnr(folder)}
-    atomic_write_text(folder / "training.json", json.dumps(facts, indent=1) + "\n")
     draw_reconstructions(folder)
 
 
@@ -226,7 +202,7 @@ def encode_clips(args: argparse.Namespace) -> None:
     vae = load_autoencoder(args.out / "vae")
     rng = np.random.default_rng(args.seed + 2)
     scenes = [world.draw_scene(rng) for _ in range(args.clips)]
-    num_frames = 4 * (LONG_LATENT_FRAMES - 1) + 1
+    num_frames = num_frames_of(CLIP_LATENT_FRAMES)
 
     def chunks() -> Iterator[tuple[int, float]]:
         for start in range(0, len(scenes), 4):
@@ -259,14 +235,14 @@ def train_causal(args: argparse.Namespace) -> None:
 def train_transformer(
     args: argparse.Namespace, name: str, model: CausalWan, config: FlowMatchingConfig
 ) -> None:
-    """Train on windows of the encoded clips and save in bfloat16."""
+    """Train on the encoded clips and save in bfloat16."""
     folder = args.out / name
     path = folder / "diffusion_pytorch_model.safetensors"
     if done(path, args):
         return
     torch.manual_seed(args.seed + 3)
     rng = np.random.default_rng(args.seed + 3)
-    draw_batch = window_sampler(args, rng, config)
+    draw_batch = batch_sampler(args, rng)
     steps = snapshots(
         train_flow_matching(model, draw_batch, config),
         lambda: save_transformer(model, args.work / f"{name}.safetensors"),
@@ -276,31 +252,18 @@ def train_transformer(
     record(folder, args, asdict(config), curve)
 
 
-def window_sampler(
-    args: argparse.Namespace, rng: np.random.Generator, config: FlowMatchingConfig
-) -> Callable[[int], Batch]:
-    """Draws batches: half of the windows start at frame 0, half at a later block."""
+def batch_sampler(args: argparse.Namespace, rng: np.random.Generator) -> Callable[[int], Batch]:
+    """Draws batches of encoded clips with their prompts' embeddings."""
     latents = load_file(args.work / "latents.safetensors")["latents"]
     prompts = json.loads((args.work / "prompts.json").read_text())
     encoder = load_text_encoder(
         args.out / "text_encoder", WanConfig.tiny().text_len, byte_tokenizer()
     )
     text = torch.cat([encoder.encode(prompts[i : i + 64]) for i in range(0, len(prompts), 64)])
-    size = config.frames_per_block
-    last = (LONG_LATENT_FRAMES - CLIP_LATENT_FRAMES) // size
 
     def draw_batch(batch_size: int) -> Batch:
-        rows = rng.integers(0, len(prompts), size=batch_size)
-        later = rng.random(batch_size) < 0.5
-        if config.attention == "bidirectional":
-            later[:] = False
-        starts = np.where(later, rng.integers(1, last + 1, size=batch_size), 0) * size
-        windows = [
-            latents[r, s : s + CLIP_LATENT_FRAMES] for r, s in zip(rows, starts, strict=True)
-        ]
-        context_only = torch.zeros(batch_size, CLIP_LATENT_FRAMES // size, dtype=torch.bool)
-        context_only[:, 0] = torch.from_numpy(later)
-        return Batch(latents=torch.stack(windows), text=text[rows], context_only=context_only)
+        rows = torch.from_numpy(rng.integers(0, len(prompts), size=batch_size))
+        return Batch(latents=latents[rows], text=text[rows])
 
     return draw_batch
 

@@ -60,30 +60,24 @@ class FlowMatchingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Latents [B, F, C, H, W], text [B, text, text_dim], and which blocks only serve as context.
-
-    `context_only` [B, blocks] is True where the loss must not look, such as the first block of a
-    window cut from the middle of a video: nothing before it says where the shape is.
-    """
+    """Latents [B, F, C, H, W] and text [B, text, text_dim]."""
 
     latents: torch.Tensor
     text: torch.Tensor
-    context_only: torch.Tensor
 
 
-def draw_sigmas(batch: Batch, config: FlowMatchingConfig) -> torch.Tensor:
+def draw_sigmas(num_videos: int, num_blocks: int, config: FlowMatchingConfig) -> torch.Tensor:
     """Noise levels, float32 [B, blocks]; 0 marks a clean block."""
-    videos, blocks = batch.context_only.shape
     if config.attention == "bidirectional":
-        return shift_sigma(torch.rand(videos, 1), config.shift).expand(-1, blocks)
-    sigmas = shift_sigma(torch.rand(videos, blocks), config.shift)
-    return sigmas.masked_fill(torch.rand(videos, blocks) < config.clean_share, 0.0)
+        return shift_sigma(torch.rand(num_videos, 1), config.shift).expand(-1, num_blocks)
+    sigmas = shift_sigma(torch.rand(num_videos, num_blocks), config.shift)
+    return sigmas.masked_fill(torch.rand(num_videos, num_blocks) < config.clean_share, 0.0)
 
 
 def flow_matching_loss(
     model: CausalWan, batch: Batch, sigmas_BN: torch.Tensor, config: FlowMatchingConfig
 ) -> torch.Tensor:
-    """Mean squared error of the flow over the blocks that are noised and not context only."""
+    """Mean squared error of the flow over the noised blocks."""
     size = config.frames_per_block
     sigmas_BF = sigmas_BN.repeat_interleave(size, dim=1)
     noise = torch.randn_like(batch.latents)
@@ -92,7 +86,7 @@ def flow_matching_loss(
         noised, sigmas_BF * NUM_TRAIN_TIMESTEPS, batch.text, config.attention, frames_per_block=size
     )
     errors_BF = (flow - (noise - batch.latents)).square().mean(dim=(2, 3, 4))
-    counted = ((sigmas_BN > 0) & ~batch.context_only).float().repeat_interleave(size, dim=1)
+    counted = (sigmas_BN > 0).float().repeat_interleave(size, dim=1)
     loss: torch.Tensor = (errors_BF * counted).sum() / counted.sum().clamp(min=1)
     return loss
 
@@ -116,12 +110,11 @@ def train_flow_matching(
     )  # fmt: skip
     for step in range(config.steps):
         batch = draw_batch(config.batch_size)
-        num_blocks(batch.latents.shape[1], config.frames_per_block)
+        blocks = num_blocks(batch.latents.shape[1], config.frames_per_block)
         kept = torch.rand(config.batch_size, 1, 1) >= config.text_dropout
-        batch = Batch(
-            latents=batch.latents, text=batch.text * kept, context_only=batch.context_only
-        )
-        loss = flow_matching_loss(model, batch, draw_sigmas(batch, config), config)
+        batch = Batch(latents=batch.latents, text=batch.text * kept)
+        sigmas = draw_sigmas(config.batch_size, blocks, config)
+        loss = flow_matching_loss(model, batch, sigmas, config)
         rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
         descend(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
         yield step, loss.item()
