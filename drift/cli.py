@@ -55,6 +55,9 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         f"Built in: {'; '.join(listed)}",
     )
     parser.add_argument("--segments", type=int, default=5, help="time slices a video (default 5)")
+    parser.add_argument(
+        "--fps", type=float, metavar="F", help="sample F frames a second, by time (default: all)"
+    )
     parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
     parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
     parser.add_argument(
@@ -69,7 +72,7 @@ def _score(arguments: argparse.Namespace) -> int:
     result = drift.score_folder(
         arguments.folders,
         out=arguments.out,
-        config=ScoreConfig(metrics=names, segments=arguments.segments),
+        config=ScoreConfig(metrics=names, segments=arguments.segments, fps=arguments.fps),
         recursive=arguments.recursive,
         glob=arguments.glob,
         workers=arguments.workers,

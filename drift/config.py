@@ -1,9 +1,11 @@
 """What a score depends on besides the videos."""
 
+import math
 from dataclasses import dataclass
 
 from drift.errors import UsageError
 from drift.registry import FAST, resolve_metrics
+from drift.sampling import MAX_FPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,16 +15,18 @@ class ScoreConfig:
     Args:
         metrics: Names of metrics or groups; kept in preset order, each once.
         segments: Time slices a video, at least 2. The published definition has 5.
+        fps: Frames a second at which videos are sampled, by time; None takes every frame.
     """
 
     metrics: tuple[str, ...] = FAST
     segments: int = 5
+    fps: float | None = None
 
     def __post_init__(self) -> None:
         """Validates, and expands groups.
 
         Raises:
-            UsageError: an unknown metric, or too few segments.
+            UsageError: an unknown metric, too few segments, or an impossible frame rate.
         """
         if isinstance(self.metrics, str):
             raise UsageError(f"metrics is the text {self.metrics!r}; give a tuple of names")
@@ -30,6 +34,9 @@ class ScoreConfig:
             raise UsageError(f"segments is {self.segments!r}; it must be a whole number")
         if self.segments < 2:
             raise UsageError(f"segments is {self.segments}; a slope needs at least 2, 5 is usual")
+        if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= MAX_FPS):
+            raise UsageError(f"fps is {self.fps}; it must be above 0 and at most {MAX_FPS:g}")
+        object.__setattr__(self, "fps", None if self.fps is None else float(self.fps))
         try:
             object.__setattr__(self, "metrics", resolve_metrics(self.metrics))
         except ValueError as error:

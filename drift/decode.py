@@ -2,12 +2,14 @@
 
 Frame threading swallows the error at the end of a cut mp4, and Matroska reports none at all, so
 decoding uses slice threads and what was decoded is checked against what the file declares.
-Not detected: damage inside the file that the decoder conceals.
+Not detected: damage inside the file that the decoder conceals. Alpha is ignored, a rotation that
+the file asks for is applied, and deeper colours are rounded to 8 bits.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,8 +18,11 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from drift.sampling import nearest_in_time
+
 Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short"]
 DURATION_SLACK_FRAMES = 1.5  # a missing tail shorter than this cannot be told from rounding
+UNEVEN = 1.5  # longest over shortest frame from which on a video counts as of variable frame rate
 GIF_TRAILER = b"\x3b"  # GIF89a section 27
 
 
@@ -28,10 +33,12 @@ class MediaInfo:
     Args:
         codec: FFmpeg's codec name, such as h264.
         pix_fmt: FFmpeg's pixel format, such as yuv420p.
-        width: Width in pixels.
-        height: Height in pixels.
+        width: Width in pixels, as displayed.
+        height: Height in pixels, as displayed.
         fps: Average frames a second, None if the file does not say.
-        frames: Frames decoded.
+        frames: Frames given so far: all, or those that a sampling rate kept.
+        duration_s: From the first frame to the end of the last, in seconds.
+        variable_fps: Whether some frames stand much longer than others.
     """
 
     codec: str
@@ -40,6 +47,8 @@ class MediaInfo:
     height: int
     fps: float | None
     frames: int
+    duration_s: float
+    variable_fps: bool
 
 
 class BrokenVideoError(Exception):
@@ -57,53 +66,105 @@ class BrokenVideoError(Exception):
 
 
 class VideoReader:
-    """The frames of an open video, once, in order; `info` counts what was decoded so far."""
+    """The frames of an open video, once, in order; `info` counts what was given so far."""
 
     def __init__(self, container: Any, stream: Any, path: Path) -> None:
         self._container, self._stream, self._path = container, stream, path
         self._decoded = 0
+        self._given = 0
         self._discarded = 0
-        self._end_s = 0.0
+        self._start_s = self._end_s = 0.0
+        self._gaps: list[float] = []  # shortest and longest time between two frames
+        self._shape: tuple[int, ...] = ()
 
     @property
     def info(self) -> MediaInfo:
-        """How the video is stored, with the number of frames decoded so far."""
+        """How the video is stored, with the number of frames given so far."""
         context, rate = self._stream.codec_context, self._stream.average_rate
+        height, width = self._shape[:2] or (int(context.height), int(context.width))
         return MediaInfo(
             codec=str(context.name),
             pix_fmt=str(context.pix_fmt or ""),
-            width=int(context.width),
-            height=int(context.height),
+            width=width,
+            height=height,
             fps=float(rate) if rate else None,
-            frames=self._decoded,
+            frames=self._given,
+            duration_s=round(max(0.0, self._end_s - self._start_s), 6),
+            variable_fps=bool(self._gaps) and self._gaps[1] > UNEVEN * self._gaps[0],
         )
 
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
-        """Yields every frame as uint8 (H, W, 3) RGB.
+    def frames(self, rate: Fraction | None = None) -> Iterator[NDArray[np.uint8]]:
+        """Yields every frame, or the nearest in time to each 1/rate s, as uint8 (H, W, 3) RGB.
+
+        Args:
+            rate: Frames a second to sample at; None gives every frame once.
 
         Raises:
-            BrokenVideoError: after the last good frame, when the file declares more.
+            BrokenVideoError: after the last good frame, when the file declares more; or at a frame
+                of another size than those before.
         """
         reformatter = VideoReformatter()
+        timed = self._timed_frames()
+        for frame in (f for _, f in timed) if rate is None else nearest_in_time(timed, rate):
+            rgb = self._rgb(frame, reformatter)
+            self._check_shape(rgb.shape)
+            self._given += 1
+            yield rgb
+        self._check_complete()
+
+    def _rgb(self, frame: Any, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+        try:
+            rgb: Any = reformatter.reformat(frame, format="rgb24").to_ndarray()
+        except (av.FFmpegError, ValueError) as error:
+            raise BrokenVideoError(
+                "unreadable", f"pixel format {frame.format.name} has no RGB: {_words(error)}"
+            ) from error
+        if frame.rotation % 360:
+            rgb = np.ascontiguousarray(np.rot90(rgb, round(frame.rotation / 90)))
+        return np.asarray(rgb, dtype=np.uint8)
+
+    def _timed_frames(self) -> Iterator[tuple[Fraction, Any]]:
+        """Decodes; a frame without a time follows the one before by the average rate."""
+        time: Fraction | None = None
         try:
             for packet in self._container.demux(self._stream):
                 self._discarded += bool(packet.is_discard)
                 for frame in packet.decode():
+                    time = self._note_time(frame, time)
                     self._decoded += 1
-                    self._end_s = max(self._end_s, self._frame_end_s(frame))
-                    rgb = reformatter.reformat(frame, format="rgb24").to_ndarray()
-                    yield np.asarray(rgb, dtype=np.uint8)
+                    yield time, frame
         except (av.FFmpegError, OSError) as error:
             status: Status = "truncated" if self._decoded else "unreadable"
             raise BrokenVideoError(
                 status, f"decoding failed after {self._decoded} frames: {_words(error)}"
             ) from error
-        self._check_complete()
 
-    def _frame_end_s(self, frame: Any) -> float:
+    def _note_time(self, frame: Any, before: Fraction | None) -> Fraction:
         rate = self._stream.average_rate
-        length_s = float(frame.duration * frame.time_base) if frame.duration else 0.0
-        return float(frame.time or 0.0) + (length_s or (1 / float(rate) if rate else 0.0))
+        usual = 1 / Fraction(rate) if rate else Fraction(0)
+        if frame.pts is not None and frame.time_base:
+            time: Fraction = Fraction(frame.time_base) * frame.pts
+        else:
+            time = Fraction(0) if before is None else before + usual
+        if before is None:
+            self._start_s = float(time)
+        elif time > before:
+            gap = float(time - before)
+            low, high = self._gaps or (gap, gap)
+            self._gaps = [min(low, gap), max(high, gap)]
+        length = frame.duration * Fraction(frame.time_base) if frame.duration else usual
+        self._end_s = max(self._end_s, float(time + length))
+        return time
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        self._shape = self._shape or shape
+        if shape != self._shape:
+            (height, width), (new_height, new_width) = self._shape[:2], shape[:2]
+            raise BrokenVideoError(
+                "unreadable",
+                f"frames change from {width}x{height} to {new_width}x{new_height} after "
+                f"{self._given} frames; values of different sizes cannot be compared",
+            )
 
     def _check_complete(self) -> None:
         """Compares what was decoded with the frame count or duration that the file declares."""
@@ -148,10 +209,10 @@ def open_video(path: Path) -> Iterator[VideoReader]:
     Raises:
         BrokenVideoError: `empty` for a file of no bytes, `unreadable` for one without a video.
     """
-    if path.stat().st_size == 0:
-        raise BrokenVideoError("empty", "the file has no bytes")
     try:
-        container = av.open(str(path))
+        if path.stat().st_size == 0:
+            raise BrokenVideoError("empty", "the file has no bytes")
+        container = av.open(str(path), metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise BrokenVideoError(
             "unreadable", f"no video container, or its index is lost: {_words(error)}"

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -95,7 +95,7 @@ def score_folder(
         warnings=found.warnings,
         provenance={
             **collect_provenance(),
-            "config": {"metrics": list(config.metrics), "segments": config.segments},
+            "config": {**asdict(config), "metrics": list(config.metrics)},
         },
     )
     write_frames(run_folder / "frames.parquet", run)
@@ -137,13 +137,16 @@ def _measure(
     stream: TextIO | None,
 ) -> dict[str, VideoRecord]:
     """Measures what no record holds yet, and saves each record as soon as it is there."""
-    tasks = [Task(path=v.path, file=v.file, run=out, metrics=config.metrics) for v in videos]
+    tasks = [
+        Task(path=v.path, file=v.file, run=out, metrics=config.metrics, fps=config.fps)
+        for v in videos
+    ]
     progress = Progress(len(tasks), stream)
     records: dict[str, VideoRecord] = {}
     for done in measure_all(tasks, workers):
         if done.record.status == "ok" and done.decoded_frames:
             save_record(out, done.record)
-        records[done.path] = done.record
+        records[done.path] = replace(done.record, thumbnails="")  # on disk; not held a video
         progress.step(_describe(done))
     return records
 

@@ -1,0 +1,76 @@
+"""First, middle and last frame of a video as one small picture, made during the decoding pass."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+BOX_WIDTH, BOX_HEIGHT = 160, 90  # a thumbnail fits into this many pixels
+GAP_PX = 2
+MAX_HELD = 32  # small frames held at once
+WEBP_QUALITY = 60  # three thumbnails of a photograph: about 5 kB
+
+Frame = NDArray[np.uint8]
+
+
+class Filmstrip:
+    """Sees every frame once and keeps few: the length is not known before the end.
+
+    Frames are held at a stride that doubles whenever there are too many, so the middle one is off
+    by at most 1/32 of the length, and memory does not depend on the length.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[Frame] = []
+        self._stride = 1
+        self._count = 0
+        self._last: Frame | None = None
+
+    def add(self, frame: Frame) -> None:
+        """Takes the next frame, uint8 (H, W, 3) RGB, which must not change afterwards."""
+        if self._count % self._stride == 0:
+            if len(self._held) == MAX_HELD:
+                self._held = self._held[::2]
+                self._stride *= 2
+            if self._count % self._stride == 0:
+                self._held.append(shrink(frame))
+        self._last = frame
+        self._count += 1
+
+    def frames(self) -> list[Frame]:
+        """First, middle and last frame, small; empty if there was none."""
+        if self._last is None:
+            return []
+        middle = round((self._count - 1) / 2 / self._stride)
+        return [self._held[0], self._held[min(middle, len(self._held) - 1)], shrink(self._last)]
+
+    def encode(self) -> bytes:
+        """The three side by side as WebP; no bytes if there was no frame."""
+        frames = self.frames()
+        if not frames:
+            return b""
+        gap: Any = np.full((frames[0].shape[0], GAP_PX, 3), 128, np.uint8)
+        strip = np.hstack([frames[0], gap, frames[1], gap, frames[2]])
+        done, data = cv2.imencode(
+            ".webp",
+            cv2.cvtColor(strip, cv2.COLOR_RGB2BGR),
+            [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY],
+        )
+        assert done, "OpenCV's wheels are built with WebP"
+        return data.tobytes()
+
+
+def shrink(frame: Frame) -> Frame:
+    """Scales a frame down to fit the box, never up.
+
+    Args:
+        frame: uint8 (H, W, 3).
+
+    Returns:
+        uint8 (h, w, 3) with h <= 90 and w <= 160, of the same shape up to rounding.
+    """
+    height, width = frame.shape[:2]
+    scale = min(1.0, BOX_HEIGHT / height, BOX_WIDTH / width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
