@@ -41,6 +41,17 @@ def keyed_noise(
     return torch.randn(tuple(shape), generator=generator)
 
 
+def block_noise(
+    block_shape: Sequence[int], *, seed: int, prompt_indices: Sequence[int], block: int, step: int
+) -> torch.Tensor:
+    """The keyed noise of one block of several prompts, float32 [B, F, C, H, W] on the CPU."""
+    draws = [
+        keyed_noise(block_shape, seed=seed, prompt_index=index, block=block, step=step)
+        for index in prompt_indices
+    ]
+    return torch.stack(draws)
+
+
 def initial_noise(
     num_prompts: int,
     num_blocks: int,
@@ -51,19 +62,11 @@ def initial_noise(
 ) -> torch.Tensor:
     """Noise of whole videos, float32 [B, blocks x frames, C, H, W]; block_shape is [F, C, H, W]."""
     indices = range(num_prompts) if prompt_indices is None else prompt_indices
-    return torch.stack(
-        [
-            torch.cat(
-                [
-                    keyed_noise(
-                        block_shape, seed=seed, prompt_index=index, block=block, step=INITIAL_STEP
-                    )
-                    for block in range(num_blocks)
-                ]
-            )
-            for index in indices
-        ]
-    )
+    blocks = [
+        block_noise(block_shape, seed=seed, prompt_indices=indices, block=block, step=INITIAL_STEP)
+        for block in range(num_blocks)
+    ]
+    return torch.cat(blocks, dim=1)
 
 
 def keyed_renoise(
@@ -77,11 +80,8 @@ def keyed_renoise(
     """The sampler's default `renoise(step, block)`: [B, F, C, H, W] keyed noise on the device."""
 
     def renoise(step: int, block: int) -> torch.Tensor:
-        noise = torch.stack(
-            [
-                keyed_noise(block_shape, seed=seed, prompt_index=index, block=block, step=step + 1)
-                for index in prompt_indices
-            ]
+        noise = block_noise(
+            block_shape, seed=seed, prompt_indices=prompt_indices, block=block, step=step + 1
         )
         return noise.to(device=device, dtype=dtype)
 

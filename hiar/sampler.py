@@ -16,7 +16,7 @@ from hiar.config import SamplerConfig
 from hiar.errors import UsageError
 from hiar.geometry import num_blocks, token_grid
 from hiar.kv_cache import KVCache
-from hiar.noise import keyed_noise, keyed_renoise
+from hiar.noise import INITIAL_STEP, block_noise, keyed_renoise
 from hiar.schedule import Cell, cells
 from hiar.sigmas import Step, add_noise, denoising_steps, euler_step, x0_from_flow
 
@@ -276,11 +276,9 @@ def _stream(
     state: dict[int, torch.Tensor] = {}
     for cell in cells(config.order, len(runner.steps), num_blocks):
         if cell.step == 0:
-            noise = [
-                keyed_noise(block_shape, seed=seed, prompt_index=index, block=cell.block, step=0)
-                for index in indices
-            ]
-            state[cell.block] = torch.stack(noise).to(model.device)
+            state[cell.block] = block_noise(
+                block_shape, seed=seed, prompt_indices=indices, block=cell.block, step=INITIAL_STEP
+            ).to(model.device)
         state[cell.block] = runner.run(cell, state[cell.block])
         if cell.step + 1 == len(runner.steps):
             yield cell.block, state.pop(cell.block)
