@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import drift
 from drift.config import ScoreConfig
-from drift.errors import UsageError, WorkerError
+from drift.errors import StorageError, UsageError, WorkerError
+from drift.progress import printable
 from drift.records import dump_json
 from drift.registry import GROUPS, METRICS
 
@@ -79,7 +80,8 @@ def _score(arguments: argparse.Namespace) -> int:
     )
     _print_result(result, as_json=arguments.json)
     for failed in result.failed:
-        sys.stderr.write(f"drift: {failed['path']}: {failed['status']}: {failed['reason']}\n")
+        name, reason = printable(failed["path"]), failed["reason"]
+        sys.stderr.write(f"drift: {name}: {failed['status']}: {reason}\n")
     if result.drift_score is None:
         sys.stderr.write("drift: no video could be scored\n")
         return SOME_FAILED
@@ -136,8 +138,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\ndrift: interrupted; the same command goes on from here\n")
         return INTERRUPTED
-    except (UsageError, WorkerError, OSError) as error:
+    except (UsageError, WorkerError, StorageError, OSError) as error:
         if arguments.debug:
             raise
         sys.stderr.write(f"drift {arguments.command}: {error}\n")
-        return SOME_FAILED if isinstance(error, WorkerError) else WRONG_USE
+        return WRONG_USE if isinstance(error, UsageError | OSError) else SOME_FAILED

@@ -1,12 +1,14 @@
 """Finds the videos of one or more folders, names them and reads their prompts."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from drift.errors import UsageError
+from drift.progress import printable
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif"})
 
@@ -67,23 +69,27 @@ def find_videos(
         The videos, at least one.
 
     Raises:
-        UsageError: a folder that is none or is given twice, a video reached twice, or no video.
+        UsageError: a folder that is none, is given twice or cannot be read, a video reached twice,
+            or no video.
     """
     labels = _labels(folders)
     videos: list[VideoFile] = []
     passed_over = 0
     warnings: list[str] = []
     for folder, label in zip(folders, labels, strict=True):
-        files = _files(folder, recursive=recursive, skip=skip)
-        kept = [f for f in files if glob is None or _matches(f.relative_to(folder), glob)]
-        found = [f for f in kept if _is_video(f)]
-        sidecars = {f.with_suffix(".json") for f in found}
-        passed_over += sum(1 for f in kept if not _is_video(f) and f not in sidecars)
-        for file in found:
-            prompt, warning = _read_prompt(file.with_suffix(".json"))
-            warnings += [f"{label}{file.relative_to(folder).as_posix()}: {warning}"] * bool(warning)
-            name = label + file.relative_to(folder).as_posix()
-            videos.append(VideoFile(path=name, file=file, prompt=prompt))
+        try:
+            names = list(_names(folder, recursive=recursive, skip=skip.resolve()))
+        except OSError as error:
+            raise UsageError(f"{error.filename}: {error.strerror}; make it readable") from None
+        kept = {name for name in names if glob is None or _matches(name, glob)}
+        found = sorted(name for name in kept if _is_video(name))
+        sidecars = {_sidecar(name) for name in found}
+        passed_over += sum(1 for name in kept if not _is_video(name) and name not in sidecars)
+        for name in found:
+            path = text(label + name)
+            prompt, warning = _read_prompt(folder / _sidecar(name))
+            warnings += [f"{printable(path)}: {warning}"] * bool(warning)
+            videos.append(VideoFile(path=path, file=folder / name, prompt=prompt))
     _check(videos, folders, glob)
     videos.sort(key=lambda video: video.path)
     return Discovery(
@@ -91,19 +97,48 @@ def find_videos(
     )
 
 
-def _files(folder: Path, *, recursive: bool, skip: Path) -> list[Path]:
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    inside = skip.resolve()
-    return sorted(f for f in entries if f.is_file() and inside not in f.resolve().parents)
+def text(name: str) -> str:
+    """A file name or prompt that can be written: what is no Unicode becomes an escape."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _is_video(file: Path) -> bool:
+def _names(folder: Path, *, recursive: bool, skip: Path, prefix: str = "") -> Iterator[str]:
+    """Names below a folder of everything but folders, relative to it and with `/`.
+
+    Links to files count as files, also those that lead nowhere: they fail later, by name. Links to
+    folders are not followed, so a loop has no effect. A folder that is called like a video counts
+    as a file too, and fails.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            is_link_to_folder = not is_folder and _is_folder_link(entry)
+            name = prefix + entry.name
+            if is_folder and recursive and Path(entry.path).resolve() != skip:
+                yield from _names(Path(entry.path), recursive=True, skip=skip, prefix=name + "/")
+            if not (is_folder or is_link_to_folder) or _is_video(name):
+                yield name
+
+
+def _is_folder_link(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_video(name: str) -> bool:
     """By suffix; hidden files such as the `._x.mp4` of macOS are none."""
-    return file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")
+    path = PurePosixPath(name)
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 
-def _matches(relative: Path, glob: str) -> bool:
-    return fnmatch(relative.as_posix(), glob) or fnmatch(relative.name, glob)
+def _sidecar(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".json"))
+
+
+def _matches(name: str, glob: str) -> bool:
+    return fnmatch(name, glob) or fnmatch(name.rsplit("/", 1)[-1], glob)
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
@@ -130,10 +165,13 @@ def _read_prompt(sidecar: Path) -> tuple[str, str]:
         data = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return "", ""
-    except (ValueError, OSError) as error:
-        return "", f"sidecar {sidecar.name} is not JSON ({error}); the prompt is left empty"
+    except OSError as error:
+        return "", f"its sidecar cannot be read ({error.strerror}); the prompt is left empty"
+    except (ValueError, RecursionError) as error:
+        name = printable(sidecar.name)
+        return "", f"sidecar {name} is not JSON ({error}); the prompt is left empty"
     prompt = data.get("prompt") if isinstance(data, dict) else None
-    return (prompt, "") if isinstance(prompt, str) else ("", "")
+    return (text(prompt), "") if isinstance(prompt, str) else ("", "")
 
 
 def _check(videos: Sequence[VideoFile], folders: Sequence[Path], glob: str | None) -> None:
@@ -145,8 +183,9 @@ def _check(videos: Sequence[VideoFile], folders: Sequence[Path], glob: str | Non
             f"{where}: no video{which}; expected files ending in {suffixes} "
             "(--recursive looks in sub-folders)"
         )
+    real = {parent: parent.resolve() for parent in {video.file.parent for video in videos}}
     seen: dict[Path, str] = {}
     for video in videos:
-        first = seen.setdefault(video.file.parent.resolve() / video.file.name, video.path)
+        first = seen.setdefault(real[video.file.parent] / video.file.name, video.path)
         if first != video.path:
             raise UsageError(f"{video.path} is also {first}; give folders that do not overlap")

@@ -5,5 +5,9 @@ class UsageError(ValueError):
     """Wrong use: one line that names the value, the rule and the remedy. Exit code 2."""
 
 
+class StorageError(RuntimeError):
+    """The run folder cannot take more: what is there is whole and is used again. Exit code 1."""
+
+
 class WorkerError(RuntimeError):
     """A worker process died, for instance for memory or in a decoder. Exit code 1."""

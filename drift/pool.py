@@ -6,6 +6,7 @@ Workers only compute: the parent alone writes files, so ending a worker leaves n
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -64,4 +65,13 @@ def measure_all(tasks: Sequence[Task], workers: int) -> Iterator[Measured]:
 def _start_worker() -> None:
     """Ctrl-C ends a worker at once and without a traceback; one process is one core."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

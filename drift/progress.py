@@ -5,6 +5,11 @@ import time
 from typing import TextIO
 
 
+def printable(name: str) -> str:
+    """A name on one line, without what would move a terminal's cursor or turn its text around."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
 class Progress:
     """Counts finished videos.
 

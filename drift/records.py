@@ -4,16 +4,22 @@ A record is kept by content: `RUN/records/<sha256 of the file>.json`. It holds p
 what they depend on, so a later run decodes only what is missing, and the video's thumbnails.
 """
 
+import errno
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drift.errors import StorageError
+
 RECORD_SCHEMA = "drift-record/2"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+STALE_S = 3600.0  # no write takes an hour: an older temporary file is of a process that was killed
 SUMMARY_SCHEMA = "drift/1"
 
 
@@ -26,15 +32,34 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary name, with the same suffix, for the caller to write.
+
+    Raises:
+        StorageError: the disk is full, or the quota used up.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise StorageError(
+            f"{path}: {error.strerror}; make room and give the same command again: it goes on "
+            "from what was measured"
+        ) from error
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_stale_temporaries(run: Path) -> None:
+    """Removes what killed processes left half-written in a run."""
+    for folder in (run, run / "records"):
+        for path in folder.glob(".*.tmp*"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > STALE_S:
+                    path.unlink()
 
 
 def atomic_write_text(path: Path, text: str) -> None:

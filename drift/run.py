@@ -6,15 +6,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from drift.config import ScoreConfig
+from drift.config import CutPolicy, ScoreConfig
 from drift.discover import VideoFile, find_videos
 from drift.errors import UsageError
 from drift.measure import Measured, Task
 from drift.pool import default_workers, measure_all
-from drift.preset import preset_v1
-from drift.progress import Progress
+from drift.progress import Progress, printable
 from drift.provenance import collect_provenance
-from drift.records import VideoRecord, atomic_write_text, dump_json, save_record
+from drift.records import (
+    VideoRecord,
+    atomic_write_text,
+    dump_json,
+    remove_stale_temporaries,
+    save_record,
+)
 from drift.report import render_report
 from drift.score import MIN_FRAMES_PER_SEGMENT, VideoScore, is_too_short
 from drift.summary import build_summary, score_videos
@@ -53,6 +58,7 @@ def score_folder(
     *,
     out: str | Path,
     config: ScoreConfig | None = None,
+    preset: Preset | None = None,
     recursive: bool = False,
     glob: str | None = None,
     workers: int | None = 1,
@@ -67,6 +73,7 @@ def score_folder(
         folders: A folder or several.
         out: Folder of the run; it gets frames.parquet, videos.csv, summary.json, report.html.
         config: Metrics and segments; the fast metrics and five segments by default.
+        preset: Scales and weights; preset v1 by default.
         recursive: Look in sub-folders too.
         glob: Keep only videos whose name or relative path matches.
         workers: Processes; None is one a CPU. More than one needs the usual
@@ -79,14 +86,17 @@ def score_folder(
     Raises:
         UsageError: no video, a folder that is none, or a run folder that cannot be used.
         WorkerError: a worker process died.
+        StorageError: the disk of the run is full.
     """
-    config = config or ScoreConfig()
+    config, preset = config or ScoreConfig(), preset or preset_v1()
+    preset.check_covers(config.metrics)
     given = [folders] if isinstance(folders, str | Path) else folders
     paths, run_folder = [Path(folder) for folder in given], Path(out)
     workers = default_workers() if workers is None else workers
     _check_arguments(paths, run_folder, workers)
     found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
     run_folder.mkdir(parents=True, exist_ok=True)
+    remove_stale_temporaries(run_folder)
     records = _measure(found.videos, run_folder, config, workers, progress)
     run = RunData(
         config=config,
@@ -97,24 +107,38 @@ def score_folder(
             **collect_provenance(),
             "config": {**asdict(config), "metrics": list(config.metrics)},
         },
+        preset=preset,
     )
     write_frames(run_folder / "frames.parquet", run)
     return _write_results(run, run_folder)
 
 
-def rebuild(out: str | Path) -> RunResult:
+def rebuild(
+    out: str | Path, *, preset: Preset | None = None, cut_policy: CutPolicy | None = None
+) -> RunResult:
     """Rebuilds videos.csv, summary.json and report.html of a run without decoding.
 
     Args:
-        out: Folder of the run; only its frames.parquet is read.
+        out: Folder of the run; its frames.parquet is read, and changed if the run is scored anew.
+        preset: Score the run with this preset from now on; None keeps its own.
+        cut_policy: Treat scene cuts this way from now on; None keeps the run's way.
 
     Returns:
         The run.
 
     Raises:
-        UsageError: the folder holds no frames.parquet of a run.
+        UsageError: the folder holds no frames.parquet of a run, or the preset does not cover it.
     """
-    return _write_results(read_frames(Path(out) / "frames.parquet"), Path(out))
+    path = Path(out) / "frames.parquet"
+    old = read_frames(path)
+    config = replace(old.config, cut_policy=cut_policy or old.config.cut_policy)
+    run = replace(old, config=config, preset=preset or old.preset)
+    run.preset.check_covers(config.metrics)
+    if run != old:
+        about = {**old.provenance["config"], "cut_policy": config.cut_policy}
+        run = replace(run, provenance={**old.provenance, "config": about})
+        write_frames(path, run)
+    return _write_results(run, Path(out))
 
 
 def _check_arguments(folders: Sequence[Path], out: Path, workers: int) -> None:
@@ -152,12 +176,13 @@ def _measure(
 
 
 def _describe(done: Measured) -> str:
+    name = printable(done.path)
     if done.record.status != "ok":
-        return f"{done.path}: {done.record.status}"
+        return f"{name}: {done.record.status}"
     if not done.decoded_frames:
-        return f"{done.path}: kept from before"
+        return f"{name}: kept from before"
     rate = done.decoded_frames / max(done.seconds, 1e-9)
-    return f"{done.path}: {done.decoded_frames} frames at {rate:.0f}/s"
+    return f"{name}: {done.decoded_frames} frames at {rate:.0f}/s"
 
 
 def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:
@@ -179,7 +204,7 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
 
 
 def _write_results(run: RunData, out: Path) -> RunResult:
-    preset = preset_v1()
+    preset = run.preset
     scores = score_videos(run, preset)
     summary = build_summary(run, scores, preset)
     write_videos(out / "videos.csv", run, scores)
