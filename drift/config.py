@@ -2,10 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
 from drift.registry import FAST, resolve_metrics
 from drift.sampling import MAX_FPS
+
+CutPolicy: TypeAlias = Literal["keep", "drop-pair"]
+CUT_POLICIES: tuple[CutPolicy, ...] = ("keep", "drop-pair")
+"""What is done about pairs of frames that `drift.cuts` takes for a scene cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +21,13 @@ class ScoreConfig:
         metrics: Names of metrics or groups; kept in preset order, each once.
         segments: Time slices a video, at least 2. The published definition has 5.
         fps: Frames a second at which videos are sampled, by time; None takes every frame.
+        cut_policy: `keep`, or `drop-pair` to leave the pairs of scene cuts out of pair metrics.
     """
 
     metrics: tuple[str, ...] = FAST
     segments: int = 5
     fps: float | None = None
+    cut_policy: CutPolicy = "keep"
 
     def __post_init__(self) -> None:
         """Validates, and expands groups.
@@ -37,6 +44,9 @@ class ScoreConfig:
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= MAX_FPS):
             raise UsageError(f"fps is {self.fps}; it must be above 0 and at most {MAX_FPS:g}")
         object.__setattr__(self, "fps", None if self.fps is None else float(self.fps))
+        if self.cut_policy not in CUT_POLICIES:
+            choices = ", ".join(CUT_POLICIES)
+            raise UsageError(f"cut_policy is {self.cut_policy!r}; choose from {choices}")
         try:
             object.__setattr__(self, "metrics", resolve_metrics(self.metrics))
         except ValueError as error:

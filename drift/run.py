@@ -11,6 +11,7 @@ from drift.discover import VideoFile, find_videos
 from drift.errors import UsageError
 from drift.measure import Measured, Task
 from drift.pool import default_workers, measure_all
+from drift.preset import Preset, preset_v1
 from drift.progress import Progress, printable
 from drift.provenance import collect_provenance
 from drift.records import (

@@ -1,15 +1,15 @@
 """The content of `summary.json`: means over videos, intervals over prompts, failures, warnings."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from drift.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap_ci
+from drift.aggregate import aggregate
+from drift.bootstrap import LEVEL, RESAMPLES, SEED
+from drift.cuts import CUT_JUMPS
 from drift.preset import Preset
 from drift.records import SUMMARY_SCHEMA
-from drift.registry import METRICS
-from drift.score import MetricScore, VideoScore, score_video
+from drift.score import VideoScore, score_video
 from drift.tables import RunData
 
 MEDIA_KEYS = ("codec", "pix_fmt", "width", "height", "fps", "frames")
@@ -25,6 +25,9 @@ def score_videos(run: RunData, preset: Preset) -> list[VideoScore]:
             preset=preset,
             num_frames=int(row.media["frames"]),
             num_segments=run.config.segments,
+            frames=row.frames,
+            fps=row.media["fps"],
+            cut_policy=run.config.cut_policy,
         )
         for row in run.rows
         if row.status == "ok"
@@ -46,10 +49,12 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         Data for JSON without any number that is not finite. With no scored video, `metrics` is
         empty and the score's value is null.
     """
-    metrics = run.config.metrics
-    weights = preset.weights(metrics)
     media = _media(run)
     failed = [row for row in run.rows if row.status != "ok"]
+    metrics = run.config.metrics
+    statistics = aggregate(scores, preset, metrics) if scores else _empty()
+    missing = preset.missing(metrics)
+    statistics["drift_score"] |= {"partial": bool(missing), "missing_metrics": list(missing)}
     return {
         "schema": SUMMARY_SCHEMA,
         "videos": len(run.rows),
@@ -58,11 +63,8 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         "prompts": len({score.cluster for score in scores}),
         "segments": run.config.segments,
         "preset": {"name": preset.name, "sha256": preset.sha256},
-        "metrics": {
-            name: _metric_summary(name, weights[name], scores, preset)
-            for name in (metrics if scores else ())
-        },
-        "drift_score": _drift_score(scores, preset, metrics),
+        **statistics,
+        "cuts": _cuts(run, scores),
         "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
         "media": media,
         "warnings": [*run.warnings, *_warnings(media, scores)],
@@ -71,60 +73,32 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
     }
 
 
-def _metric_summary(
-    name: str, weight: float, scores: Sequence[VideoScore], preset: Preset
-) -> dict[str, Any]:
-    spec, parts = METRICS[name], [score.metrics[name] for score in scores]
-    clusters = [score.cluster for score in scores]
-    signed = _mean(part.slope for part in parts)
-    errors = [part.vde for part in parts if part.vde is not None]
+def _empty() -> dict[str, Any]:
+    """What stands for the statistics of a run without a scored video."""
     return {
-        "unit": spec.slope_unit,
-        "better": spec.better,
-        "family": preset.term(name).family,
-        "segment_means": [_mean(c) for c in zip(*(p.segment_means for p in parts), strict=True)],
-        "segment_ci95": bootstrap_ci([p.segment_means for p in parts], clusters).tolist(),
-        "mean_slope": signed,
-        "mean_abs_slope": _mean(abs(part.slope) for part in parts),
-        "ci95": bootstrap_ci([part.slope for part in parts], clusters).tolist(),
-        "noise_floor": _mean(part.noise_floor for part in parts),
-        "floor_corrected_slope": _floor_corrected(parts),
-        "total_change": _mean(part.total_change for part in parts),
-        "label": spec.label(signed),
-        "labels": dict(sorted(Counter(part.label for part in parts).items())),
-        "scale": preset.term(name).scale,
-        "weight": weight,
-        "drift": _mean(part.drift for part in parts),
-        "framepack_delta15": _mean(part.framepack_delta15 for part in parts),
-        "vde": _mean(errors) if errors else None,
-        "vde_videos": len(errors),
+        "metrics": {},
+        "drift_score": {
+            "value": None,
+            "ci95": None,
+            "noise_floor": None,
+            "excess": None,
+            "excess_ci95": None,
+        },
+        "leave_one_out": {},
+        "weight_sensitivity": None,
+        "correlation": None,
+        "worst": None,
     }
 
 
-def _floor_corrected(parts: Sequence[MetricScore]) -> float:
-    """Root mean square slope beyond that of shuffled segments, >= 0."""
-    excess = _mean(part.slope**2 for part in parts) - _mean(part.null_square for part in parts)
-    return math.sqrt(max(0.0, excess))
-
-
-def _drift_score(
-    scores: Sequence[VideoScore], preset: Preset, metrics: tuple[str, ...]
-) -> dict[str, Any]:
-    missing = preset.missing(metrics)
-    values = [score.score for score in scores]
-    interval = bootstrap_ci(values, [score.cluster for score in scores]) if scores else None
+def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
+    """Pairs that look like scene cuts, and what the run does about them."""
     return {
-        "value": _mean(values) if values else None,
-        "ci95": None if interval is None else interval.tolist(),
-        "partial": bool(missing),
-        "missing_metrics": list(missing),
+        "policy": run.config.cut_policy,
+        "looked_for_in": [name for name in CUT_JUMPS if name in run.config.metrics],
+        "pairs": sum(len(score.cuts) for score in scores),
+        "videos": [{"path": s.path, "pairs": list(s.cuts)} for s in scores if s.cuts],
     }
-
-
-def _mean(values: Iterable[float]) -> float:
-    """Mean whose rounding does not depend on the order of the values."""
-    items = list(values)
-    return math.fsum(items) / len(items)
 
 
 def _media(run: RunData) -> list[dict[str, Any]]:

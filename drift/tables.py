@@ -22,6 +22,7 @@ from drift.records import SUMMARY_SCHEMA, atomic_path, atomic_write_text
 from drift.score import VideoScore
 
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
+EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s")
 _METADATA_KEY = b"drift"
 _ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media")
 
@@ -166,17 +167,18 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
     writer.writerow(
         ["path", "prompt", "status", *MEDIA_COLUMNS]
         + [f"{metric}_{part}" for metric in metrics for part in ("slope", "drift")]
-        + ["score"]
+        + ["score", *EXTRA_COLUMNS]
     )
     for row in run.rows:
         cells: list[Any] = [row.path, row.prompt, row.status]
         cells += [row.media.get(column, "") for column in MEDIA_COLUMNS]
         score = by_path.get(row.path)
         if score is None:
-            cells += [""] * (2 * len(metrics) + 1)
+            cells += [""] * (2 * len(metrics) + 1 + len(EXTRA_COLUMNS))
         else:
             for metric in metrics:
                 cells += [score.metrics[metric].slope, score.metrics[metric].drift]
-            cells.append(score.score)
+            duration_s = score.segment_s and score.segment_s * run.config.segments
+            cells += [score.score, score.score_floor, len(score.cuts), duration_s]
         writer.writerow(cells)
     atomic_write_text(path, buffer.getvalue())

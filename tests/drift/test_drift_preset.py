@@ -56,8 +56,6 @@ def test_config_expands_groups_in_preset_order():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"metrics": ("musiq",)}, "musiq is not built in yet"),
-        ({"metrics": ("all",)}, "musiq, clip_iqa, dino_coherence, lpips are not built in"),
         ({"metrics": ("blur",)}, "'blur' is unknown"),
         ({"metrics": ()}, "no metric"),
         ({"metrics": "saturation"}, "tuple"),

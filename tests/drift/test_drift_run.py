@@ -42,6 +42,9 @@ def test_videos_and_frames_tables(run):
         "sharpness_slope",
         "sharpness_drift",
         "score",
+        "score_floor",
+        "cuts",
+        "duration_s",
     ]
     assert list(videos.path) == ["astronaut.mp4", "chelsea.mkv", "coffee.webm", "rocket.mov"]
     assert list(videos.prompt) == ["a person", "a cat", "", "a person"]
