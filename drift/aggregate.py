@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from drift.registry import METRICS
 from drift.score import MetricScore, VideoScore
 
 WORST_SHARE = 10  # one video in ten
-Intervals = dict[tuple[str, ...], list[float]]
+Columns: TypeAlias = dict[tuple[str, ...], NDArray[np.float64]]
+Intervals: TypeAlias = dict[tuple[str, ...], list[float]]
 
 
 def mean(values: Iterable[float]) -> float:
@@ -68,10 +69,10 @@ def aggregate(
 
 def _columns(
     scores: Sequence[VideoScore], metrics: tuple[str, ...], weights: dict[str, float]
-) -> dict[tuple[str, ...], NDArray[np.float64]]:
+) -> Columns:
     """Everything that gets an interval: name -> (videos,)."""
     total = np.array([score.score for score in scores])
-    columns = {
+    columns: Columns = {
         ("score",): total,
         ("excess",): total - [score.score_floor for score in scores],
     }
@@ -160,7 +161,7 @@ def _shape_entry(
 
 
 def _leave_one_out(
-    columns: dict[tuple[str, ...], NDArray[np.float64]],
+    columns: Columns,
     intervals: Intervals,
     value: float,
     metrics: tuple[str, ...],

@@ -29,7 +29,8 @@ def random_weight_scores(drifts: ArrayLike) -> NDArray[np.float64]:
         float64 (2 000 draws, ...).
     """
     array = np.asarray(drifts, dtype=np.float64)
-    return np.einsum("dm,...m->d...", random_weights(array.shape[-1]), array)
+    scores: NDArray[np.float64] = np.einsum("dm,...m->d...", random_weights(array.shape[-1]), array)
+    return scores
 
 
 def kendall_tau(left: ArrayLike, right: ArrayLike) -> float | None:

@@ -53,7 +53,10 @@ def permuted_slopes(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     offsets = array - array[..., :1]
     # einsum without BLAS: the sum does not depend on the number of threads.
-    return np.einsum("...n,on->...o", offsets, _order_levers(array.shape[-1]))
+    slopes: NDArray[np.float64] = np.einsum(
+        "...n,on->...o", offsets, _order_levers(array.shape[-1])
+    )
+    return slopes
 
 
 @functools.cache
@@ -119,7 +122,8 @@ def vde(values: ArrayLike) -> float | None:
         return None
     edges = [i * array.size // VDE_CHUNKS for i in range(VDE_CHUNKS + 1)]
     first = array[0]  # means around it: equal values give exactly 0
-    means = (first + np.add.reduceat(array - first, edges[:-1]) / np.diff(edges)).tolist()
+    chunks = first + np.add.reduceat(array - first, edges[:-1]) / np.diff(edges)
+    means: list[float] = chunks.tolist()
     if means[0] == 0:
         return None
     weights = range(VDE_CHUNKS - 1, 0, -1)
