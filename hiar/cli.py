@@ -7,8 +7,10 @@ import json
 import signal
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn, get_args
 
+from hiar.commands import doctor, weights
 from hiar.config import Context, Order, SamplerConfig
 from hiar.errors import UsageError
 from hiar.progress import Progress
@@ -29,10 +31,17 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_sample(commands.add_parser("sample", help="make videos from prompts"))
     _add_bench(commands.add_parser("bench", help="time sampling on this machine"))
+    _add_module(commands.add_parser("weights", help="list, fetch and verify weights"), weights)
+    _add_module(commands.add_parser("doctor", help="what is here, what is missing"), doctor)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print the record, no table")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _add_module(parser: argparse.ArgumentParser, module: ModuleType) -> None:
+    module.add_arguments(parser)
+    parser.set_defaults(handler=module.run)
 
 
 def _add_sample(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""Commands of `hiar`, one file each: `add_arguments(parser)` and `run(arguments) -> exit code`."""
