@@ -190,7 +190,7 @@ def time_order(
         "throughput_fps": num_frames(config.latent_frames) / seconds,
         "latency_s": statistics.median(run.steady_block_s for run in counted),
         "first_block_s": statistics.median(run.first_block_s for run in counted),
-        "passes_per_block": passes_per_block(sampler.order, sampler.context, len(sampler.steps)),
+        "passes_per_block": passes_per_block(sampler),
         "tflops_per_s": flops / seconds / 1e12,
         "peak_memory_bytes": peak_memory_bytes(config.device),
     }
@@ -228,7 +228,7 @@ def time_video(model: CausalWan, config: BenchConfig, sampler: SamplerConfig) ->
     previous = first_block_s = 0.0
     last = len(sampler.steps) - 1
 
-    def on_cell(cell: Cell) -> None:
+    def on_cell(cell: Cell, _: torch.Tensor) -> None:
         nonlocal previous, first_block_s
         synchronise(config.device)
         now = time.perf_counter()

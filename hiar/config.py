@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from hiar.errors import UsageError
 
-Order = Literal["block_first", "step_first", "diagonal"]
+Order = Literal["block_first", "step_first", "diagonal", "hybrid"]
 Context = Literal["output", "input", "clean"]
 NUM_TRAIN_TIMESTEPS = 1000
 """Timesteps run from 0 to 1000 (Wan2.1, text2video.py, num_train_timesteps)."""
@@ -96,13 +96,20 @@ class SamplerConfig:
         frames_per_block: Latent frames denoised together.
         order: In which order the (step, block) cells run. `block_first` finishes a block before
             the next (Self-Forcing); `step_first` sweeps all blocks at a step before the next
-            step (HiAR); `diagonal` gives the same result as `step_first`, wave by wave.
+            step (HiAR); `diagonal` gives the same result as `step_first`, wave by wave; `hybrid`
+            begins block-first, see the next two.
+        block_first_steps: Of `hybrid`: first steps that a block runs at once, before the next
+            block (HiAR release, inference_hybrid, frame_first_steps).
+        block_first_blocks: Of `hybrid`: first blocks that run all their steps before the next
+            block, and are then clean context (HiAR release, inference_hybrid_block0).
         context: Noise level at which earlier blocks are seen: that of the step's `output`
             (HiAR), its `input`, or `clean`.
         stochastic: True predicts x0 and adds fresh noise (the release); False takes an Euler
             step (the paper's Algorithm 1).
         window: Latent frames visible to a block, its own and the sink included; None = all.
         sink: First latent frames that never leave the window.
+        wave_batch: Run the cells of a wave in one forward pass (order `diagonal`): fewer, larger
+            calls. The same result up to rounding.
     """
 
     steps: tuple[float, ...] = (1000, 750, 500, 250)
@@ -110,10 +117,13 @@ class SamplerConfig:
     shift: float = 5.0
     frames_per_block: int = 3
     order: Order = "step_first"
+    block_first_steps: int = 0
+    block_first_blocks: int = 0
     context: Context = "output"
     stochastic: bool = True
     window: int | None = None
     sink: int = 0
+    wave_batch: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))
@@ -129,6 +139,9 @@ class SamplerConfig:
             raise UsageError(f"shift {self.shift} must be above 0 and finite")
         if self.frames_per_block < 1:
             raise UsageError(f"frames_per_block {self.frames_per_block} must be at least 1")
+        _check_hybrid(self)
+        if self.wave_batch and self.order != "diagonal":
+            raise UsageError(f"order {self.order!r} has no waves to batch: use order 'diagonal'")
         if self.order == "block_first" and self.context != "clean":
             raise UsageError(
                 f"context {self.context!r} with order 'block_first': a block is finished before "
@@ -141,6 +154,22 @@ class SamplerConfig:
                 f"window {self.window} must hold the sink ({self.sink}) and one block "
                 f"({self.frames_per_block})"
             )
+
+
+def _check_hybrid(config: SamplerConfig) -> None:
+    steps, blocks = config.block_first_steps, config.block_first_blocks
+    if config.order != "hybrid" and (steps or blocks):
+        raise UsageError(
+            f"block_first_steps {steps} and block_first_blocks {blocks} belong to order 'hybrid', "
+            f"not {config.order!r}"
+        )
+    if steps < 0 or blocks < 0 or (config.order == "hybrid" and not (steps or blocks)):
+        raise UsageError(
+            f"block_first_steps {steps} and block_first_blocks {blocks}: order 'hybrid' needs at "
+            "least 1 of either"
+        )
+    if steps > len(config.steps):
+        raise UsageError(f"block_first_steps {steps}: there are {len(config.steps)} steps")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

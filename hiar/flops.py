@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hiar.schedule import context_calls
+
 if TYPE_CHECKING:
     from hiar.config import SamplerConfig, WanConfig
 
@@ -38,10 +40,3 @@ def video_flops(
         call = call_flops(config, size * frame_tokens, visible * frame_tokens)
         total += call * (steps + context_calls(sampler, block, num_blocks))
     return total
-
-
-def context_calls(sampler: SamplerConfig, block: int, num_blocks: int) -> int:
-    """Context calls of a block: none for the last one, which nothing follows."""
-    if block + 1 == num_blocks or sampler.context == "input":
-        return 0
-    return 1 if sampler.order == "block_first" else len(sampler.steps)

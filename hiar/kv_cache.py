@@ -8,6 +8,7 @@ denoising pass) overwrites it.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -53,6 +54,12 @@ class KVCache:
         )  # fmt: skip
         self._keys = torch.empty(shape, device=device, dtype=dtype)
         self._values = torch.empty(shape, device=device, dtype=dtype)
+
+    def clone(self) -> KVCache:
+        """A second cache that holds the same frames."""
+        twin = copy.copy(self)
+        twin._keys, twin._values = self._keys.clone(), self._values.clone()
+        return twin
 
     def reset(self) -> None:
         """Forget everything; the memory is kept."""

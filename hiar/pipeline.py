@@ -135,7 +135,7 @@ class HiARPipeline:
         latent_frames: int,
         seed: int = 0,
         prompt_indices: Sequence[int] | None = None,
-        on_cell: Callable[[Cell], None] | None = None,
+        on_cell: Callable[[Cell, torch.Tensor], None] | None = None,
     ) -> torch.Tensor:
         """Sample latents for prompts in one batch.
 

@@ -126,7 +126,7 @@ def make_batch(
         latent_frames=run.latent_frames,
         seed=run.seed + batch[0].sample_index,
         prompt_indices=[take.prompt_index for take in batch],
-        on_cell=lambda _: progress.advance(),
+        on_cell=lambda *_: progress.advance(),
     )
     sampled = time.monotonic()
     videos = pipeline.decode(latents)

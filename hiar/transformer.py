@@ -8,7 +8,7 @@ Shapes: B videos, F latent frames, T tokens of a frame, L = F x T, D = dim, N he
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -26,6 +26,7 @@ from hiar.kv_cache import KVCache
 from hiar.rope import BASE, rotary_table, rotate
 
 Attention = Literal["bidirectional", "block_causal", "teacher_forcing"]
+KeysValues = tuple[torch.Tensor, torch.Tensor]
 AttendFn = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """(layer, q, k, v) -> attended, all [B, L, N, K], q and k already rotated."""
 
@@ -39,6 +40,14 @@ class TextContext:
 
     keys: tuple[torch.Tensor, ...]
     values: tuple[torch.Tensor, ...]
+
+    def repeat(self, times: int) -> TextContext:
+        """The same prompts `times` over along the batch."""
+        sizes = (times, 1, 1, 1)
+        return TextContext(
+            keys=tuple(keys.repeat(sizes) for keys in self.keys),
+            values=tuple(values.repeat(sizes) for values in self.values),
+        )
 
 
 class RMSNorm(nn.Module):
@@ -346,17 +355,52 @@ class CausalWan(nn.Module):
         Returns:
             Flow [B, F, C, H, W], or None without `need_flow`.
         """
+        return self.forward_blocks(
+            latents, timesteps, text, (cache,), (first_frame,), need_flow=need_flow
+        )
+
+    def forward_blocks(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: TextContext,
+        caches: Sequence[KVCache],
+        first_frames: Sequence[int],
+        *,
+        need_flow: bool = True,
+    ) -> torch.Tensor | None:
+        """Run G blocks of the same videos at once, each against a cache of its own.
+
+        Args:
+            latents: The blocks [G x B, F, C, H, W], group after group.
+            timesteps: [G x B, F] or [G x B], in [0, 1000].
+            text: From `encode_text`, of G x B rows.
+            caches: One a group; each holds its block too afterwards.
+            first_frames: Index of each group's first latent frame in the video.
+            need_flow: As in `forward_block`.
+
+        Returns:
+            Flow [G x B, F, C, H, W], or None without `need_flow`.
+        """
         self._check(latents, timesteps)
         rows, columns = self._grid(latents)
-        rotary = rotary_table(
-            first_frame, latents.shape[1], rows, columns, self.config.head_dim, latents.device
+        num_frames, num_groups = latents.shape[1], len(caches)
+        rotary = self._rotary_of_groups(
+            first_frames, num_frames, (rows, columns), latents.shape[0] // num_groups
         )
+
+        def write(layer: int, k: torch.Tensor, v: torch.Tensor) -> list[KeysValues]:
+            groups = zip(
+                caches, first_frames, k.chunk(num_groups), v.chunk(num_groups), strict=True
+            )
+            return [cache.write(layer, first, k, v) for cache, first, k, v in groups]
 
         def attend_cached(
             layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
         ) -> torch.Tensor:
-            keys, values = cache.write(layer, first_frame, k, v)
-            return attend(q, keys, values)
+            seen = zip(q.chunk(num_groups), write(layer, k, v), strict=True)
+            outputs = [attend(q, keys, values) for q, (keys, values) in seen]
+            return outputs[0] if num_groups == 1 else torch.cat(outputs)
 
         x, embedding, modulation = self._embed(latents, timesteps)
         if need_flow:
@@ -364,10 +408,24 @@ class CausalWan(nn.Module):
             flow = self._unpatchify(self.head(x, embedding), rows, columns)
         else:
             x = self._layers(x, modulation, text, rotary, attend_cached, self.config.num_layers - 1)
-            self._write_last_layer(x, modulation, rotary, cache, first_frame)
+            write(self.config.num_layers - 1, *self._last_keys_values(x, modulation, rotary))
             flow = None
-        cache.advance(first_frame + latents.shape[1])
+        for cache, first_frame in zip(caches, first_frames, strict=True):
+            cache.advance(first_frame + num_frames)
         return flow
+
+    def _rotary_of_groups(
+        self, first_frames: Sequence[int], num_frames: int, grid: tuple[int, int], group_size: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rotary tables: one for all if there is one group, else [G x B, L, 1, K / 2]."""
+        tables = [
+            rotary_table(first, num_frames, *grid, self.config.head_dim, self.device)
+            for first in first_frames
+        ]
+        if len(tables) == 1:
+            return tables[0]
+        cos, sin = (torch.stack(parts) for parts in zip(*tables, strict=True))
+        return cos.repeat_interleave(group_size, 0), sin.repeat_interleave(group_size, 0)
 
     def encode_text(self, text: torch.Tensor) -> TextContext:
         """Keys and values of the prompt for every layer.
@@ -421,21 +479,15 @@ class CausalWan(nn.Module):
             )  # fmt: skip
         return x
 
-    def _write_last_layer(
-        self,
-        x: torch.Tensor,
-        modulation: torch.Tensor,
-        rotary: tuple[torch.Tensor, torch.Tensor],
-        cache: KVCache,
-        first_frame: int,
-    ) -> None:
+    def _last_keys_values(
+        self, x: torch.Tensor, modulation: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]
+    ) -> KeysValues:
         """Only the keys and values of the last layer: all that a context pass leaves behind."""
         block = self.blocks[-1]
         assert isinstance(block, Block)
         shift, scale = (block.modulation + modulation).unsqueeze(3)[:, :, :2].unbind(2)
         h = modulate(block.norm1(x), shift, scale)
-        keys = rotate(block.self_attn.keys(h), rotary)
-        cache.write(self.config.num_layers - 1, first_frame, keys, block.self_attn.values(h))
+        return rotate(block.self_attn.keys(h), rotary), block.self_attn.values(h)
 
     def _embed(
         self, latents: torch.Tensor, timesteps: torch.Tensor

@@ -11,6 +11,7 @@ def test_defaults_are_the_release() -> None:
     assert dataclasses.asdict(SamplerConfig()) == {
         "steps": (1000, 750, 500, 250), "warp": True, "shift": 5.0, "frames_per_block": 3,
         "order": "step_first", "context": "output", "stochastic": True, "window": None, "sink": 0,
+        "block_first_steps": 0, "block_first_blocks": 0, "wave_batch": False,
     }  # fmt: skip
 
 
@@ -34,6 +35,11 @@ def test_defaults_are_the_release() -> None:
         ({"window": 5, "sink": 3}, "window 5 must hold"),
         ({"sink": 3}, "needs a window"),
         ({"window": 9, "sink": -1}, "sink -1"),
+        ({"order": "hybrid"}, "needs at least 1 of either"),
+        ({"order": "hybrid", "block_first_steps": 5}, "there are 4 steps"),
+        ({"order": "hybrid", "block_first_blocks": -1}, "needs at least 1 of either"),
+        ({"block_first_blocks": 1}, "belong to order 'hybrid', not 'step_first'"),
+        ({"wave_batch": True}, "use order 'diagonal'"),
     ],
 )
 def test_wrong_sampler_settings_are_named(change: dict[str, Any], words: str) -> None:

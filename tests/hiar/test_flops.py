@@ -9,9 +9,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hiar.config import SamplerConfig
-from hiar.flops import call_flops, context_calls, video_flops
+from hiar.flops import call_flops, video_flops
 from hiar.kv_cache import KVCache
 from hiar.sampler import sample_latents
+from hiar.schedule import context_calls
 from hiar.transformer import CausalWan
 
 FRAME_TOKENS = 6
@@ -59,6 +60,11 @@ def test_a_context_call_costs_no_more_than_is_counted(small_model: CausalWan) ->
         ({"order": "diagonal"}, lambda n, s: 2 * s * n - s),
         ({"context": "clean"}, lambda n, s: 2 * s * n - s),
         ({"context": "input"}, lambda n, s: s * n),
+        ({"order": "diagonal", "wave_batch": True}, lambda n, s: 2 * s * n - s),
+        # One stage of two steps, then stages of one: s - 1 context passes a block.
+        ({"order": "hybrid", "block_first_steps": 2}, lambda n, s: s * n + (s - 1) * (n - 1)),
+        # Two lead blocks with one context pass each, the rest as step-first.
+        ({"order": "hybrid", "block_first_blocks": 2}, lambda n, s: s * n + 2 + s * (n - 3)),
     ],
 )
 @pytest.mark.parametrize("steps", [(1000, 750, 500, 250), (1000, 500)])
@@ -71,16 +77,17 @@ def test_calls_of_a_video(
 ) -> None:
     blocks, made, flops = 5, 0, 0
     config = SamplerConfig(**mode, steps=steps, window=9)
-    inner = small_model.forward_block
+    inner = small_model.forward_blocks
 
-    def forward_block(x: torch.Tensor, t: Any, text: Any, cache: Any, first: int, **o: Any) -> Any:
+    def forward_blocks(x: Any, t: Any, text: Any, caches: Any, firsts: Any, **o: Any) -> Any:
         nonlocal made, flops
-        made += 1
-        visible = min(first + 3, 9) * FRAME_TOKENS
-        flops += call_flops(small_model.config, 3 * FRAME_TOKENS, visible)
-        return inner(x, t, text, cache, first, **o)
+        for first in firsts:
+            made += 1
+            visible = min(first + 3, 9) * FRAME_TOKENS
+            flops += call_flops(small_model.config, 3 * FRAME_TOKENS, visible)
+        return inner(x, t, text, caches, firsts, **o)
 
-    monkeypatch.setattr(small_model, "forward_block", forward_block)
+    monkeypatch.setattr(small_model, "forward_blocks", forward_blocks)
     noise = torch.zeros(1, 3 * blocks, 4, 4, 6)
     sample_latents(small_model, torch.zeros(1, 1, 8), noise, config)
     counted = sum(len(steps) + context_calls(config, block, blocks) for block in range(blocks))
