@@ -4,11 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import drift
-from drift.config import ScoreConfig
+from drift.commands import calibrate, compare
+from drift.commands.layout import aligned
+from drift.config import CUT_POLICIES, ScoreConfig
 from drift.errors import StorageError, UsageError, WorkerError
+from drift.preset import load_preset
 from drift.progress import printable
 from drift.records import dump_json
 from drift.registry import GROUPS, METRICS
@@ -32,11 +35,32 @@ def build_parser() -> argparse.ArgumentParser:
         "report", help="rebuild tables and report of a run from frames.parquet, without decoding"
     )
     report.add_argument("run", type=Path, metavar="RUN", help="folder that `score --out` wrote")
+    _add_rules(report, "keep those of the run")
     report.set_defaults(handler=_report)
+    _add_module(commands.add_parser("compare", help="compare runs video by video"), compare)
+    _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print summary.json, no table")
+        command.add_argument("--json", action="store_true", help="print JSON, no table")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
+
+
+def _add_module(parser: argparse.ArgumentParser, module: Any) -> None:
+    """A command that is a file of `drift.commands`."""
+    module.add_arguments(parser)
+    parser.set_defaults(handler=module.run)
+
+
+def _add_rules(parser: argparse.ArgumentParser, default: str) -> None:
+    """What turns measured values into a score; it can be changed without decoding."""
+    parser.add_argument(
+        "--preset", metavar="FILE", help=f"v1, or a file of drift calibrate (default: {default})"
+    )
+    parser.add_argument(
+        "--cut-policy",
+        choices=CUT_POLICIES,
+        help=f"scene cuts: keep them, or drop their pairs from pair metrics (default: {default})",
+    )
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +83,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=float, metavar="F", help="sample F frames a second, by time (default: all)"
     )
+    _add_rules(parser, "v1, keep")
     parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
     parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
     parser.add_argument(
@@ -73,7 +98,13 @@ def _score(arguments: argparse.Namespace) -> int:
     result = drift.score_folder(
         arguments.folders,
         out=arguments.out,
-        config=ScoreConfig(metrics=names, segments=arguments.segments, fps=arguments.fps),
+        config=ScoreConfig(
+            metrics=names,
+            segments=arguments.segments,
+            fps=arguments.fps,
+            cut_policy=arguments.cut_policy or "keep",
+        ),
+        preset=load_preset(arguments.preset or "v1"),
         recursive=arguments.recursive,
         glob=arguments.glob,
         workers=arguments.workers,
@@ -89,7 +120,9 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    _print_result(drift.rebuild(arguments.run), as_json=arguments.json)
+    preset = None if arguments.preset is None else load_preset(arguments.preset)
+    result = drift.rebuild(arguments.run, preset=preset, cut_policy=arguments.cut_policy)
+    _print_result(result, as_json=arguments.json)
     return OK
 
 
@@ -107,10 +140,7 @@ def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
         numbers = (f"{entry['drift']:.4f}", f"{entry['mean_slope']:+.5f}")
         interval = (f"{low:+.5f} to {high:+.5f}", f"{entry['mean_abs_slope']:.5f}")
         rows.append((name, *numbers, *interval, entry["label"]))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    sys.stdout.write(aligned(rows))
     score = summary["drift_score"]
     if score["value"] is not None:
         low, high = score["ci95"]
@@ -118,6 +148,7 @@ def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
         sys.stdout.write(
             f"drift score {score['value']:.4f} ({low:.4f} to {high:.4f}), {summary['scored']} of "
             f"{summary['videos']} videos{partial if score['partial'] else ''}\n"
+            f"noise floor {score['noise_floor']:.4f}: the same segments in random order\n"
         )
     sys.stdout.write(f"report: {result.out / 'report.html'}\n")
 

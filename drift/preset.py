@@ -157,11 +157,12 @@ def dump_preset(preset: Preset, origin: Mapping[str, Any]) -> dict[str, Any]:
     return {"schema": PRESET_SCHEMA, **asdict(preset), "sha256": preset.sha256, "origin": origin}
 
 
-def load_preset(path: Path) -> Preset:
+def load_preset(name_or_path: str | Path) -> Preset:
     """Reads a preset file, as `drift calibrate` writes it.
 
     Args:
-        path: JSON with `schema`, `name`, `terms` and, unless it was written by hand, `sha256`.
+        name_or_path: `v1`, or JSON with `schema`, `name`, `terms` and, unless it was written by
+            hand, `sha256`.
 
     Returns:
         The preset.
@@ -169,13 +170,18 @@ def load_preset(path: Path) -> Preset:
     Raises:
         UsageError: no such file, no preset, or content that its hash does not match.
     """
+    if str(name_or_path) == "v1":
+        return preset_v1()
+    path = Path(name_or_path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data.get("schema") != PRESET_SCHEMA:
             raise ValueError(f"its schema is not {PRESET_SCHEMA!r}")
         preset = preset_from_data(data)
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; give a file of `drift calibrate`") from None
+        raise UsageError(
+            f"{path}: no such file; give v1 or a file that `drift calibrate` wrote"
+        ) from None
     except (ValueError, OSError) as error:
         raise UsageError(f"{path} is no preset ({error}); `drift calibrate` writes one") from None
     if "sha256" in data and data["sha256"] != preset.sha256:

@@ -1,0 +1,51 @@
+"""Non-negative least squares, so that a fit of six weights needs no further library."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+TOLERANCE = 1e-12  # relative to the largest entry of A^T b
+
+
+def nnls(matrix: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+    """Finds x >= 0 that minimises |A x - b|, by the active-set method.
+
+    Args:
+        matrix: A, (rows, columns), of full column rank.
+        target: b, (rows,).
+
+    Returns:
+        float64 (columns,).
+
+    Raises:
+        ArithmeticError: no solution within 30 x columns steps.
+
+    Source: Lawson and Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    """
+    a, b = np.asarray(matrix, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    x = np.zeros(a.shape[1])
+    free = np.zeros(a.shape[1], dtype=bool)
+    tolerance = TOLERANCE * max(1.0, float(np.abs(a.T @ b).max()))
+    for _ in range(30 * a.shape[1]):
+        gradient = a.T @ (b - a @ x)
+        if free.all() or gradient[~free].max() <= tolerance:
+            return x
+        free[np.argmax(np.where(free, -np.inf, gradient))] = True
+        x = _move(a, b, x, free)
+    raise ArithmeticError(f"no non-negative solution found for a {a.shape} matrix")
+
+
+def _move(
+    a: NDArray[np.float64], b: NDArray[np.float64], x: NDArray[np.float64], free: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Goes to the least-squares point of the free columns; fixes at 0 what gets there first."""
+    while True:
+        best = np.zeros_like(x)
+        best[free] = np.linalg.lstsq(a[:, free], b, rcond=None)[0]
+        below = free & (best <= 0)
+        if not below.any():
+            return best
+        step = float((x[below] / (x[below] - best[below])).min())
+        x = np.where(free, x + step * (best - x), 0.0)
+        free &= x > 0
+        if not free.any():
+            return x
