@@ -7,24 +7,27 @@ FSDP, activation checkpointing and torch.compile leave), and diffusers' `WanTran
 
 from __future__ import annotations
 
-import json
-import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from hiar.checkpoint_fit import check_finite, check_fit
 from hiar.config import WanConfig
 from hiar.errors import UsageError
+from hiar.lora import merge_lora
+from hiar.releases import find_release
+from hiar.tensor_files import read_tensors
 from hiar.transformer import CausalWan
+from hiar.weights import require
 
 StateDict = Mapping[str, torch.Tensor]
 WRAPPER_PREFIXES = ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod.")
-PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+# Outermost first: PEFT, distributed training, the wrapper of the distilled family, ComfyUI.
+LEADING_PREFIXES = ("base_model.model.", "module.", "model.", "diffusion_model.")
+LORA_KEYS = ("generator_lora", "state_dict")
 CONTAINER_KEYS = ("generator_ema", "generator", "state_dict", "model")
 
 # diffusers' names against Wan's (diffusers 0.42, loaders/single_file_utils.py,
@@ -52,7 +55,9 @@ def load_transformer(
     path_or_state_dict: str | Path | Mapping[str, Any],
     config: WanConfig,
     *,
-    key: str | None = None,
+    key: str | Sequence[str] | None = None,
+    lora: str | Path | Mapping[str, Any] | None = None,
+    lora_alpha: float | None = None,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> CausalWan:
@@ -61,125 +66,125 @@ def load_transformer(
     Args:
         path_or_state_dict: A `.safetensors` or `.pt` file, a folder of shards, or a state dict.
         config: Sizes; the weights must fit them exactly.
-        key: Which entry of a `.pt` file of several state dicts; None prefers `generator_ema`.
+        key: Which entry of a `.pt` file of several state dicts; of a sequence, the first that is
+            there. None prefers `generator_ema`.
+        lora: A LoRA in PEFT's layout to merge, as a file or a state dict.
+        lora_alpha: Numerator of its scale alpha / rank; None is a scale of 1.
         device, dtype: Of the loaded model.
 
     Returns:
         The model in eval mode.
 
     Raises:
-        UsageError: For a missing file, or a missing, extra or misshapen tensor, named.
+        UsageError: For a missing, damaged or refused file; a missing, extra or misshapen tensor,
+            named; NaN or infinite weights, or weights beyond the range of `dtype`, named.
     """
+    source, tensors = load_tensors(path_or_state_dict, key)
+    if lora is not None:
+        tensors = merge_lora(tensors, load_tensors(lora, LORA_KEYS)[1], lora_alpha)
+    with torch.device("meta"):
+        model = CausalWan(config)
+    check_fit(model.state_dict(), tensors, source, config)
+    owned = isinstance(path_or_state_dict, Mapping)  # a caller's tensors must not be shared
+    placed = {}
+    for name in list(tensors):
+        value = tensors.pop(name)  # so that the original and the cast copy never all coexist
+        placed[name] = value.to(device=device, dtype=dtype, copy=owned)
+        check_finite(name, value, placed[name], source)
+    model.load_state_dict(placed, strict=True, assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def load_release(
+    key: str,
+    folder: Path | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> CausalWan:
+    """Load the transformer of a release by its rules.
+
+    Args:
+        key: Name of the release, such as "hiar".
+        folder: Weights folder; None is that of the environment.
+        device, dtype: Of the loaded model.
+
+    Raises:
+        UsageError: If its weights are not there or do not fit.
+    """
+    release = find_release(key)
+    return load_transformer(
+        require(release.part, folder),
+        release.config,
+        key=release.state_dict_keys or None,
+        lora=None if release.lora_part is None else require(release.lora_part, folder),
+        lora_alpha=release.lora_alpha,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def load_tensors(
+    path_or_state_dict: str | Path | Mapping[str, Any], key: str | Sequence[str] | None
+) -> tuple[str, dict[str, torch.Tensor]]:
+    """What the weights are called in messages, and the tensors under the Wan release's names."""
     if isinstance(path_or_state_dict, (str, Path)):
         source = str(path_or_state_dict)
         raw = read_tensors(Path(path_or_state_dict))
     else:
         source, raw = "the state dict", dict(path_or_state_dict)
-    tensors = {canonical_name(name): value for name, value in select(raw, key, source).items()}
-    if any(name.startswith("condition_embedder.") for name in tensors):
-        tensors = {from_diffusers(name): value for name, value in tensors.items()}
-    with torch.device("meta"):
-        model = CausalWan(config)
-    check_fit(model.state_dict(), tensors, source)
-    owned = isinstance(path_or_state_dict, Mapping)  # a caller's tensors must not be shared
-    placed = {
-        name: value.to(device=device, dtype=dtype, copy=owned) for name, value in tensors.items()
-    }
-    model.load_state_dict(placed, strict=True, assign=True)
-    return model.eval().requires_grad_(False)
+    tensors: dict[str, torch.Tensor] = {}
+    selected = select(raw, key, source)
+    from_diffusers = any("condition_embedder." in name for name in selected)
+    for name, value in selected.items():
+        canonical = canonical_name(name)
+        if from_diffusers:
+            canonical = diffusers_to_wan(canonical)
+        if canonical in tensors:
+            raise UsageError(f"{source} holds {canonical} twice: two models in one file?")
+        tensors[canonical] = value
+    return source, tensors
 
 
-def read_tensors(path: Path) -> dict[str, Any]:
-    """Read a file or a folder of shards; nothing in it is executed."""
-    if not path.exists():
-        raise UsageError(f"no weights at {path}: give a .safetensors or .pt file, or their folder")
-    if path.is_dir():
-        index = next(iter(sorted(path.glob("*.safetensors.index.json"))), None)
-        if index is not None:
-            names = shard_names(index)
-            shards = [path / name for name in names]
-        else:
-            shards = sorted(path.glob("*.safetensors"))
-        if not shards:
-            raise UsageError(f"the folder {path} holds no .safetensors file")
-        missing = [shard.name for shard in shards if not shard.exists()]
-        if missing:
-            raise UsageError(f"{path} lacks {', '.join(missing)}, which its index names")
-        return {name: value for shard in shards for name, value in read_file(shard).items()}
-    return read_file(path)
+def select(raw: Mapping[str, Any], key: str | Sequence[str] | None, source: str) -> StateDict:
+    """The state dict inside a file that may hold several.
 
-
-def shard_names(index: Path) -> list[str]:
-    """The shards that an index names."""
-    try:
-        return sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"{index} is no index of shards: fetch it again") from None
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Read one weights file.
-
-    Raises:
-        UsageError: If its suffix is unknown, it is damaged, or it holds no state dict.
+    Args:
+        raw: Content of the file.
+        key: An entry that must be there; or entries in order of preference, where a file that
+            is itself a state dict is taken as it is; None is `CONTAINER_KEYS`.
+        source: Name of the file, for messages.
     """
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        if path.suffix in PICKLE_SUFFIXES:
-            loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        else:
-            suffix = path.suffix
-            raise UsageError(f"{path} has suffix {suffix!r}: weights are .safetensors or .pt files")
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(
-            f"{path} is damaged or no weights file ({reason}): fetch it again"
-        ) from error
-    if not isinstance(loaded, Mapping):
-        raise UsageError(f"{path} holds a {type(loaded).__name__}, not a state dict")
-    return dict(loaded)
-
-
-def select(raw: Mapping[str, Any], key: str | None, source: str) -> StateDict:
-    """The state dict inside a file that may hold several."""
-    if key is not None:
-        if key not in raw:
-            raise UsageError(f"{source} has no entry {key!r}: it has {', '.join(sorted(raw))}")
-        if not isinstance(raw[key], Mapping):
-            raise UsageError(f"entry {key!r} of {source} is no state dict but a single value")
-        return dict(raw[key])
-    for candidate in CONTAINER_KEYS:
+    wanted = (key,) if isinstance(key, str) else key or CONTAINER_KEYS
+    for candidate in wanted:
         if isinstance(raw.get(candidate), Mapping):
             return dict(raw[candidate])
+    if isinstance(key, str) and key in raw:
+        raise UsageError(f"entry {key!r} of {source} is no state dict but a single value")
+    containers = sorted(name for name, value in raw.items() if isinstance(value, Mapping))
+    if isinstance(key, str) or (key is not None and containers):
+        names = " or ".join(repr(name) for name in wanted)
+        raise UsageError(f"{source} has no entry {names}: it has {shorten(sorted(raw))}")
     return raw
+
+
+def shorten(names: Sequence[str], limit: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest
 
 
 def canonical_name(name: str) -> str:
     """A tensor's name without what wrappers added to it."""
     for prefix in WRAPPER_PREFIXES:
         name = name.replace(prefix, "")
-    return name.removeprefix("module.").removeprefix("model.")
+    for prefix in LEADING_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
 
 
-def from_diffusers(name: str) -> str:
+def diffusers_to_wan(name: str) -> str:
     """The Wan release's name of a diffusers tensor."""
     for pattern, replacement in DIFFUSERS_RENAMES:
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def check_fit(expected: StateDict, found: Mapping[str, Any], source: str) -> None:
-    """Raise unless names and shapes agree, naming the first few that do not."""
-    problems = [f"missing {name}" for name in expected if name not in found]
-    problems += [f"unknown {name}" for name in found if name not in expected]
-    for name, tensor in expected.items():
-        value = found.get(name, tensor)
-        if not isinstance(value, torch.Tensor):
-            problems.append(f"{name} is a {type(value).__name__}, not a tensor")
-        elif value.shape != tensor.shape:
-            problems.append(f"{name} is {tuple(value.shape)}, not {tuple(tensor.shape)}")
-    if problems:
-        shown = "; ".join(problems[:5])
-        rest = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise UsageError(f"{source} does not fit the configuration: {shown}{rest}")

@@ -100,7 +100,7 @@ class VideoAutoencoder:
         """
         check_encodable(video)
         mean = self.vae.encode(video.to(self.device, self.vae.dtype)).latent_dist.mean.float()
-        normalised = (mean - self._mean.to(mean.device)) / self._std.to(mean.device)
+        normalised: torch.Tensor = (mean - self._mean.to(mean.device)) / self._std.to(mean.device)
         return normalised.transpose(1, 2)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

@@ -287,4 +287,4 @@ def safetensors_is_whole(path: Path) -> bool:
             ends = [facts["data_offsets"][1] for name, facts in header.items() if name[:2] != "__"]
         except (struct.error, ValueError, OverflowError, MemoryError, KeyError, AttributeError):
             return False
-    return path.stat().st_size == 8 + header_bytes + max(ends, default=0)
+    return bool(path.stat().st_size == 8 + header_bytes + max(ends, default=0))

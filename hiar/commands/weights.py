@@ -87,10 +87,10 @@ def list_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namesp
 
 def fetch_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namespace) -> int:
     """Fetch every file that is not there."""
-    from hiar.download import CHUNK_BYTES, fetch_file  # noqa: PLC0415
+    from hiar.download import fetch_file  # noqa: PLC0415
     from hiar.hub import list_remote, local_path  # noqa: PLC0415
     from hiar.progress import Progress  # noqa: PLC0415
-    from hiar.weights import check_part, is_filled  # noqa: PLC0415
+    from hiar.weights import CHUNK_BYTES, check_part, is_filled  # noqa: PLC0415
 
     made = there = 0
     for part in parts:

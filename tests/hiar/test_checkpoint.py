@@ -1,6 +1,8 @@
 """Every layout that weights are published in, written here and read back."""
 
 import json
+import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +111,43 @@ def test_ema_is_preferred_and_a_key_chooses(
         load_transformer(path, config, key="ema")
 
 
-def test_nothing_in_a_pt_file_is_executed(tmp_path: Path, config: WanConfig) -> None:
-    class Trap:
-        def __reduce__(self) -> Any:
-            return Path.touch, (tmp_path / "sprung",)
+class Trap:
+    """Pickles to a call of a function with an argument."""
 
-    torch.save({"generator": Trap()}, tmp_path / "model.pt")
-    with pytest.raises(Exception, match=r"weights_only|Weights only"):
-        load_transformer(tmp_path / "model.pt", config)
-    assert not (tmp_path / "sprung").exists()
+    def __init__(self, function: Any, argument: str) -> None:
+        self.call = (function, (argument,))
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize("layout", ["zip", "legacy"])
+def test_code_in_a_pt_file_is_refused(tmp_path: Path, config: WanConfig, layout: str) -> None:
+    path, sprung = tmp_path / "model.pt", tmp_path / "sprung"
+    content = {"generator": Trap(os.mkdir, str(sprung))}
+    torch.save(content, path, _use_new_zipfile_serialization=layout == "zip")
+    with pytest.raises(UsageError, match=r"model\.pt wants to run \w+\.mkdir.* refused") as error:
+        load_transformer(path, config)
+    assert "\n" not in str(error.value)
+    assert not sprung.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_code_in_a_plain_pickle_is_refused(tmp_path: Path, config: WanConfig) -> None:
+    path, sprung = tmp_path / "model.pt", tmp_path / "sprung"
+    path.write_bytes(pickle.dumps({"generator": Trap(os.mkdir, str(sprung))}))
+    with pytest.raises(UsageError, match=r"its pickle is none of plain tensors") as error:
+        load_transformer(path, config)
+    assert "weights_only" not in str(error.value)  # torch advises to switch the safeguard off
+    assert not sprung.exists()
+
+
+def test_files_older_than_the_zip_format_load(
+    tmp_path: Path, config: WanConfig, tensors: Tensors
+) -> None:
+    path = tmp_path / "model.pth"
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+    assert_loads(path, config, tensors)
 
 
 OUTSIDE = {
@@ -225,6 +255,20 @@ def test_wan_1_3b_has_the_size_of_the_release() -> None:
     assert sum(tensor.numel() for tensor in state.values()) == 1_418_996_800
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
+def test_a_truncated_file_is_named(
+    tmp_path: Path, config: WanConfig, tensors: Tensors, suffix: str, share: float
+) -> None:
+    path = tmp_path / f"model.{suffix}"
+    save_file(tensors, path) if suffix == "safetensors" else torch.save(tensors, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UsageError, match=rf"model\.{suffix} is damaged.*fetch it again") as error:
+        load_transformer(path, config)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -260,3 +304,70 @@ def test_a_callers_tensors_are_not_shared() -> None:
     with torch.no_grad():
         model.patch_embedding.weight.zero_()
     assert state["patch_embedding.weight"].abs().sum() > 0
+
+
+def test_the_size_that_would_fit_is_named(tensors: Tensors) -> None:
+    tiny = CausalWan(WanConfig.tiny()).state_dict()
+    with pytest.raises(UsageError, match=r"dim 128, not 1536.*WanConfig\.tiny\(\) would fit$"):
+        load_transformer(tiny, WanConfig.wan_1_3b())
+    with torch.device("meta"):
+        large = CausalWan(WanConfig.wan_14b()).state_dict()
+    with pytest.raises(UsageError, match=r"num_layers 40, not 30.*WanConfig\.wan_14b\(\) would"):
+        load_transformer(large, WanConfig.wan_1_3b())
+    with pytest.raises(
+        UsageError, match=r"WanConfig\(dim=24, ffn_dim=48, num_layers=2, freq_dim=16"
+    ):
+        load_transformer(tensors, WanConfig.bench_cpu())
+
+
+def test_an_image_to_video_model_is_named(config: WanConfig, tensors: Tensors) -> None:
+    tensors["patch_embedding.weight"] = torch.zeros(24, 36, 1, 2, 2)
+    tensors["img_emb.proj.0.weight"] = torch.zeros(8)
+    with pytest.raises(UsageError, match="in_channels 36, not 4: an image-to-video model"):
+        load_transformer(tensors, config)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_named(
+    tmp_path: Path, config: WanConfig, tensors: Tensors, value: float
+) -> None:
+    tensors["blocks.1.ffn.0.weight"][3, 2] = value
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(UsageError, match=r"blocks\.1\.ffn\.0\.weight.*NaN or infinite"):
+        load_transformer(tmp_path, config, dtype=torch.bfloat16)
+
+
+def test_overflow_of_float16_is_named(config: WanConfig, tensors: Tensors) -> None:
+    tensors["head.head.bias"][1] = -7e4
+    message = r"head\.head\.bias.*holds 7e\+04, beyond float16's largest, 6\.55e\+04: .*bfloat16"
+    with pytest.raises(UsageError, match=message):
+        load_transformer(tensors, config, dtype=torch.float16)
+    assert load_transformer(tensors, config, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_quantised_weights_are_named(config: WanConfig, tensors: Tensors) -> None:
+    tensors["head.head.weight"] = tensors["head.head.weight"].to(torch.int8)
+    with pytest.raises(UsageError, match=r"head\.head\.weight is torch\.int8: quantised"):
+        load_transformer(tensors, config)
+
+
+def test_one_tensor_under_two_names_is_refused(config: WanConfig, tensors: Tensors) -> None:
+    tensors["model.head.head.bias"] = tensors["head.head.bias"] + 1
+    with pytest.raises(UsageError, match=r"holds head\.head\.bias twice"):
+        load_transformer(tensors, config)
+
+
+def test_one_tensor_in_two_files_is_refused(
+    tmp_path: Path, config: WanConfig, tensors: Tensors
+) -> None:
+    save_file(tensors, tmp_path / "model.safetensors")
+    save_file(tensors, tmp_path / "model.fp16.safetensors")
+    with pytest.raises(UsageError, match=r"holds blocks\.0.* in two files"):
+        load_transformer(tmp_path, config)
+
+
+def test_an_index_cannot_lead_outside(tmp_path: Path, config: WanConfig) -> None:
+    text = json.dumps({"weight_map": {"a": "../secret.safetensors"}})
+    (tmp_path / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(UsageError, match=r"'\.\./secret\.safetensors', which is not beside it"):
+        load_transformer(tmp_path, config)
