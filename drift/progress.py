@@ -4,10 +4,14 @@ import sys
 import time
 from typing import TextIO
 
+JOINERS = "\u200c\u200d"  # part of words in some scripts, and of emoji
+
 
 def printable(name: str) -> str:
     """A name on one line, without what would move a terminal's cursor or turn its text around."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+    return "".join(
+        c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in name
+    )
 
 
 class Progress:

@@ -18,6 +18,7 @@ from drift.records import (
     VideoRecord,
     atomic_write_text,
     dump_json,
+    load_thumbnails,
     remove_stale_temporaries,
     save_record,
 )
@@ -209,6 +210,7 @@ def _write_results(run: RunData, out: Path) -> RunResult:
     scores = score_videos(run, preset)
     summary = build_summary(run, scores, preset)
     write_videos(out / "videos.csv", run, scores)
-    atomic_write_text(out / "report.html", render_report(run, scores, summary))
+    pictures = load_thumbnails(out, (row.sha256 for row in run.rows), run.config.fps)
+    atomic_write_text(out / "report.html", render_report(run, scores, summary, pictures))
     atomic_write_text(out / "summary.json", dump_json(summary))
     return RunResult(out=out, summary=summary, videos=tuple(scores))

@@ -61,6 +61,18 @@ class Filmstrip:
         return data.tobytes()
 
 
+def shrunk_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a frame scaled down to fit the box, never up, and at least 1."""
+    scale = min(1.0, BOX_HEIGHT / height, BOX_WIDTH / width)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def strip_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the picture of three thumbnails of frames of this size."""
+    small_width, small_height = shrunk_size(width, height)
+    return 3 * small_width + 2 * GAP_PX, small_height
+
+
 def shrink(frame: Frame) -> Frame:
     """Scales a frame down to fit the box, never up.
 
@@ -71,6 +83,5 @@ def shrink(frame: Frame) -> Frame:
         uint8 (h, w, 3) with h <= 90 and w <= 160, of the same shape up to rounding.
     """
     height, width = frame.shape[:2]
-    scale = min(1.0, BOX_HEIGHT / height, BOX_WIDTH / width)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    small = cv2.resize(frame, shrunk_size(width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)

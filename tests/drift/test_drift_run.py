@@ -157,6 +157,17 @@ def test_worker_count_does_not_matter(run, clips, tmp_path):
 def test_rebuild_needs_frames_only(run, tmp_path):
     shutil.copy(run.out / "frames.parquet", tmp_path)
     drift.rebuild(tmp_path)
+    fresh, rebuilt = files(run.out), files(tmp_path)
+    assert b"the run's records are gone" in rebuilt["report.html"]  # they hold the thumbnails
+    for made in (fresh, rebuilt):
+        made.pop("report.html")
+    assert rebuilt == fresh
+
+
+def test_rebuild_keeps_the_report_while_the_records_are_there(run, tmp_path):
+    shutil.copy(run.out / "frames.parquet", tmp_path)
+    shutil.copytree(run.out / "records", tmp_path / "records")
+    drift.rebuild(tmp_path)
     assert files(tmp_path) == files(run.out)
 
 
