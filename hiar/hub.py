@@ -11,6 +11,7 @@ import json
 import os
 import urllib.parse
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -84,14 +85,16 @@ def read_json(address: str) -> list[dict[str, Any]]:
     for attempt in range(ATTEMPTS):
         try:
             with open_address(address) as response:
-                found = json.load(response)
+                text = response.read()
             break
-        except TransferError as error:
+        except (TransferError, OSError, HTTPException) as error:
             if attempt == ATTEMPTS - 1:
                 raise UsageError(f"{address} cannot be read ({error}): try again later") from error
             wait(attempt)
-        except ValueError as error:
-            raise UsageError(f"{address} is no listing of files: is a proxy in the way?") from error
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
     if not isinstance(found, list):
         raise UsageError(f"{address} is no listing of files: is a proxy in the way?")
     return found

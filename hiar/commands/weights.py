@@ -99,10 +99,10 @@ def fetch_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Names
             if is_filled(target) and remote.num_bytes in (None, target.stat().st_size):
                 there += 1
                 continue
-            progress = Progress(f"{target.name}, MiB")
-            progress.start(-(-(remote.num_bytes or 0) // CHUNK_BYTES))
-            counted = _Pieces(progress, CHUNK_BYTES)
-            fetch_file(remote, target, on_bytes=counted.add)
+            progress = Progress(f"{target.name}, MiB", sys.stderr)
+            progress.start((remote.num_bytes or 0) // CHUNK_BYTES)
+            pieces = _Pieces(progress, CHUNK_BYTES)
+            fetch_file(remote, target, on_bytes=pieces.add if remote.num_bytes else _ignore)
             progress.finish()
             made += 1
     if arguments.json:
@@ -111,6 +111,10 @@ def fetch_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Names
         return OK
     sys.stdout.write(f"{made} files fetched, {there} there already, in {folder}\n")
     return OK
+
+
+def _ignore(num_bytes: int) -> None:
+    """Show no progress towards an unknown size."""
 
 
 class _Pieces:
