@@ -1,0 +1,92 @@
+"""CLIP-IQA: how much closer a frame is to a text that praises it than to one that does not."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from drift.batch import Frame, pixels_of
+from drift.metrics.networks.clip import Clip, PictureTower, fold_norms
+from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.reading import read_weights
+from drift.registry import METRICS, Meter
+from drift.settings import MeterSettings
+
+TOLERATES_BFLOAT16 = True  # docs/metrics.md
+
+# CLIP's token numbers of each text, between its start and end marks: good text, bad text.
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
+START, END = 49406, 49407
+PROMPTS: dict[str, dict[tuple[str, str], Pair]] = {
+    "five-pairs": {
+        ("Good image", "bad image"): ((886, 2867), (2103, 2867)),
+        ("Sharp image", "blurry image"): ((8157, 2867), (21977, 2867)),
+        ("sharp edges", "blurry edges"): ((8157, 20938), (21977, 20938)),
+        ("High resolution image", "low resolution image"): (
+            (1400, 9977, 2867),
+            (1042, 9977, 2867),
+        ),
+        ("Noise-free image", "noisy image"): ((9307, 268, 1139, 2867), (33495, 2867)),
+    },
+    "paper-pair": {
+        ("Good photo.", "Bad photo."): ((886, 1125, 269), (2103, 1125, 269)),
+    },
+}
+"""Source: pyiqa 0.1.16 `clipiqa`; Wang et al. 2022, section 3.1."""
+
+SIZES_IN_OPENAI_FILE = ("input_resolution", "context_length", "vocab_size")
+
+
+def clip_iqa(features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
+    """Mean over prompt pairs of the softmax share of the good text.
+
+    Args:
+        features: (B, D) of the pictures, any length.
+        text_features: (P, 2, D) of P pairs, good text first, any length.
+        scale: Factor on cosines before the softmax.
+
+    Returns:
+        (B,) in [0, 1].
+    """
+    pictures, texts = (nn.functional.normalize(x, dim=-1) for x in (features, text_features))
+    logits = scale * torch.einsum("bd,pkd->bpk", pictures, texts)
+    return logits.softmax(dim=-1)[..., 0].mean(dim=-1)
+
+
+def new_meter(settings: MeterSettings, variant: str) -> Meter:
+    """Returns a meter that gives one value a frame.
+
+    Args:
+        settings: Device, precision, weights.
+        variant: `five-pairs`, or `paper-pair`.
+    """
+    tower, text_features, scale = _networks(variant, settings)
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+
+    def meter(frames: Sequence[Frame]) -> list[float]:
+        with torch.inference_mode():
+            with reduced(settings, dtype):
+                features = tower(pixels_of(frames, settings.device))
+            scores: list[float] = clip_iqa(features.float(), text_features, scale).double().tolist()
+        return scores
+
+    return meter
+
+
+@cache
+def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tensor, Tensor]:
+    """The picture tower; the text features (P, 2, D), made once; the scale of cosines."""
+    weights = METRICS["clip_iqa"].variant(variant).weights[0]
+    network = load_network(Clip, partial(_read, weights, settings), settings, "clip_iqa")
+    texts = [(START, *text, END) for pair in PROMPTS[variant].values() for text in pair]
+    with torch.inference_mode():
+        text_features = network.encode_texts(texts).unflatten(0, (-1, 2))
+    tower = fold_norms(network.visual).to(memory_format=torch.channels_last)
+    return tower, text_features, network.logit_scale.exp()
+
+
+def _read(weights: str, settings: MeterSettings) -> Mapping[str, Tensor]:
+    """OpenAI's file holds half-precision weights, and three sizes that are no weights."""
+    state = read_weights(weights, settings.weights_dir)
+    return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}

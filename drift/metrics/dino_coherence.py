@@ -1,0 +1,80 @@
+"""DINO coherence: cosine of consecutive frames as DINOv2 sees them. It rises on freezing."""
+
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from drift.batch import Frame, pixels_of
+from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.reading import read_weights
+from drift.registry import METRICS, Meter
+from drift.settings import MeterSettings
+
+TOLERATES_BFLOAT16 = False  # docs/metrics.md
+SIDE = 224
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIZES: dict[str, dict[str, int]] = {
+    "vit-b": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
+    "vit-s": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6},
+}
+"""Source: config.json of facebook/dinov2-base and -small, with patch 14 trained at 518."""
+
+
+def cosine(left: Tensor, right: Tensor) -> Tensor:
+    """Cosine of vectors (B, D), in float64: (B,) in [-1, 1]."""
+    return F.cosine_similarity(left.double(), right.double(), dim=-1).clamp(-1, 1)
+
+
+def prepare(pictures: Tensor) -> Tensor:
+    """Pictures as DINOv2 takes them: the whole frame at 224 x 224, with ImageNet's mean 0.
+
+    Args:
+        pictures: (B, 3, H, W) in [0, 1].
+
+    Returns:
+        (B, 3, 224, 224); bicubic with antialiasing, the aspect ratio is not kept.
+    """
+    mean, deviation = (
+        torch.tensor(constant, device=pictures.device)[:, None, None]
+        for constant in (MEAN, DEVIATION)
+    )
+    square = F.interpolate(
+        pictures, (SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True
+    )
+    return (square - mean) / deviation
+
+
+def new_meter(settings: MeterSettings, variant: str) -> Meter:
+    """Returns a meter that gives one value for each frame but the first: frames i and i + 1.
+
+    Args:
+        settings: Device, precision, weights.
+        variant: `vit-b`, or `vit-s`.
+    """
+    network = _network(variant, settings)
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+    last: list[Tensor] = []
+
+    def meter(frames: Sequence[Frame]) -> list[float]:
+        with torch.inference_mode(), reduced(settings, dtype):
+            inputs = prepare(pixels_of(frames, settings.device))
+            tokens = torch.cat((*last, network(inputs).last_hidden_state[:, 0].float()))
+            last[:] = [tokens[-1:]]
+            values: list[float] = cosine(tokens[:-1], tokens[1:]).tolist()
+        return values
+
+    return meter
+
+
+@cache
+def _network(variant: str, settings: MeterSettings) -> Any:
+    from transformers import Dinov2Config, Dinov2Model  # noqa: PLC0415  (takes seconds)
+
+    config = Dinov2Config(**SIZES[variant], patch_size=14, image_size=518)
+    (weights,) = METRICS["dino_coherence"].variant(variant).weights
+    read = partial(read_weights, weights, settings.weights_dir)
+    return load_network(partial(Dinov2Model, config), read, settings, f"dino_coherence ({variant})")

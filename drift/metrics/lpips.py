@@ -1,0 +1,101 @@
+"""LPIPS: perceptual distance of consecutive frames. It falls when a video freezes."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
+
+import torch
+from torch import Tensor, nn
+
+from drift.batch import Frame, pixels_of
+from drift.metrics.networks.alexnet import CHANNELS, AlexNetTrunk
+from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.reading import read_weights
+from drift.registry import METRICS, Meter
+from drift.settings import MeterSettings
+
+TOLERATES_BFLOAT16 = False  # docs/metrics.md
+EPSILON = 1e-10  # keeps the length of a feature of zeros above 0 (lpips 0.1.4)
+
+
+class Lpips(AlexNetTrunk):
+    """The trunk, and one weight a channel: `lin0.model.1.weight` to `lin4`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for index, channels in enumerate(CHANNELS):
+            # The published heads are 1x1 convolutions behind a dropout, hence model.1.
+            head = nn.ModuleDict({"1": nn.Conv2d(channels, 1, 1, bias=False)})
+            head["1"].weight.data.abs_()  # published weights are not negative either
+            self.add_module(f"lin{index}", nn.ModuleDict({"model": head}))
+
+    @property
+    def heads(self) -> list[Tensor]:
+        """The weights, (C,) each."""
+        named = dict(self.named_parameters())
+        return [named[f"lin{i}.model.1.weight"].flatten() for i in range(len(CHANNELS))]
+
+
+def unit_features(features: Sequence[Tensor]) -> list[Tensor]:
+    """Each place's feature vector at length 1: (B, C, H, W) each, the same shapes."""
+    return [x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON) for x in features]
+
+
+def lpips(left: Sequence[Tensor], right: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:
+    """Distance of pictures: squared feature differences, weighted, averaged over places, summed.
+
+    Args:
+        left, right: Unit features (B, C, H, W), one tensor a layer.
+        heads: (C,) weights of each layer.
+
+    Returns:
+        (B,).
+    """
+    layers = [
+        torch.einsum("bchw,c->b", (a - b).square(), head) / (a.shape[-2] * a.shape[-1])
+        for a, b, head in zip(left, right, heads, strict=True)
+    ]
+    return torch.stack(layers).sum(dim=0)
+
+
+def new_meter(settings: MeterSettings, variant: str) -> Meter:
+    """Returns a meter that gives one value for each frame but the first: frames i and i + 1.
+
+    The features of a frame are made once and serve both of its pairs.
+
+    Args:
+        settings: Device, precision, weights.
+        variant: `alex`.
+    """
+    network = _network(variant, settings)
+    heads = network.heads
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+    last: list[Tensor] = []
+
+    def meter(frames: Sequence[Frame]) -> list[float]:
+        with torch.inference_mode():
+            with reduced(settings, dtype):
+                features = network(pixels_of(frames, settings.device))
+            new = unit_features([x.float() for x in features])
+            whole = [torch.cat(pair) for pair in zip(last, new, strict=True)] if last else new
+            last[:] = [x[-1:].clone() for x in new]
+            distances: list[float] = (
+                lpips([x[:-1] for x in whole], [x[1:] for x in whole], heads).double().tolist()
+            )
+        return distances
+
+    return meter
+
+
+@cache
+def _network(variant: str, settings: MeterSettings) -> Lpips:
+    names = METRICS["lpips"].variant(variant).weights
+    read = partial(_read, names, settings)
+    return load_network(Lpips, read, settings, "lpips").to(memory_format=torch.channels_last)
+
+
+def _read(names: tuple[str, ...], settings: MeterSettings) -> Mapping[str, Tensor]:
+    """Trunk and heads; of torchvision's AlexNet the classifier is left out."""
+    both: dict[str, Tensor] = {}
+    for name in names:
+        both |= read_weights(name, settings.weights_dir)
+    return {name: value for name, value in both.items() if not name.startswith("classifier.")}

@@ -1,0 +1,66 @@
+"""MUSIQ: technical quality of a frame as people rate it, from a transformer over patches."""
+
+from collections.abc import Sequence
+from functools import cache, partial
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from drift.batch import Frame, pixels_of
+from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.musiq import Musiq
+from drift.metrics.networks.reading import read_weights
+from drift.registry import METRICS, Meter
+from drift.settings import MeterSettings
+
+SPAQ_LONGER_SIDE = 512  # VBench 0.1.5, imaging_quality: larger frames are shrunk to it
+TOLERATES_BFLOAT16 = False  # docs/metrics.md
+
+
+def shrink(pictures: Tensor, longer_side: int) -> Tensor:
+    """Pictures with the longer side at most `longer_side`, bilinear without antialiasing.
+
+    Args:
+        pictures: (B, 3, H, W).
+        longer_side: In pixels.
+
+    Returns:
+        The same pictures if they are small enough, else smaller ones; sizes are rounded down.
+
+    Source: VBench 0.1.5, imaging_quality.
+    """
+    height, width = pictures.shape[-2:]
+    if max(height, width) <= longer_side:
+        return pictures
+    scale = longer_side / max(height, width)
+    size = (max(1, int(scale * height)), max(1, int(scale * width)))
+    return F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=False)
+
+
+def new_meter(settings: MeterSettings, variant: str) -> Meter:
+    """Returns a meter that gives one value a frame.
+
+    Args:
+        settings: Device, precision, weights.
+        variant: `koniq`, or `spaq` for VBench's weights and size.
+    """
+    network = _network(variant, settings)
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+
+    def meter(frames: Sequence[Frame]) -> list[float]:
+        with torch.inference_mode(), reduced(settings, dtype):
+            pictures = pixels_of(frames, settings.device)
+            if variant == "spaq":
+                pictures = shrink(pictures, SPAQ_LONGER_SIDE)
+            scores: list[float] = network(pictures).double().tolist()
+        return scores
+
+    return meter
+
+
+@cache
+def _network(variant: str, settings: MeterSettings) -> Musiq:
+    (weights,) = METRICS["musiq"].variant(variant).weights
+    read = partial(read_weights, weights, settings.weights_dir)
+    return load_network(Musiq, read, settings, f"musiq ({variant})")

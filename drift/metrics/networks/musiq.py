@@ -1,0 +1,199 @@
+"""MUSIQ: patches of a picture at several sizes, a small stem and a transformer.
+
+Source: Ke et al., "MUSIQ: Multi-scale Image Quality Transformer", 2021 (arXiv 2108.05997);
+parameter names, sizes and constants as in the checkpoints that pyiqa 0.1.16 loads.
+
+Shapes: B pictures, N tokens of one picture, D width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PATCH = 32
+LONGER_SIDES = (224, 384)  # the picture is also seen at these sizes, beside its own
+GRID = 10  # rows and columns of the hashed position table
+WIDTH, HIDDEN, HEADS, LAYERS = 384, 1152, 6, 14
+
+
+class StandardisedConv(nn.Conv2d):
+    """A convolution whose kernels have mean 0 and variance 1 (Qiao et al. 2019)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H', W'), padded so that H' = ceil(H / stride)."""
+        return F.conv2d(
+            pad_same(x, self.kernel_size[0], self.stride[0]), self.kernel(), None, self.stride
+        )
+
+    def kernel(self) -> Tensor:
+        """The standardised kernels."""
+        deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), correction=0, keepdim=True)
+        return (self.weight - mean) / (deviation + 1e-5)
+
+
+def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Zeros around (..., H, W) so that there are ceil(H / stride) windows; an odd one goes last."""
+    pads = []
+    for size in (x.shape[-1], x.shape[-2]):
+        total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
+        pads += [total // 2, total - total // 2]
+    return F.pad(x, pads) if any(pads) else x
+
+
+class Bottleneck(nn.Module):
+    """A residual block of three convolutions with group normalisation."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = StandardisedConv(channels, channels, 1, bias=False)
+        self.gn1 = nn.GroupNorm(32, channels, eps=1e-4)
+        self.conv2 = StandardisedConv(channels, channels, 3, bias=False)
+        self.gn2 = nn.GroupNorm(32, channels, eps=1e-4)
+        self.conv3 = StandardisedConv(channels, out_channels, 1, bias=False)
+        self.gn3 = nn.GroupNorm(32, out_channels, eps=1e-4)
+        self.conv_proj = StandardisedConv(channels, out_channels, 1, bias=False)
+        self.gn_proj = nn.GroupNorm(32, out_channels, eps=1e-4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(P, C, H, W) to (P, C', H, W)."""
+        y = F.relu(self.gn1(self.conv1(x)))
+        y = F.relu(self.gn2(self.conv2(y)))
+        return F.relu(self.gn3(self.conv3(y)) + self.gn_proj(self.conv_proj(x)))
+
+
+class Attention(nn.Module):
+    """Multi-head attention of `queries` over `tokens`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.out = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
+
+    def forward(self, queries: Tensor, tokens: Tensor) -> Tensor:
+        """(B, M, D) and (B, N, D) to (B, M, D)."""
+        heads = [
+            rearrange(part, "b n (h d) -> b h n d", h=HEADS)
+            for part in (self.query(queries), self.key(tokens), self.value(tokens))
+        ]
+        mixed = F.scaled_dot_product_attention(*heads)
+        return self.out(rearrange(mixed, "b h n d -> b n (h d)"))
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(WIDTH, HIDDEN), nn.Linear(HIDDEN, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class EncoderBlock(nn.Module):
+    """Attention and feed-forward, each normalised first and added to its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.attention = Attention()
+        self.norm2 = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.mlp = FeedForward()
+
+    def forward(self, x: Tensor, *, first_only: bool = False) -> Tensor:
+        """(B, N, D) to (B, N, D), or to (B, 1, D): what becomes of the first token alone."""
+        tokens = self.norm1(x)
+        kept = slice(0, 1 if first_only else None)
+        x = x[:, kept] + self.attention(tokens[:, kept], tokens)
+        return x + self.mlp(self.norm2(x))
+
+
+class Encoder(nn.Module):
+    """The transformer: class token, positions, scales, blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cls = nn.Parameter(torch.zeros(1, 1, WIDTH))
+        self.posembed_input = nn.ParameterDict(
+            {"position_emb": nn.Parameter(0.02 * torch.randn(1, GRID * GRID, WIDTH))}
+        )
+        self.scaleembed_input = nn.ParameterDict(
+            {"scale_emb": nn.Parameter(0.02 * torch.randn(len(LONGER_SIDES) + 1, WIDTH))}
+        )
+        self.encoder_norm = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.transformer = nn.ModuleDict(
+            {f"encoderblock_{index}": EncoderBlock() for index in range(LAYERS)}
+        )
+
+    def forward(self, tokens: Tensor, positions: Tensor, scales: Tensor) -> Tensor:
+        """Tokens (B, N, D) with position and scale (N,) each, to the class token (B, D)."""
+        tokens = tokens + self.posembed_input["position_emb"][0, positions]
+        tokens = tokens + self.scaleembed_input["scale_emb"][scales]
+        x = torch.cat((self.cls.expand(len(tokens), -1, -1), tokens), dim=1)
+        blocks = list(self.transformer.values())
+        for block in blocks[:-1]:
+            x = block(x)
+        return self.encoder_norm(blocks[-1](x, first_only=True))[:, 0]
+
+
+class Musiq(nn.Module):
+    """The whole network with the published parameter names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv_root = StandardisedConv(3, 64, 7, stride=2, bias=False)
+        self.gn_root = nn.GroupNorm(32, 64, eps=1e-6)
+        self.block1 = Bottleneck(64, 256)
+        self.embedding = nn.Linear(256 * (PATCH // 4) ** 2, WIDTH)
+        self.transformer_encoder = Encoder()
+        self.head = nn.Linear(WIDTH, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Quality of each picture.
+
+        Args:
+            pictures: (B, 3, H, W) in [0, 1], any size.
+
+        Returns:
+            (B,), about 0..100 with the published weights.
+        """
+        parts = [self._tokens(view) for view in views(pictures * 2 - 1)]
+        positions = torch.cat([hashed_positions(*size) for _, size in parts]).to(pictures.device)
+        counts = torch.tensor([rows * columns for _, (rows, columns) in parts])
+        scales = torch.arange(len(parts)).repeat_interleave(counts).to(pictures.device)
+        tokens = torch.cat([part for part, _ in parts], dim=1)
+        return self.head(self.transformer_encoder(tokens, positions, scales))[:, 0]
+
+    def _tokens(self, view: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """(B, 3, H, W) to its tokens (B, N, D) and its rows and columns of patches."""
+        view = pad_same(view, PATCH, PATCH)
+        rows, columns = view.shape[-2] // PATCH, view.shape[-1] // PATCH
+        patches = rearrange(view, "b c (r p) (s q) -> (b r s) c p q", p=PATCH, q=PATCH)
+        x = F.relu(self.gn_root(self.conv_root(patches)))
+        x = self.block1(F.max_pool2d(pad_same(x, 3, 2), 3, 2))
+        x = self.embedding(rearrange(x, "n c p q -> n (p q c)"))
+        return rearrange(x, "(b n) d -> b n d", n=rows * columns), (rows, columns)
+
+
+def views(pictures: Tensor) -> Sequence[Tensor]:
+    """The picture with its longer side at each of `LONGER_SIDES`, then as it is.
+
+    The published network pads the smaller views to a fixed number of tokens and masks the padding;
+    a masked token changes nothing, so none is made here.
+    """
+    height, width = pictures.shape[-2:]
+    resized = []
+    for side in LONGER_SIDES:
+        ratio = side / max(height, width)
+        size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+        resized.append(F.interpolate(pictures, size, mode="bicubic", align_corners=False))
+    return (*resized, pictures)
+
+
+def hashed_positions(rows: int, columns: int) -> Tensor:
+    """Index in the GRID x GRID table of each patch, row by row: (rows * columns,)."""
+    row, column = (torch.arange(count) * GRID // count for count in (rows, columns))
+    return (row[:, None] * GRID + column[None, :]).flatten()

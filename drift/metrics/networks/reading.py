@@ -1,0 +1,60 @@
+"""Reads checkpoint files as name -> tensor. No file can run code: pickles hold tensors only."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from drift.errors import UsageError
+from drift.weights import require, weights_folder
+
+
+def read_weights(name: str, folder: Path | None) -> dict[str, Tensor]:
+    """Reads one file of `drift.weights.WEIGHTS`.
+
+    Args:
+        name: Its name there.
+        folder: Weights folder; None for the default one.
+
+    Returns:
+        Name -> tensor, as stored.
+
+    Raises:
+        UsageError: it is missing, damaged or no checkpoint.
+    """
+    return read_checkpoint(require((name,), weights_folder(folder))[name])
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Reads a safetensors file, a PyTorch checkpoint or a TorchScript archive.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else _read_pytorch(path)
+    except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"{path} is no checkpoint that can be read ({reason})") from None
+    if isinstance(state.get("params"), Mapping):
+        state = state["params"]  # the layout of pyiqa's files
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _read_pytorch(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"
+    if is_zip and _is_torchscript(path):
+        # Loading defines the archive's functions and runs none of them; only tensors are taken.
+        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def _is_torchscript(path: Path) -> bool:
+    reader = torch._C.PyTorchFileReader(str(path))
+    return "constants.pkl" in reader.get_all_records()
