@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from drift.batch import Frame, pixels_of
 from drift.metrics.networks.loading import load_network, precision, reduced
@@ -26,7 +26,7 @@ SIZES: dict[str, dict[str, int]] = {
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
     """Cosine of vectors (B, D), in float64: (B,) in [-1, 1]."""
-    return F.cosine_similarity(left.double(), right.double(), dim=-1).clamp(-1, 1)
+    return functional.cosine_similarity(left.double(), right.double(), dim=-1).clamp(-1, 1)
 
 
 def prepare(pictures: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def prepare(pictures: Tensor) -> Tensor:
         torch.tensor(constant, device=pictures.device)[:, None, None]
         for constant in (MEAN, DEVIATION)
     )
-    square = F.interpolate(
+    square = functional.interpolate(
         pictures, (SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True
     )
     return (square - mean) / deviation

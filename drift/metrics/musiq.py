@@ -5,7 +5,7 @@ from functools import cache, partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from drift.batch import Frame, pixels_of
 from drift.metrics.networks.loading import load_network, precision, reduced
@@ -35,7 +35,9 @@ def shrink(pictures: Tensor, longer_side: int) -> Tensor:
         return pictures
     scale = longer_side / max(height, width)
     size = (max(1, int(scale * height)), max(1, int(scale * width)))
-    return F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=False)
+    return functional.interpolate(
+        pictures, size, mode="bilinear", align_corners=False, antialias=False
+    )
 
 
 def new_meter(settings: MeterSettings, variant: str) -> Meter:

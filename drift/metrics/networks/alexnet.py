@@ -6,7 +6,7 @@ Source: Krizhevsky 2014 (arXiv 1404.5997) with torchvision's parameter names; Zh
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 # LPIPS maps [0, 1] to [-1, 1] and then takes this mean and deviation (lpips 0.1.4).
 SHIFT = (-0.030, -0.088, -0.188)
@@ -47,7 +47,7 @@ class AlexNetTrunk(nn.Module):
         x = (pictures * 2 - 1 - shift) / scale
         features = []
         for index in CONVOLUTIONS:
-            x = F.max_pool2d(x, 3, 2) if index in POOLED else x
-            x = F.relu(self.features[str(index)](x))
+            x = functional.max_pool2d(x, 3, 2) if index in POOLED else x
+            x = functional.relu(self.features[str(index)](x))
             features.append(x)
         return features

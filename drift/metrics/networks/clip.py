@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -44,10 +44,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 4 width, H / stride, W / stride)."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
+        y = functional.relu(self.bn1(self.conv1(x)))
+        y = functional.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(self.pool(y)))
-        return F.relu(y + self.downsample(self.pool(x)))
+        return functional.relu(y + self.downsample(self.pool(x)))
 
 
 class AttentionPool(nn.Module):
@@ -108,8 +108,8 @@ class PictureTower(nn.Module):
         )
         x = (pictures - mean) / deviation
         for conv, norm in ((self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)):
-            x = F.relu(norm(conv(x)))
-        x = F.avg_pool2d(x, 2)
+            x = functional.relu(norm(conv(x)))
+        x = functional.avg_pool2d(x, 2)
         for stage in range(len(BLOCKS)):
             x = self.get_submodule(f"layer{stage + 1}")(x)
         return self.attnpool(x)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 PATCH = 32
 LONGER_SIDES = (224, 384)  # the picture is also seen at these sizes, beside its own
@@ -24,7 +24,7 @@ class StandardisedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W'), padded so that H' = ceil(H / stride)."""
-        return F.conv2d(
+        return functional.conv2d(
             pad_same(x, self.kernel_size[0], self.stride[0]), self.kernel(), None, self.stride
         )
 
@@ -40,7 +40,7 @@ def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     for size in (x.shape[-1], x.shape[-2]):
         total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
         pads += [total // 2, total - total // 2]
-    return F.pad(x, pads) if any(pads) else x
+    return functional.pad(x, pads) if any(pads) else x
 
 
 class Bottleneck(nn.Module):
@@ -59,9 +59,9 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, C, H, W) to (P, C', H, W)."""
-        y = F.relu(self.gn1(self.conv1(x)))
-        y = F.relu(self.gn2(self.conv2(y)))
-        return F.relu(self.gn3(self.conv3(y)) + self.gn_proj(self.conv_proj(x)))
+        y = functional.relu(self.gn1(self.conv1(x)))
+        y = functional.relu(self.gn2(self.conv2(y)))
+        return functional.relu(self.gn3(self.conv3(y)) + self.gn_proj(self.conv_proj(x)))
 
 
 class Attention(nn.Module):
@@ -77,7 +77,7 @@ class Attention(nn.Module):
             rearrange(part, "b n (h d) -> b h n d", h=HEADS)
             for part in (self.query(queries), self.key(tokens), self.value(tokens))
         ]
-        mixed = F.scaled_dot_product_attention(*heads)
+        mixed = functional.scaled_dot_product_attention(*heads)
         return self.out(rearrange(mixed, "b h n d -> b n (h d)"))
 
 
@@ -90,7 +90,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        return self.fc2(F.gelu(self.fc1(x)))
+        return self.fc2(functional.gelu(self.fc1(x)))
 
 
 class EncoderBlock(nn.Module):
@@ -172,8 +172,8 @@ class Musiq(nn.Module):
         view = pad_same(view, PATCH, PATCH)
         rows, columns = view.shape[-2] // PATCH, view.shape[-1] // PATCH
         patches = rearrange(view, "b c (r p) (s q) -> (b r s) c p q", p=PATCH, q=PATCH)
-        x = F.relu(self.gn_root(self.conv_root(patches)))
-        x = self.block1(F.max_pool2d(pad_same(x, 3, 2), 3, 2))
+        x = functional.relu(self.gn_root(self.conv_root(patches)))
+        x = self.block1(functional.max_pool2d(pad_same(x, 3, 2), 3, 2))
         x = self.embedding(rearrange(x, "n c p q -> n (p q c)"))
         return rearrange(x, "(b n) d -> b n d", n=rows * columns), (rows, columns)
 
@@ -189,7 +189,7 @@ def views(pictures: Tensor) -> Sequence[Tensor]:
     for side in LONGER_SIDES:
         ratio = side / max(height, width)
         size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-        resized.append(F.interpolate(pictures, size, mode="bicubic", align_corners=False))
+        resized.append(functional.interpolate(pictures, size, mode="bicubic", align_corners=False))
     return (*resized, pictures)
 
 
