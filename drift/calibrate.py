@@ -1,7 +1,7 @@
 """Fits the scales and weights of a preset, which the paper does not publish. No I/O."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,8 +21,10 @@ Ours: the reference itself then scores about 0.16 (E|z| / 5 of a normal z), and 
 five times its change before a metric saturates.
 """
 PULL = 1e-3  # of each metric's weight to its base weight, where published scores do not decide
-MAX_ROUNDS = 200
-SETTLED = 1e-9
+SUM_ROW = 1e3  # weight of the equation that says that the weights sum to 1
+FACTORS = (1e-3, 1e3)  # common factors on the scales that are tried
+GRID = 141  # a tenth of a factor e apart
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +87,9 @@ def published_preset(
 ) -> tuple[Preset, dict[str, Any]]:
     """Weights and one common factor on the scales, from models with published scores.
 
-    Minimises sum_i (sum_m w_m d_im - y_i)^2 over w >= 0, where d_im is the mean drift of metric m
-    over the videos of model i. Weights must sum to 1, so what they sum to is moved into a common
-    factor of all scales, and d is computed again until nothing changes. Where the scores leave the
+    Minimises sum_i (sum_m w_m d_im - y_i)^2 over weights w >= 0 that sum to 1 and over the factor,
+    where d_im is the mean drift of metric m over the videos of model i. For a given factor that is
+    a non-negative least-squares problem; the factor is searched. Where the scores leave the
     weights open, a weak pull takes those nearest to the base preset's.
 
     Args:
@@ -96,71 +98,84 @@ def published_preset(
         base: Families, relative scales, and weights to stay near to.
 
     Returns:
-        The preset, and facts about the fit: `models` (published and reproduced scores), `rank`,
-        `unknowns`, `underdetermined`, `scale_factor`.
+        The preset, and facts about the fit: `models` (published and reproduced scores),
+        `rms_error`, `rank`, `unknowns` (weights less one, and the factor), `underdetermined`,
+        `scale_factor`.
 
     Raises:
-        UsageError: scores that no weights can give.
+        UsageError: no metric changes in any video.
     """
     metrics = tuple(models[0].scores[0].metrics)
     targets = np.array([model.target for model in models])
-    factor = 1.0
-    for _ in range(MAX_ROUNDS):
-        drifts = _mean_drifts(models, metrics, base, factor)
-        weights = _fit(drifts, targets, base.weights(metrics))
-        total = float(weights.sum())
-        if total <= 0:
-            raise UsageError(
-                "no weights give the published scores: every metric of these runs drifts too "
-                "little or in the wrong order; check that each run is the model it is named after"
-            )
-        factor /= total
-        if abs(total - 1) < SETTLED:
-            break
-    else:
-        raise UsageError(
-            f"the published scores ({', '.join(f'{m.name} {m.target:g}' for m in models)}) cannot "
-            "be reached with any scales; check that each run is the model it is named after"
-        )
+    near = np.array(list(base.weights(metrics).values()))
+    scales = np.array([base.term(metric).scale for metric in metrics])
+    changes = [
+        np.abs([[s.metrics[m].total_change for m in metrics] for s in model.scores]) / scales
+        for model in models
+    ]
+    if not any(change.any() for change in changes):
+        raise UsageError("no metric changes in any video of these runs, so nothing can be fitted")
+
+    def fit(log_factor: float) -> tuple[float, NDArray[np.float64]]:
+        return _fit(_mean_drifts(changes, log_factor), targets, near)
+
+    log_factor = _lowest(lambda value: fit(value)[0])
+    weights, drifts = fit(log_factor)[1], _mean_drifts(changes, log_factor)
+    rank, reproduced = int(np.linalg.matrix_rank(drifts)), drifts @ weights
     preset = Preset(
         name=name,
         terms=tuple(
-            replace(base.term(m), scale=base.term(m).scale * factor, weight=float(weight / total))
-            for m, weight in zip(metrics, weights, strict=True)
+            replace(base.term(metric), scale=float(scale), weight=float(weight))
+            for metric, scale, weight in zip(
+                metrics, scales * math.exp(log_factor), weights, strict=True
+            )
         ),
     )
-    rank = int(np.linalg.matrix_rank(drifts))
-    reproduced = _mean_drifts(models, metrics, base, factor) @ (weights / total)
     return preset, {
         "models": [
             {"name": m.name, "published": m.target, "reproduced": float(r), "videos": len(m.scores)}
             for m, r in zip(models, reproduced, strict=True)
         ],
+        "rms_error": float(np.sqrt(np.square(reproduced - targets).mean())),
         "rank": rank,
         "unknowns": len(metrics),
         "underdetermined": rank < len(metrics),
-        "scale_factor": factor,
+        "scale_factor": math.exp(log_factor),
     }
 
 
-def _mean_drifts(
-    models: Sequence[Published], metrics: Sequence[str], base: Preset, factor: float
-) -> NDArray[np.float64]:
-    """(models, metrics): mean drift with the base preset's scales times `factor`."""
-    scales = {metric: base.term(metric).scale * factor for metric in metrics}
+def _mean_drifts(changes: Sequence[NDArray[np.float64]], log_factor: float) -> NDArray[np.float64]:
+    """(models, metrics): mean drift with scales times exp(log_factor).
 
-    def drift(score: VideoScore, metric: str) -> float:
-        return min(1.0, abs(score.metrics[metric].total_change) / scales[metric])
-
-    return np.array(
-        [[mean(drift(score, m) for score in model.scores) for m in metrics] for model in models]
-    )
+    Args:
+        changes: For each model (videos, metrics): |total change| over the base scale.
+        log_factor: Natural logarithm of the factor.
+    """
+    shrunk = (np.minimum(1.0, change / math.exp(log_factor)) for change in changes)
+    return np.array([drift.mean(axis=0) for drift in shrunk])
 
 
 def _fit(
-    drifts: NDArray[np.float64], targets: NDArray[np.float64], base: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """Non-negative weights; the pull is a row a metric beside the rows of the models."""
-    pull = PULL * np.eye(drifts.shape[1])
-    near = PULL * np.array(list(base.values()))
-    return nnls(np.concatenate([drifts, pull]), np.concatenate([targets, near]))
+    drifts: NDArray[np.float64], targets: NDArray[np.float64], near: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Sum of squares and weights: rows of the models, of the pull, and one for the sum of 1."""
+    rows = [drifts, PULL * np.eye(near.size), np.full((1, near.size), SUM_ROW)]
+    weights = nnls(np.concatenate(rows), np.concatenate([targets, PULL * near, [SUM_ROW]]))
+    weights = weights / weights.sum()
+    error = float(np.square(drifts @ weights - targets).sum())
+    return error + PULL**2 * float(np.square(weights - near).sum()), weights
+
+
+def _lowest(cost: Callable[[float], float]) -> float:
+    """Log factor of lowest cost: a grid over FACTORS, then golden sections beside its best."""
+    low, high = (math.log(factor) for factor in FACTORS)
+    grid = np.linspace(low, high, GRID).tolist()
+    best = min(range(GRID), key=lambda i: cost(grid[i]))
+    left, right = grid[max(0, best - 1)], grid[min(GRID - 1, best + 1)]
+    for _ in range(60):
+        inner = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
+        if cost(inner[0]) <= cost(inner[1]):
+            right = inner[1]
+        else:
+            left = inner[0]
+    return (left + right) / 2

@@ -190,7 +190,7 @@ def _text(data: dict[str, Any], out: Path) -> str:
         for m in origin["models"]:
             numbers = (f"{m['published']:.4f}", f"{m['reproduced']:.4f}", str(m["videos"]))
             fits.append((m["name"], *numbers))
-        lines.append("\n" + aligned(fits))
+        lines.append(f"\n{aligned(fits)}root mean square error {origin['rms_error']:.4f}\n")
         if origin["underdetermined"]:
             lines.append(
                 f"underdetermined: {origin['rank']} independent scores for {origin['unknowns']} "

@@ -85,7 +85,7 @@ def test_help_lists_only_what_works_and_imports_nothing_heavy(drift_command):
     done = drift_command("--help")
     assert done.returncode == 0
     for command in ("score", "report", "compare", "calibrate"):
-        assert f"    {command} " in done.stdout
+        assert f"    {command}" in done.stdout
     code = (
         "import sys, drift.cli; drift.cli.build_parser(); "
         "print([m for m in ('torch', 'pandas', 'pyarrow', 'av', 'cv2') if m in sys.modules])"
