@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import skimage.data
 
+from drift.config import ScoreConfig
 from drift.preset import preset_v1
 from drift.registry import METRICS
 from drift.score import MetricScore, score_metric
+from drift.tables import RunData, VideoRow
 
 Frame = np.ndarray[Any, np.dtype[np.uint8]]
 ROOT = Path(__file__).parents[2]
@@ -47,6 +49,7 @@ def encode(
         "libx265": {"x265-params": "log-level=none"},
         "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
     }.get(codec, {})
+    path.parent.mkdir(parents=True, exist_ok=True)
     muxer = {"movflags": "faststart"} if path.suffix in {".mp4", ".mov"} else {}
     with av.open(str(path), "w", options=muxer) as container:
         stream = container.add_stream(codec, rate=16)
@@ -143,3 +146,40 @@ def make_video() -> Callable[..., Path]:
 def pan() -> Callable[..., list[Frame]]:
     """Frames of a moving camera over a photograph."""
     return pan_and_zoom
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., RunData]:
+    """A run in memory from per-frame values, as if measured: path -> metric -> values."""
+
+    def build(
+        values: Mapping[str, Mapping[str, Sequence[float]]],
+        *,
+        prompts: Mapping[str, str] | None = None,
+        media: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> RunData:
+        metrics = tuple(next(iter(values.values())))
+        rows = []
+        for path, series in sorted(values.items()):
+            about = {"codec": "h264", "pix_fmt": "yuv420p", "width": 832, "height": 480}
+            about |= {"fps": 16.0, "frames": len(series[metrics[-1]]), **(media or {})}
+            row = VideoRow(
+                path=path,
+                prompt=(prompts or {}).get(path, ""),
+                status="ok",
+                reason="",
+                sha256="0" * 64,
+                media=about,
+                values={name: list(map(float, each)) for name, each in series.items()},
+            )
+            rows.append(row)
+        return RunData(
+            config=ScoreConfig(metrics=metrics, **settings),
+            rows=tuple(rows),
+            passed_over=0,
+            warnings=(),
+            provenance={"config": {}},
+        )
+
+    return build
