@@ -24,8 +24,8 @@ from hiar.device import check_device
 from hiar.errors import UsageError
 from hiar.flops import video_flops
 from hiar.geometry import SPATIAL_STRIDE, num_blocks, num_frames, token_grid
+from hiar.loading import TINY_WEIGHTS
 from hiar.noise import initial_noise
-from hiar.pipeline import TINY_WEIGHTS
 from hiar.provenance import provenance, weights_sha256
 from hiar.sampler import sample_latents
 from hiar.schedule import passes_per_block

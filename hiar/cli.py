@@ -8,10 +8,9 @@ import signal
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, get_args
+from typing import NoReturn
 
-from hiar.commands import doctor, weights
-from hiar.config import Context, Order, SamplerConfig
+from hiar.commands import doctor, sample, weights
 from hiar.errors import UsageError
 from hiar.progress import Progress
 
@@ -29,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = _Parser(prog="hiar", description="Make videos with HiAR, and time it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_sample(commands.add_parser("sample", help="make videos from prompts"))
+    _add_module(commands.add_parser("sample", help="make videos from prompts"), sample)
     _add_bench(commands.add_parser("bench", help="time sampling on this machine"))
     _add_module(commands.add_parser("weights", help="list, fetch and verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is here, what is missing"), doctor)
@@ -42,41 +41,6 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_module(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     module.add_arguments(parser)
     parser.set_defaults(handler=module.run)
-
-
-def _add_sample(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Make one video a prompt: an mp4 and a JSON that says how it was made. Videos that are "
-        "there with the same settings are not made again."
-    )
-    texts = parser.add_mutually_exclusive_group(required=True)
-    texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
-    texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--model", default="tiny", help="model (default and only one: tiny)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="other transformer weights")
-    default = SamplerConfig()
-    parser.add_argument("--order", choices=get_args(Order), default=default.order)
-    parser.add_argument(
-        "--context", choices=get_args(Context),
-        help="noise level of earlier blocks (default: clean for block_first, else output)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--euler", action="store_true", help="Euler steps instead of fresh noise at each step"
-    )
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument(
-        "--latent-frames", type=int, default=81, metavar="N", help="default 81: 321 frames"
-    )
-    length.add_argument("--seconds", type=float, help="length, rounded up to whole blocks")
-    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
-    parser.add_argument("--sink", type=int, default=0, help="first latent frames always visible")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
-    parser.add_argument("--batch-size", type=int, default=8, help="videos sampled together")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.set_defaults(handler=_sample)
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
@@ -97,61 +61,6 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON to write")
     parser.set_defaults(handler=_bench)
-
-
-def _sample(args: argparse.Namespace) -> int:
-    from hiar.geometry import num_latent_frames  # noqa: PLC0415
-    from hiar.prompts import check_prompt, read_prompts  # noqa: PLC0415
-
-    given = args.prompt is not None
-    prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
-    config = SamplerConfig(
-        order=args.order,
-        context=args.context or ("clean" if args.order == "block_first" else "output"),
-        stochastic=not args.euler,
-        window=args.window or None,
-        sink=args.sink,
-    )
-    from hiar.memory import keep_freed_memory  # noqa: PLC0415
-    from hiar.pipeline import HiARPipeline  # noqa: PLC0415
-    from hiar.sample import SampleRun, sample_folder  # noqa: PLC0415
-
-    keep_freed_memory()
-    pipeline = HiARPipeline.from_pretrained(
-        args.model, transformer=args.weights, torch_dtype=args.dtype, device=args.device
-    )
-    latent_frames = args.latent_frames
-    if args.seconds is not None:
-        frames = round(args.seconds * pipeline.fps)
-        latent_frames = num_latent_frames(frames, config.frames_per_block)
-    run = SampleRun(
-        config=config, latent_frames=latent_frames, seed=args.seed, samples=args.samples,
-        batch_size=args.batch_size,
-    )  # fmt: skip
-    _warn_long_prompts(pipeline, prompts)
-    record = sample_folder(pipeline, prompts, args.out, run, Progress(f"sampling {args.order}"))
-    _print_sample(record, args)
-    return OK
-
-
-def _warn_long_prompts(pipeline: Any, prompts: list[str]) -> None:
-    limit = pipeline.text_encoder.text_len
-    for index, prompt in enumerate(prompts):
-        tokens = pipeline.text_encoder.num_tokens(prompt)
-        if tokens > limit:
-            sys.stderr.write(
-                f"hiar: prompt {index} has {tokens} tokens; the model reads the first {limit}\n"
-            )
-
-
-def _print_sample(record: dict[str, Any], args: argparse.Namespace) -> None:
-    if args.json:
-        print(json.dumps(record, indent=1))  # noqa: T201
-        return
-    sys.stdout.write(
-        f"{len(record['videos'])} videos in {args.out}: {record['made']} made in "
-        f"{record['seconds']:.1f} s, {record['already_there']} there already\n"
-    )
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from hiar.checkpoint import load_transformer
-from hiar.config import SamplerConfig, WanConfig
+from hiar.config import SamplerConfig
 from hiar.device import check_device
 from hiar.errors import UsageError
+from hiar.frames import OutputType, check_output_type, fit_picture, fit_video, join, to_output
 from hiar.geometry import num_blocks, num_latent_frames
-from hiar.noise import initial_noise, keyed_renoise
-from hiar.provenance import weights_sha256
-from hiar.sampler import sample_latents
-from hiar.text import TextEncoder, load_text_encoder
-from hiar.tiny.preset import asset, byte_tokenizer
-from hiar.tiny.world import FPS, SIZE_PX
-from hiar.vae import VideoAutoencoder, load_autoencoder, to_uint8
+from hiar.loading import DEFAULT_SAMPLER, load_parts
+from hiar.noise import initial_noise
+from hiar.sampler import sample_latents, stream_latents
+from hiar.sigmas import denoising_steps
+from hiar.text_cache import CachedTextEncoder
+from hiar.vae import VideoAutoencoder, from_uint8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import numpy as np
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
+    from hiar.sampler import OnCell
     from hiar.schedule import Cell
+    from hiar.text import PromptEncoder
     from hiar.transformer import CausalWan
 
-TINY = "tiny"
-TINY_WEIGHTS = {
-    "text_encoder": ("text_encoder", "model.safetensors"),
-    "transformer": ("transformer", "diffusion_pytorch_model.safetensors"),
-    "vae": ("vae", "diffusion_pytorch_model.safetensors"),
-}
+    Picture = Image | NDArray[np.uint8]
+    StepCallback = Callable[["HiARPipeline", int, float, dict[str, Any]], object]
 
 
 @dataclass(frozen=True)
 class PipelineOutput:
-    """Videos: `frames[i]` is uint8 RGB (T, H, W, 3) of prompt i."""
+    """Videos: `frames[i]` is that of prompt i, of the type asked for."""
 
-    frames: list[NDArray[np.uint8]]
+    frames: Any
 
 
 class HiARPipeline:
-    """A text-to-video model.
+    """A text-to-video model with the manners of a diffusers pipeline.
 
     Args:
         transformer: Predicts the flow.
@@ -55,19 +54,21 @@ class HiARPipeline:
         name: Of the model, for results.
         size_px: (height, width) of the videos.
         fps: Frames a second.
-        weights: SHA-256 of each weights file, for results.
+        weights: SHA-256 of each part's weights, for results.
+        sampler: Settings used where a call gives none.
     """
 
     def __init__(
         self,
         *,
         transformer: CausalWan,
-        text_encoder: TextEncoder,
+        text_encoder: PromptEncoder,
         autoencoder: VideoAutoencoder,
         name: str,
         size_px: tuple[int, int],
         fps: int,
         weights: dict[str, str],
+        sampler: SamplerConfig = DEFAULT_SAMPLER,
     ) -> None:
         self.transformer = transformer
         self.text_encoder = text_encoder
@@ -76,6 +77,9 @@ class HiARPipeline:
         self.size_px = size_px
         self.fps = fps
         self.weights = weights
+        self.sampler = sampler
+        self.device = transformer.device
+        self._offloads = False
 
     @classmethod
     def from_pretrained(
@@ -86,13 +90,14 @@ class HiARPipeline:
         torch_dtype: torch.dtype | str = torch.float32,
         device: torch.device | str = "cpu",
     ) -> HiARPipeline:
-        """Load a model.
+        """Load a model; nothing is downloaded.
 
         Args:
-            name_or_path: `tiny`, the model that ships with the package.
+            name_or_path: `tiny` (ships with the package), a release such as `hiar` or
+                `self-forcing` (`hiar weights list`), or a folder in diffusers' layout.
             transformer: Other transformer weights of the same sizes.
-            torch_dtype: Of the transformer, or its name; text encoder and VAE stay float32.
-            device: Of the transformer.
+            torch_dtype: Of the transformer, or its name; the VAE stays float32.
+            device: Where the networks go.
 
         Returns:
             The pipeline.
@@ -100,32 +105,68 @@ class HiARPipeline:
         Raises:
             UsageError: For an unknown name, or weights that are missing or do not fit.
         """
-        if str(name_or_path) != TINY:
-            raise UsageError(f"model {str(name_or_path)!r} is unknown: the model here is {TINY!r}")
-        given = {} if transformer is None else {"transformer": Path(transformer)}
-        files = {
-            part: given[part] if part in given else asset(*place)
-            for part, place in TINY_WEIGHTS.items()
-        }
-        config = WanConfig.tiny()
         check_device(str(device))
         dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
-        return cls(
-            transformer=load_transformer(files["transformer"], config, device=device, dtype=dtype),
-            text_encoder=load_text_encoder(
-                files["text_encoder"].parent, config.text_len, byte_tokenizer()
-            ),
-            autoencoder=load_autoencoder(files["vae"].parent),
-            name=TINY,
-            size_px=(SIZE_PX, SIZE_PX),
-            fps=FPS,
-            weights={part: weights_sha256(path) for part, path in files.items()},
-        )
+        other = None if transformer is None else Path(transformer)
+        return cls(**vars(load_parts(name_or_path, transformer=other, dtype=dtype, device=device)))
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the networks."""
+        check_device(str(device))
+        self.device = torch.device(device)
+        self.transformer.to(self.device)
+        self.autoencoder.to(self.device)
+        return self
+
+    def enable_model_cpu_offload(self) -> None:
+        """Keep only the network at work on the device, the others in the CPU's memory.
+
+        A video is then sampled to its end before the first frame is decoded; a stream without
+        end keeps the transformer on the device while frames are decoded.
+        """
+        self._offloads = True
+        self.transformer.to("cpu")
+        self.autoencoder.to("cpu")
+
+    @property
+    def offloads(self) -> bool:
+        """Whether networks leave the device when they are not at work."""
+        return self._offloads
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of a latent frame."""
         return (self.autoencoder.latent_channels, *self.autoencoder.latent_size(*self.size_px))
+
+    def encode_ahead(self, prompts: Sequence[str]) -> list[int]:
+        """Count the tokens of each prompt, and encode all if embeddings are kept on disk.
+
+        The encoder's memory is then freed: what comes after reads the embeddings.
+        """
+        counts = [self.text_encoder.num_tokens(prompt) for prompt in prompts]
+        if isinstance(self.text_encoder, CachedTextEncoder):
+            self.text_encoder.release()
+        return counts
+
+    def encode_initial(
+        self, image: Picture | None = None, video: Sequence[Image] | NDArray[np.uint8] | None = None
+    ) -> torch.Tensor | None:
+        """Latents [1, F0, C, H, W] of a picture, or of a video to continue; None for neither.
+
+        Pictures are scaled to cover the video's size and cut to their middle. The VAE takes
+        4 k + 1 frames: of a longer video, up to three first ones are left out.
+        """
+        if image is not None and video is not None:
+            raise UsageError("image and video are both given: begin with one of them")
+        if image is None and video is None:
+            return None
+        pixels = (
+            fit_picture(image, self.size_px)[None]
+            if image is not None
+            else fit_video(video if video is not None else [], self.size_px)
+        )
+        with self._at_work(self.autoencoder):
+            return self.autoencoder.encode(from_uint8(pixels))
 
     def sample(
         self,
@@ -135,67 +176,249 @@ class HiARPipeline:
         latent_frames: int,
         seed: int = 0,
         prompt_indices: Sequence[int] | None = None,
-        on_cell: Callable[[Cell, torch.Tensor], None] | None = None,
+        initial_latents: torch.Tensor | None = None,
+        on_cell: OnCell | None = None,
     ) -> torch.Tensor:
         """Sample latents for prompts in one batch.
 
         Args:
             prompts: Texts.
             config: Of the sampler.
-            latent_frames: Latent frames of each video, whole blocks.
+            latent_frames: Latent frames of each video, whole blocks after the initial ones.
             seed: Of the noise.
             prompt_indices: Noise key of each prompt; None counts from 0.
-            on_cell: Called after each (step, block).
+            initial_latents: Latents [B or 1, F0, C, H, W] that the videos begin with.
+            on_cell: Called after each (step, block) with its latents.
 
         Returns:
-            Latents [B, F, C, H, W], float32.
+            Latents [B, F, C, H, W], float32, the initial ones first.
         """
-        indices = range(len(prompts)) if prompt_indices is None else prompt_indices
-        block_shape = (config.frames_per_block, *self.latent_shape)
-        blocks = num_blocks(latent_frames, config.frames_per_block)
+        indices = list(range(len(prompts)) if prompt_indices is None else prompt_indices)
+        size = config.frames_per_block
+        given = 0 if initial_latents is None else initial_latents.shape[1]
         noise = initial_noise(
-            len(prompts), blocks, block_shape, seed=seed, prompt_indices=indices
-        ).to(self.transformer.device)
-        renoise = keyed_renoise(
-            block_shape, seed=seed, prompt_indices=indices, device=noise.device, dtype=noise.dtype
-        )
+            len(prompts), num_blocks(latent_frames, size, initial=given),
+            (size, *self.latent_shape), seed=seed, prompt_indices=indices,
+        )  # fmt: skip
         text = self.text_encoder.encode(list(prompts))
-        return sample_latents(
-            self.transformer, text, noise, config, renoise=renoise, on_cell=on_cell
-        )
+        with self._at_work(self.transformer):
+            return sample_latents(
+                self.transformer, text, noise.to(self.device), config, seed=seed,
+                prompt_index=indices, initial_latents=initial_latents, on_cell=on_cell,
+            )  # fmt: skip
+
+    def stream_blocks(
+        self,
+        prompts: Sequence[str],
+        config: SamplerConfig,
+        *,
+        latent_frames: int | None,
+        seed: int = 0,
+        prompt_indices: Sequence[int] | None = None,
+        initial_latents: torch.Tensor | None = None,
+        on_cell: OnCell | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """The latents of `sample` piece by piece: given ones first, then blocks as they finish.
+
+        An order that finishes no block before its last sweep, and offloading, sample all first.
+        With `latent_frames=None` there is no end.
+        """
+        indices = list(range(len(prompts)) if prompt_indices is None else prompt_indices)
+        given = 0 if initial_latents is None else initial_latents.shape[1]
+        if initial_latents is not None:
+            yield initial_latents.expand(len(prompts), -1, -1, -1, -1).to(self.device)
+        size = config.frames_per_block
+        if latent_frames is not None and (config.order == "step_first" or self._offloads):
+            whole = self.sample(
+                prompts, config, latent_frames=latent_frames, seed=seed, prompt_indices=indices,
+                initial_latents=initial_latents, on_cell=on_cell,
+            )  # fmt: skip
+            yield from whole[:, given:].split(size, dim=1)
+            return
+        blocks = None if latent_frames is None else num_blocks(latent_frames, size, initial=given)
+        text = self.text_encoder.encode(list(prompts))
+        with self._at_work(self.transformer):
+            for _, latents in stream_latents(
+                self.transformer, text, config, latent_shape=self.latent_shape, num_blocks=blocks,
+                seed=seed, prompt_index=indices, initial_latents=initial_latents, on_cell=on_cell,
+            ):  # fmt: skip
+                yield latents
+
+    def decode_blocks(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Decode latents [B, f, C, H, W] as they come to float video [B, 3, T, H, W] in [-1, 1]."""
+        decoder = self.autoencoder.stream()
+        for latents in blocks:
+            with self._at_work(self.autoencoder):
+                video = decoder.decode_block(latents)
+            yield video
 
     def decode(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
         """Decode latents [B, F, C, H, W] to videos, uint8 RGB (T, H, W, 3)."""
-        import numpy as np  # noqa: PLC0415
-
-        videos = self.autoencoder.decode(latents.float().cpu())
-        return [np.stack([to_uint8(f) for f in video.unbind(dim=1)]) for video in videos]
+        with self._at_work(self.autoencoder):
+            return list(to_output(self.autoencoder.decode(latents), "uint8"))
 
     def __call__(
         self,
         prompt: str | Sequence[str],
         num_frames: int = 321,
         *,
+        negative_prompt: str | Sequence[str] | None = None,
+        image: Picture | None = None,
+        video: Sequence[Image] | NDArray[np.uint8] | None = None,
+        initial_latents: torch.Tensor | None = None,
         seed: int = 0,
+        generator: torch.Generator | None = None,
         config: SamplerConfig | None = None,
+        output_type: OutputType = "np",
+        callback_on_step_end: StepCallback | None = None,
     ) -> PipelineOutput:
         """Make videos.
 
         Args:
             prompt: One text or several.
-            num_frames: Frames of each video, at least; rounded up to whole blocks, then cut.
+            num_frames: Frames of each video, given ones included; rounded up to whole blocks,
+                then cut.
+            negative_prompt: Not used: the distilled models run without guidance.
+            image: A picture to begin with.
+            video: Frames to continue.
+            initial_latents: Latents [B or 1, F0, C, H, W] to begin with, instead of pictures.
             seed: Of the noise.
-            config: Of the sampler; None is step-first with a window of 21 latent frames.
+            generator: Draws the seed instead: each call gives another video.
+            config: Of the sampler; None takes the model's own.
+            output_type: `np` float (B, T, H, W, 3) in [0, 1], `pt` [B, T, 3, H, W] in [0, 1],
+                `pil` lists of pictures, `uint8` (B, T, H, W, 3), `latent` [B, F, C, H, W].
+            callback_on_step_end: Called as (pipeline, cells done, timestep, {"latents", "step",
+                "block"}) after each step of a block; what it returns is not used.
 
         Returns:
             The videos.
         """
+        check_output_type(output_type)
+        _note_negative(negative_prompt)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        config = SamplerConfig(window=21) if config is None else config
-        latents = self.sample(
-            prompts,
-            config,
-            latent_frames=num_latent_frames(num_frames, config.frames_per_block),
-            seed=seed,
+        config = self.sampler if config is None else config
+        initial = self._initial(image, video, initial_latents)
+        blocks = self.stream_blocks(
+            prompts, config,
+            latent_frames=num_latent_frames(
+                num_frames, config.frames_per_block,
+                initial=0 if initial is None else initial.shape[1],
+            ),
+            seed=seed if generator is None else draw_seed(generator),
+            initial_latents=initial,
+            on_cell=self._step_callback(config, callback_on_step_end),
+        )  # fmt: skip
+        if output_type == "latent":
+            return PipelineOutput(frames=torch.cat(list(blocks), dim=1))
+        chunks = [to_output(part, output_type) for part in self.decode_blocks(blocks)]
+        whole = join(chunks, output_type)
+        if output_type == "pil":
+            return PipelineOutput(frames=[frames[:num_frames] for frames in whole])
+        return PipelineOutput(frames=whole[:, :num_frames])
+
+    def stream(
+        self,
+        prompt: str,
+        num_frames: int | None = None,
+        *,
+        image: Picture | None = None,
+        video: Sequence[Image] | NDArray[np.uint8] | None = None,
+        initial_latents: torch.Tensor | None = None,
+        seed: int = 0,
+        config: SamplerConfig | None = None,
+        output_type: OutputType = "np",
+        on_cell: OnCell | None = None,
+    ) -> Iterator[Any]:
+        """Make one video and yield its frames as they are finished, in constant memory.
+
+        Args:
+            prompt: A text.
+            num_frames: Frames in all, rounded up to whole blocks; None never ends.
+            image, video, initial_latents: As for a call; their frames come first.
+            seed: Of the noise.
+            config: Of the sampler; None takes the model's own, its order made one that streams.
+            output_type: Of each chunk, as for a call, without the axis of the prompts.
+            on_cell: Called after each (step, block) with its latents.
+
+        Returns:
+            Yields chunks: first the frames of the first block, 4 (f - 1) + 1, then 4 f a block.
+
+        Raises:
+            UsageError: At once, for settings that cannot stream.
+        """
+        check_output_type(output_type)
+        config = streamable(self.sampler) if config is None else config
+        if config.order == "step_first":
+            raise UsageError("order 'step_first' finishes no block early: stream with 'diagonal'")
+        initial = self._initial(image, video, initial_latents)
+        given = 0 if initial is None else initial.shape[1]
+        latent_frames = (
+            None
+            if num_frames is None
+            else num_latent_frames(num_frames, config.frames_per_block, initial=given)
         )
-        return PipelineOutput(frames=[video[:num_frames] for video in self.decode(latents)])
+        blocks = self.stream_blocks(
+            [prompt], config, latent_frames=latent_frames, seed=seed, initial_latents=initial,
+            on_cell=on_cell,
+        )  # fmt: skip
+        if output_type == "latent":
+            return (latents[0] for latents in blocks)
+        return (to_output(part, output_type)[0] for part in self.decode_blocks(blocks))
+
+    def _initial(
+        self,
+        image: Picture | None,
+        video: Sequence[Image] | NDArray[np.uint8] | None,
+        latents: torch.Tensor | None,
+    ) -> torch.Tensor | None:
+        encoded = self.encode_initial(image, video)
+        if encoded is not None and latents is not None:
+            raise UsageError("initial_latents and pictures are both given: begin with one of them")
+        return latents if encoded is None else encoded
+
+    def _step_callback(self, config: SamplerConfig, callback: StepCallback | None) -> OnCell | None:
+        if callback is None:
+            return None
+        steps, done = denoising_steps(config), 0
+
+        def on_cell(cell: Cell, latents: torch.Tensor) -> None:
+            nonlocal done
+            facts = {"latents": latents, "step": cell.step, "block": cell.block}
+            callback(self, done, steps[cell.step].timestep, facts)
+            done += 1
+
+        return on_cell
+
+    @contextmanager
+    def _at_work(self, network: CausalWan | VideoAutoencoder) -> Iterator[None]:
+        """With offloading, the network is on the device inside the block only."""
+        if not self._offloads:
+            yield
+            return
+        network.to(self.device)
+        try:
+            yield
+        finally:
+            network.to("cpu")
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+
+def streamable(config: SamplerConfig) -> SamplerConfig:
+    """The settings with an order that gives the same video and finishes blocks one by one."""
+    return replace(config, order="diagonal") if config.order == "step_first" else config
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """A seed for the keyed noise, drawn from a generator."""
+    if not isinstance(generator, torch.Generator):
+        raise UsageError("generator must be one torch.Generator: each prompt has noise of its own")
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def _note_negative(negative_prompt: str | Sequence[str] | None) -> None:
+    if negative_prompt:
+        warnings.warn(
+            "negative_prompt is not used: the distilled models run without guidance",
+            stacklevel=3,
+        )

@@ -1,4 +1,4 @@
-"""`hiar sample`: prompts in, mp4 files with sidecars out, resumable."""
+"""`hiar sample`: prompts in, mp4 files with sidecars out; resumable, over several processes."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiar.config import SamplerConfig
 from hiar.errors import UsageError
-from hiar.files import atomic_write_text
+from hiar.files import atomic_path, atomic_write_text
+from hiar.frames import to_output
 from hiar.geometry import num_blocks, num_frames
-from hiar.progress import Progress
 from hiar.prompts import video_name
 from hiar.provenance import provenance
-from hiar.video import CODEC, CRF, PIXEL_FORMAT, write_mp4
+from hiar.ranks import Ranks
+from hiar.video import CODEC, CRF, PIXEL_FORMAT, open_mp4
 
 if TYPE_CHECKING:
     import torch
 
     from hiar.pipeline import HiARPipeline
+    from hiar.progress import Progress
 
 SIDECAR_SCHEMA = "hiar-sample/1"
 RUN_SCHEMA = "hiar-run/1"
@@ -43,15 +46,37 @@ class Take:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What every video of a run begins with.
+
+    Attributes:
+        path: The picture or video it was read from.
+        sha256: Of that file.
+        latents: [1, F0, C, H, W].
+    """
+
+    path: str
+    sha256: str
+    latents: torch.Tensor
+
+    @property
+    def num_latent_frames(self) -> int:
+        """F0."""
+        return self.latents.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SampleRun:
     """What a folder of videos is made with.
 
     Attributes:
         config: Of the sampler.
-        latent_frames: Latent frames of each video.
+        latent_frames: Latent frames of each video, the given ones included.
         seed: Sample i of a prompt uses seed + i.
         samples: Videos a prompt.
         batch_size: Videos sampled together; it changes the speed alone.
+        beginning: Picture or video that all of them begin with.
+        save_latents: Keep the latents beside each video.
     """
 
     config: SamplerConfig
@@ -59,17 +84,42 @@ class SampleRun:
     seed: int = 0
     samples: int = 1
     batch_size: int = 8
+    beginning: Beginning | None = None
+    save_latents: bool = False
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch_size < 1:
             raise UsageError("samples and batch size must be at least 1")
-        num_blocks(self.latent_frames, self.config.frames_per_block)
+        self.num_blocks  # noqa: B018  (raises if the length does not fit)
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that are sampled for each video."""
+        given = 0 if self.beginning is None else self.beginning.num_latent_frames
+        return num_blocks(self.latent_frames, self.config.frames_per_block, initial=given)
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the content of all videos of the run, but for the seed."""
+        begun = self.beginning
+        return {
+            "num_latent_frames": self.latent_frames,
+            "config": asdict(self.config),
+            "beginning": begun and {"path": begun.path, "sha256": begun.sha256},
+        }
 
 
 def sample_folder(
-    pipeline: HiARPipeline, prompts: Sequence[str], out: Path, run: SampleRun, progress: Progress
+    pipeline: HiARPipeline,
+    prompts: Sequence[str],
+    out: Path,
+    run: SampleRun,
+    progress: Progress,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
 ) -> dict[str, Any]:
     """Make every video that is not there yet.
+
+    Batches are formed before they are shared out, so the videos do not depend on the number of
+    processes.
 
     Args:
         pipeline: The model.
@@ -77,34 +127,41 @@ def sample_folder(
         out: Folder of the run.
         run: Settings.
         progress: Gets one `advance` a (step, block) cell of a batch.
+        ranks: This process among those that share the work.
 
     Returns:
         The run record, also written to `out/run.json`.
     """
+    if not prompts:
+        raise UsageError("there are 0 prompts: give at least one")
     takes = [
         Take(prompt=prompt, prompt_index=index, sample_index=sample)
         for index, prompt in enumerate(prompts)
         for sample in range(run.samples)
     ]
-    pending = [take for take in takes if not is_done(pipeline, take, out, run)]
-    blocks = num_blocks(run.latent_frames, run.config.frames_per_block)
-    batches = list(batched(pending, run.batch_size))
-    progress.start(len(batches) * blocks * len(run.config.steps))
+    pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
+    batches = ranks.share(list(batched(pending, run.batch_size)))
+    progress.start(len(batches) * run.num_blocks * len(run.config.steps))
     started = time.monotonic()
     for batch in batches:
         make_batch(pipeline, batch, out, run, progress)
     progress.finish()
+    ranks.wait()
     record = {
         "schema": RUN_SCHEMA,
         "videos": [f"{take.name}.json" for take in takes],
         "made": len(pending),
         "already_there": len(takes) - len(pending),
         "seconds": round(time.monotonic() - started, 3),
-        "settings": asdict(run),
+        "num_ranks": ranks.num_ranks,
+        "settings": run.facts() | {
+            name: getattr(run, name) for name in ("seed", "samples", "batch_size", "save_latents")
+        },
         "model": model_facts(pipeline),
-        "provenance": provenance(str(pipeline.transformer.device)),
-    }
-    atomic_write_text(out / "run.json", json.dumps(record, indent=1) + "\n")
+        "provenance": provenance(str(pipeline.device)),
+    }  # fmt: skip
+    if ranks.is_first:
+        atomic_write_text(out / "run.json", json.dumps(record, indent=1) + "\n")
     return record
 
 
@@ -118,34 +175,90 @@ def batched(takes: Sequence[Take], size: int) -> Iterator[list[Take]]:
 def make_batch(
     pipeline: HiARPipeline, batch: Sequence[Take], out: Path, run: SampleRun, progress: Progress
 ) -> None:
-    """Sample, decode and write one batch; a video's sidecar is written last."""
+    """Sample, decode and write one batch; a video's sidecar is written last.
+
+    Frames go to the files as they are decoded, so a long video needs no more memory than a short
+    one, but for latents that are to be saved.
+    """
+    for take in batch:
+        sidecar_path(out, take).unlink(missing_ok=True)  # it would vouch for the new pictures
     started = time.monotonic()
-    latents = pipeline.sample(
-        [take.prompt for take in batch],
-        run.config,
-        latent_frames=run.latent_frames,
-        seed=run.seed + batch[0].sample_index,
-        prompt_indices=[take.prompt_index for take in batch],
-        on_cell=lambda *_: progress.advance(),
+    watched = Watched(
+        pipeline.stream_blocks(
+            [take.prompt for take in batch],
+            run.config,
+            latent_frames=run.latent_frames,
+            seed=run.seed + batch[0].sample_index,
+            prompt_indices=[take.prompt_index for take in batch],
+            initial_latents=None if run.beginning is None else run.beginning.latents,
+            on_cell=lambda *_: progress.advance(),
+        ),
+        keep=run.save_latents,
     )
-    sampled = time.monotonic()
-    videos = pipeline.decode(latents)
-    decoded = time.monotonic()
-    for take, frames in zip(batch, videos, strict=True):
-        sidecar_path = out / f"{take.name}.json"
-        sidecar_path.unlink(missing_ok=True)  # it would vouch for the new pictures
-        write_mp4(out / f"{take.name}.mp4", frames, pipeline.fps)
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(open_mp4(out / f"{take.name}.mp4", pipeline.fps)) for take in batch
+        ]
+        for video in pipeline.decode_blocks(watched):
+            for writer, frames in zip(writers, to_output(video, "uint8"), strict=True):
+                writer.write(frames)
+    seconds = {
+        "batch_size": len(batch),
+        "sampling": round(watched.seconds, 3),
+        "decoding": round(time.monotonic() - started - watched.seconds, 3),
+    }
+    for row, take in enumerate(batch):
+        if run.save_latents:
+            save_latents(out / f"{take.name}.safetensors", [part[row] for part in watched.kept])
         sidecar = describe(pipeline, take, run) | {
             "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
-            "seconds": {
-                "batch_size": len(batch),
-                "sampling": round(sampled - started, 3),
-                "decoding": round(decoded - sampled, 3),
-            },
-            "provenance": provenance(str(pipeline.transformer.device)),
+            "seconds": seconds,
+            "provenance": provenance(str(pipeline.device)),
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
-        atomic_write_text(sidecar_path, text)
+        atomic_write_text(sidecar_path(out, take), text)
+
+
+class Watched:
+    """An iterator over latents that adds up the time spent waiting for them.
+
+    Args:
+        blocks: Latents [B, f, C, h, w].
+        keep: Hold a copy of each on the CPU.
+    """
+
+    def __init__(self, blocks: Iterator[torch.Tensor], *, keep: bool) -> None:
+        self.seconds = 0.0
+        self.kept: list[torch.Tensor] = []
+        self._blocks = blocks
+        self._keep = keep
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        started = time.monotonic()
+        try:
+            latents = next(self._blocks)
+        finally:
+            self.seconds += time.monotonic() - started
+        if self._keep:
+            self.kept.append(latents.float().cpu())
+        return latents
+
+
+def save_latents(path: Path, blocks: Sequence[torch.Tensor]) -> None:
+    """Write the latents of one video, blocks [f, C, h, w], as `latents` [F, C, h, w], float32."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    with atomic_path(path) as temporary:
+        save_file({"latents": torch.cat(list(blocks)).contiguous()}, temporary)
+
+
+def sidecar_path(out: Path, take: Take) -> Path:
+    """Where the JSON of a video lies."""
+    return out / f"{take.name}.json"
 
 
 def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, Any]:
@@ -157,10 +270,9 @@ def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, An
         "prompt_index": take.prompt_index,
         "sample_index": take.sample_index,
         "seed": run.seed + take.sample_index,
-        "num_latent_frames": run.latent_frames,
+        **run.facts(),
         "num_frames": num_frames(run.latent_frames),
         "fps": pipeline.fps,
-        "config": asdict(run.config),
         "encoding": {"codec": CODEC, "crf": CRF, "pixel_format": PIXEL_FORMAT},
         "model": model_facts(pipeline),
     }
@@ -182,9 +294,11 @@ def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bo
     """Whether the video is there, whole, made with these very settings and weights."""
     try:
         size = (out / f"{take.name}.mp4").stat().st_size
-        found = json.loads((out / f"{take.name}.json").read_text(encoding="utf-8"))
+        found = json.loads(sidecar_path(out, take).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
     if not isinstance(found, dict) or found.get("video_bytes") != size:
+        return False
+    if run.save_latents and not (out / f"{take.name}.safetensors").is_file():
         return False
     return bool(found.get("key") == describe(pipeline, take, run)["key"])

@@ -20,7 +20,8 @@ from transformers import UMT5Config, UMT5EncoderModel
 from hiar.config import SamplerConfig
 from hiar.errors import UsageError
 from hiar.geometry import num_frames
-from hiar.pipeline import TINY_WEIGHTS, HiARPipeline
+from hiar.loading import TINY_WEIGHTS
+from hiar.pipeline import HiARPipeline
 from hiar.progress import Progress
 from hiar.prompts import read_prompts
 from hiar.sample import SampleRun, sample_folder
@@ -215,9 +216,10 @@ def test_wrong_runs_are_named(change: dict[str, int], words: str) -> None:
 
 
 def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
-    found = pipeline(PROMPTS[:2], num_frames=7, seed=3, config=RUN.config).frames
+    asked: dict[str, Any] = {"num_frames": 7, "seed": 3, "config": RUN.config}
+    found = pipeline(PROMPTS[:2], **asked, output_type="uint8").frames
     assert [video.shape for video in found] == [(7, 32, 48, 3)] * 2
-    alone = pipeline(PROMPTS[0], num_frames=7, seed=3, config=RUN.config).frames
+    alone = pipeline(PROMPTS[0], **asked, output_type="uint8").frames
     # Levels of 255: rounding to a whole level turns a float32 difference into 1 at most.
     assert abs(alone[0].astype(int) - found[0]).max() <= 1
 

@@ -108,7 +108,7 @@ def test_the_first_second_shows_the_prompts_colour_on_its_background(
     pipeline: HiARPipeline, config: SamplerConfig
 ) -> None:
     prompts = read_prompts(HELD_OUT_PROMPTS)
-    videos = pipeline(prompts, num_frames=17, config=config).frames
+    videos = pipeline(prompts, num_frames=17, config=config, output_type="uint8").frames
     ratios = []
     for video, prompt in zip(videos, prompts, strict=True):
         scene = scene_of(prompt)

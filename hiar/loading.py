@@ -1,0 +1,214 @@
+"""A model by its name: the one that ships, a published release, or a folder on this disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from hiar.checkpoint import load_release, load_transformer
+from hiar.config import SamplerConfig, WanConfig
+from hiar.errors import UsageError
+from hiar.provenance import weights_sha256
+from hiar.releases import FPS as RELEASE_FPS
+from hiar.releases import HEIGHT_PX, RELEASES, WIDTH_PX, find_release
+from hiar.text import load_text_encoder, load_tokenizer
+from hiar.text_cache import CachedTextEncoder
+from hiar.tiny.preset import asset, byte_tokenizer
+from hiar.tiny.world import FPS, SIZE_PX
+from hiar.vae import VideoAutoencoder, load_autoencoder
+from hiar.weights import known_sha256, require_release, weights_folder
+
+if TYPE_CHECKING:
+    from hiar.text import PromptEncoder
+    from hiar.transformer import CausalWan
+
+TINY = "tiny"
+TINY_WEIGHTS = {
+    "text_encoder": ("text_encoder", "model.safetensors"),
+    "transformer": ("transformer", "diffusion_pytorch_model.safetensors"),
+    "vae": ("vae", "diffusion_pytorch_model.safetensors"),
+}
+DEFAULT_SAMPLER = SamplerConfig(window=21)
+"""HiAR with the release's window (HiAR release, inference.py: 21 for more than 21 frames)."""
+EMBEDDINGS = ".text-embeddings"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """All that a pipeline is made of.
+
+    Attributes:
+        transformer, text_encoder, autoencoder: The networks.
+        name: Of the model, for results.
+        size_px: (height, width) of its videos.
+        fps: Frames a second.
+        weights: SHA-256 of each part's weights, for results.
+        sampler: Settings it is meant to be sampled with.
+    """
+
+    transformer: CausalWan
+    text_encoder: PromptEncoder
+    autoencoder: VideoAutoencoder
+    name: str
+    size_px: tuple[int, int]
+    fps: int
+    weights: dict[str, str]
+    sampler: SamplerConfig
+
+
+def load_parts(
+    name_or_path: str | Path,
+    *,
+    transformer: Path | None,
+    dtype: torch.dtype,
+    device: torch.device | str,
+) -> Parts:
+    """Load a model.
+
+    Args:
+        name_or_path: `tiny`, a release's name, or a folder in diffusers' layout.
+        transformer: Other transformer weights of the same sizes.
+        dtype: Of the transformer; the VAE stays float32.
+        device: Where the networks go.
+
+    Raises:
+        UsageError: For an unknown name, or weights that are missing or do not fit.
+    """
+    name = str(name_or_path)
+    if name == TINY:
+        return _load_tiny(transformer, dtype, device)
+    if any(release.key == name for release in RELEASES):
+        return _load_named(name, transformer, dtype, device)
+    if Path(name).is_dir():
+        return _load_folder(Path(name), transformer, dtype, device)
+    known = ", ".join([TINY, *(release.key for release in RELEASES)])
+    raise UsageError(
+        f"model {name!r} is unknown: use {known}, or a folder with transformer/, text_encoder/, "
+        "tokenizer/ and vae/"
+    )
+
+
+def _load_tiny(transformer: Path | None, dtype: torch.dtype, device: torch.device | str) -> Parts:
+    files = {part: asset(*place) for part, place in TINY_WEIGHTS.items()}
+    if transformer is not None:
+        files["transformer"] = transformer
+    config = WanConfig.tiny()
+    return Parts(
+        transformer=load_transformer(files["transformer"], config, device=device, dtype=dtype),
+        text_encoder=load_text_encoder(
+            files["text_encoder"].parent, config.text_len, byte_tokenizer(), device=device
+        ),
+        autoencoder=load_autoencoder(files["vae"].parent).to(device),
+        name=TINY,
+        size_px=(SIZE_PX, SIZE_PX),
+        fps=FPS,
+        weights={part: weights_sha256(path) for part, path in files.items()},
+        sampler=DEFAULT_SAMPLER,
+    )
+
+
+def _load_named(
+    key: str, transformer: Path | None, dtype: torch.dtype, device: torch.device | str
+) -> Parts:
+    release, files = find_release(key), require_release(key)
+    if transformer is None:
+        model = load_release(key, device=device, dtype=dtype)
+    else:
+        model = load_transformer(transformer, release.config, device=device, dtype=dtype)
+    weights = {
+        "transformer": transformer or files.transformer,
+        **({"lora": files.lora} if files.lora and transformer is None else {}),
+        "text_encoder": files.text_encoder,
+        "vae": files.vae,
+    }
+    return Parts(
+        transformer=model,
+        text_encoder=_cached_encoder(
+            files.text_encoder, files.tokenizer, release.config.text_len, device
+        ),
+        autoencoder=load_autoencoder(files.vae).to(device),
+        name=key,
+        size_px=(HEIGHT_PX, WIDTH_PX),
+        fps=RELEASE_FPS,
+        weights={part: _sha256(path) for part, path in weights.items()},
+        sampler=release.sampler,
+    )
+
+
+def _load_folder(
+    folder: Path, transformer: Path | None, dtype: torch.dtype, device: torch.device | str
+) -> Parts:
+    config = read_wan_config(folder / "transformer" / "config.json")
+    weights = {
+        "transformer": transformer or folder / "transformer",
+        "text_encoder": folder / "text_encoder",
+        "vae": folder / "vae",
+    }
+    return Parts(
+        transformer=load_transformer(weights["transformer"], config, device=device, dtype=dtype),
+        text_encoder=_cached_encoder(
+            weights["text_encoder"], folder / "tokenizer", config.text_len, device
+        ),
+        autoencoder=load_autoencoder(weights["vae"]).to(device),
+        name=folder.resolve().name,
+        size_px=(HEIGHT_PX, WIDTH_PX),
+        fps=RELEASE_FPS,
+        weights={part: _sha256(path) for part, path in weights.items()},
+        sampler=DEFAULT_SAMPLER,
+    )
+
+
+def read_wan_config(path: Path) -> WanConfig:
+    """Sizes from a diffusers `WanTransformer3DModel` config.
+
+    Raises:
+        UsageError: If there is none, or it is of a model that `CausalWan` is not.
+    """
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {
+            "dim": found["num_attention_heads"] * found["attention_head_dim"],
+            "num_heads": found["num_attention_heads"],
+            "patch_size": tuple(found["patch_size"]),
+        }
+        same = ("ffn_dim", "num_layers", "freq_dim", "text_dim", "in_channels", "out_channels")
+        sizes |= {name: found[name] for name in (*same, "eps")}
+    except FileNotFoundError:
+        raise UsageError(f"no config {path}: a model folder needs diffusers' layout") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no config of a Wan transformer: {error!r}") from None
+    if found.get("image_dim") is not None:
+        raise UsageError(f"{path}: image_dim {found['image_dim']}: only text-to-video models run")
+    return WanConfig(**sizes)
+
+
+def _cached_encoder(
+    folder: Path, tokenizer: Path, text_len: int, device: torch.device | str
+) -> CachedTextEncoder:
+    """UMT5 in bfloat16, as the release runs it; loaded only for prompts not seen before."""
+    parts = f"{_sha256(folder)} {_sha256(tokenizer)}"
+    return CachedTextEncoder(
+        lambda: load_text_encoder(
+            folder, text_len, load_tokenizer(tokenizer), device=device, dtype=torch.bfloat16
+        ),
+        weights_folder() / EMBEDDINGS,
+        identity=hashlib.sha256(parts.encode()).hexdigest(),
+        text_len=text_len,
+        dtype=torch.bfloat16,
+    )
+
+
+def _sha256(path: Path) -> str:
+    """Of a file, or of all that a folder's files are, by their records where those hold."""
+    if path.is_file():
+        return known_sha256(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name[0] != ".")
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path).as_posix()} {known_sha256(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,69 @@
+"""Several processes that share one list of work, as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+T = TypeVar("T")
+TIMEOUT = timedelta(days=30)
+"""Of a wait for the slowest process: minutes of work at one end must not fail the other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """This process among its peers; alone, it is rank 0 of 1."""
+
+    rank: int = 0
+    num_ranks: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes what is written once."""
+        return self.rank == 0
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """This process's part of a list that is the same in all: every num_ranks-th item."""
+        return list(items[self.rank :: self.num_ranks])
+
+    def from_first(self, value: T) -> T:
+        """The first process's value, in every process."""
+        if self.num_ranks == 1:
+            return value
+        from torch import distributed  # noqa: PLC0415
+
+        box = [value]
+        distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def wait(self) -> None:
+        """Return when every process has come here."""
+        if self.num_ranks > 1:
+            from torch import distributed  # noqa: PLC0415
+
+            distributed.barrier()
+
+
+@contextmanager
+def joined_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
+    """The processes that torchrun started, joined over the CPU; one alone without torchrun."""
+    num_ranks = int(environment.get("WORLD_SIZE", "1"))
+    if num_ranks == 1:
+        yield Ranks()
+        return
+    from torch import distributed  # noqa: PLC0415
+
+    distributed.init_process_group("gloo", timeout=TIMEOUT)
+    try:
+        yield Ranks(rank=distributed.get_rank(), num_ranks=num_ranks)
+    finally:
+        distributed.destroy_process_group()
+
+
+def device_of_rank(device: str, environment: Mapping[str, str] = os.environ) -> str:
+    """`cuda` as the GPU of this process on its machine; anything else as it is."""
+    return f"cuda:{environment.get('LOCAL_RANK', '0')}" if device == "cuda" else device
