@@ -62,5 +62,7 @@ def ranks(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _clipped(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Dot product of unit vectors, within [-1, 1] whatever the rounding."""
+    """Dot product of unit vectors: within [-1, 1] and 1 with itself, whatever the rounding."""
+    if np.array_equal(left, right):
+        return 1.0
     return float(np.clip((left * right).sum(), -1.0, 1.0))
