@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drift
-from drift.commands import calibrate, compare
+from drift.commands import calibrate, compare, networks
 from drift.commands.layout import aligned
 from drift.config import CUT_POLICIES, ScoreConfig
 from drift.errors import StorageError, UsageError, WorkerError
@@ -90,6 +90,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         "--allow-missing", action="store_true", help="exit 0 although some videos failed"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one a CPU)")
+    networks.add_arguments(parser)
     parser.set_defaults(handler=_score)
 
 
@@ -102,9 +103,12 @@ def _score(arguments: argparse.Namespace) -> int:
             metrics=names,
             segments=arguments.segments,
             fps=arguments.fps,
+            every=arguments.every,
+            variants=networks.variants(arguments),
             cut_policy=arguments.cut_policy or "keep",
         ),
         preset=load_preset(arguments.preset or "v1"),
+        settings=networks.settings(arguments),
         recursive=arguments.recursive,
         glob=arguments.glob,
         workers=arguments.workers,
@@ -129,6 +133,8 @@ def _report(arguments: argparse.Namespace) -> int:
 def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
     """Warnings on stderr; on stdout a small table, or the summary."""
     summary = result.summary
+    if "invalid" in summary:
+        sys.stderr.write(f"drift: {summary['invalid']}\n")
     for line in summary["warnings"]:
         sys.stderr.write(f"drift: warning: {line}\n")
     if as_json:

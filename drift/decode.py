@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from drift.sampling import nearest_in_time
 
-Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short"]
+Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short", "too_small"]
 DURATION_SLACK_FRAMES = 1.5  # a missing tail shorter than this cannot be told from rounding
 UNEVEN = 1.5  # longest over shortest frame from which on a video counts as of variable frame rate
 GIF_TRAILER = b"\x3b"  # GIF89a section 27

@@ -4,22 +4,22 @@ import base64
 import math
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.batch import FrameBatch
 from drift.decode import BrokenVideoError, MediaInfo, open_video
+from drift.errors import UsageError
+from drift.plan import Plan
 from drift.records import VideoRecord, file_sha256, load_record
-from drift.registry import METRICS
+from drift.registry import METRICS, MetricSpec
 from drift.sampling import as_rate
+from drift.settings import MeterSettings
 from drift.thumbnails import Filmstrip
-
-FRAMES_PER_BATCH = 8  # frames held at once: 9.6 MB at 480 x 832
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,13 @@ class Task:
         path: Name in results.
         file: The video.
         run: Folder whose records may be reused.
-        metrics: Metrics wanted.
-        fps: Rate at which frames are sampled; None for every frame.
+        plan: What is measured and how.
     """
 
     path: str
     file: Path
     run: Path
-    metrics: tuple[str, ...]
-    fps: float | None = None
+    plan: Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +49,11 @@ class Measured:
     seconds: float
 
 
-def metric_keys(metrics: tuple[str, ...]) -> dict[str, str]:
-    """What the values of each metric depend on besides the file; a change measures again."""
-    return {
-        name: f"{name}/{METRICS[name].version} av/{av.__version__} opencv/{cv2.__version__}"
-        for name in metrics
-    }
-
-
 def measure(task: Task) -> Measured:
     """Measures the metrics of a task that no record of the same content holds yet.
 
     Args:
-        task: The video, the run and the metrics.
+        task: The video, the run and the plan.
 
     Returns:
         The record with old and new values; a video that cannot be scored has its status.
@@ -75,10 +65,10 @@ def measure(task: Task) -> Measured:
     except OSError as error:
         reason = str(error.strerror or error)
         return Measured(path=task.path, record=_unreadable(reason), decoded_frames=0, seconds=0.0)
-    old = load_record(task.run, sha256, task.fps)
+    old = load_record(task.run, sha256, task.plan.config.fps)
     missing = {
         name: key
-        for name, key in metric_keys(task.metrics).items()
+        for name, key in task.plan.keys.items()
         if old is None or old.keys.get(name) != key
     }
     if old is not None and not missing:
@@ -125,22 +115,31 @@ def _merged(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
 def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> VideoRecord:
     media: MediaInfo | None = None
     strip = Filmstrip()
-    rate = None if task.fps is None else as_rate(task.fps)
-    meters = {name: METRICS[name].new_meter() for name in keys}
+    config, settings = task.plan.config, task.plan.settings
+    rate = None if config.fps is None else as_rate(config.fps)
+    specs = [METRICS[name] for name in keys]
+    chosen = dict(config.variants)
+    meters = {spec.name: spec.new_meter(settings, chosen.get(spec.name)) for spec in specs}
     values: dict[str, list[float]] = {name: [] for name in keys}
     try:
         with open_video(task.file) as reader:
             try:
-                for frames in _batches(reader.frames(rate)):
+                for frames in _batches(reader.frames(rate), settings):
+                    _check_size(frames[0], specs)
                     for frame in frames:
                         strip.add(frame)
-                    for name, meter in meters.items():
-                        values[name] += meter(frames)
+                    for spec in specs:
+                        part = frames.every(config.every if spec.sampled else 1)
+                        values[spec.name] += meters[spec.name](part) if part else []
             finally:
                 media = reader.info
     except BrokenVideoError as error:
         known = asdict(media) if media else {}
         return VideoRecord(sha256=sha256, status=error.status, reason=error.reason, media=known)
+    except RuntimeError as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; a run without networks has none
+            raise UsageError(f"{task.path}: out of GPU memory; give a smaller --batch") from None
+        raise
     for name, series in values.items():
         _check_finite(name, series)
     return VideoRecord(
@@ -149,20 +148,33 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         media=asdict(media),
         keys=dict(keys),
         values=values,
-        fps=task.fps,
+        fps=config.fps,
         thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
     )
 
 
-def _batches(frames: Iterator[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
-    batch = []
+def _batches(frames: Iterator[NDArray[np.uint8]], settings: MeterSettings) -> Iterator[FrameBatch]:
+    """Cuts a video into batches whose length follows from the size of its first frame."""
+    first = 0
+    held: list[NDArray[np.uint8]] = []
     for frame in frames:
-        batch.append(frame)
-        if len(batch) == FRAMES_PER_BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        held.append(frame)
+        height, width = held[0].shape[:2]
+        if len(held) == settings.frames_per_batch(height, width):
+            yield FrameBatch(held, first)
+            first, held = first + len(held), []
+    if held:
+        yield FrameBatch(held, first)
+
+
+def _check_size(frame: NDArray[np.uint8], specs: Sequence[MetricSpec]) -> None:
+    height, width = frame.shape[:2]
+    for spec in specs:
+        if min(height, width) < spec.min_side_px:
+            raise BrokenVideoError(
+                "too_small",
+                f"{width}x{height} pixels; {spec.name} needs {spec.min_side_px}x{spec.min_side_px}",
+            )
 
 
 def _check_finite(metric: str, series: list[float]) -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("hiar-toolkit", "av", "numpy", "opencv-python", "opencv-python-headless", "pyarrow")
+LEARNED_PACKAGES = ("torch", "transformers")
 
 
-def collect_provenance() -> dict[str, Any]:
+def collect_provenance(*, learned: bool = False) -> dict[str, Any]:
     """Facts about the running code.
+
+    Args:
+        learned: Whether networks ran, so that their packages matter.
 
     Returns:
         `git_commit` and `git_dirty` (null unless this package is tracked in a checkout), `packages`
@@ -20,7 +24,7 @@ def collect_provenance() -> dict[str, Any]:
     return {
         "git_commit": commit,
         "git_dirty": dirty,
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES + LEARNED_PACKAGES * learned},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": "cpu",

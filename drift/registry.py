@@ -49,6 +49,7 @@ class MetricSpec:
         variants: Ways to run a learned metric, the default first; a metric without a network has
             none. Values of two variants are never mixed or compared.
         sampled: Whether `--every k` measures it on frames 0, k, 2k, ... only.
+        min_side_px: Smallest height and width of a frame that it can measure.
     """
 
     name: str
@@ -62,6 +63,7 @@ class MetricSpec:
     source: str
     variants: tuple[Variant, ...] = ()
     sampled: bool = False
+    min_side_px: int = 1
 
     @property
     def term(self) -> PresetTerm:
@@ -144,6 +146,7 @@ METRICS: dict[str, MetricSpec] = {
             log_floor=None,
             labels=("improving", "degrading"),
             source="CLIP-IQA, Wang et al. 2022 (arXiv 2207.12396); CLIP RN50 of OpenAI",
+            min_side_px=32,
             variants=(
                 Variant(
                     name="five-pairs",
@@ -183,6 +186,7 @@ METRICS: dict[str, MetricSpec] = {
             log_floor=None,
             labels=("flickering", "freezing"),
             source="LPIPS 0.1, Zhang et al. 2018 (arXiv 1801.03924), AlexNet",
+            min_side_px=32,
             variants=(
                 Variant(
                     name="alex",

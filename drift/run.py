@@ -10,6 +10,7 @@ from drift.config import CutPolicy, ScoreConfig
 from drift.discover import VideoFile, find_videos
 from drift.errors import UsageError
 from drift.measure import Measured, Task
+from drift.plan import Plan, make_plan
 from drift.pool import default_workers, measure_all
 from drift.preset import Preset, preset_v1
 from drift.progress import Progress, printable
@@ -22,8 +23,11 @@ from drift.records import (
     remove_stale_temporaries,
     save_record,
 )
+from drift.registry import METRICS
 from drift.report import render_report
 from drift.score import MIN_FRAMES_PER_SEGMENT, VideoScore, is_too_short
+from drift.settings import MeterSettings
+from drift.shard import Shard, gather, joined, this_shard
 from drift.summary import build_summary, score_videos
 from drift.tables import RunData, VideoRow, read_frames, write_frames, write_videos
 
@@ -61,6 +65,7 @@ def score_folder(
     out: str | Path,
     config: ScoreConfig | None = None,
     preset: Preset | None = None,
+    settings: MeterSettings | None = None,
     recursive: bool = False,
     glob: str | None = None,
     workers: int | None = 1,
@@ -69,24 +74,27 @@ def score_folder(
     """Scores the drift of every video in one or more folders and writes a run.
 
     Videos measured before in the same run folder (same content, metric and versions) are not
-    decoded again. A broken video never stops the others: it stands in `failed`.
+    decoded again. A broken video never stops the others: it stands in `failed`. Under torchrun
+    each process measures its share of the videos and the first one writes the results.
 
     Args:
         folders: A folder or several.
         out: Folder of the run; it gets frames.parquet, videos.csv, summary.json, report.html.
         config: Metrics and segments; the fast metrics and five segments by default.
         preset: Scales and weights; preset v1 by default.
+        settings: Device, precision, batch and weights folder of the learned metrics.
         recursive: Look in sub-folders too.
         glob: Keep only videos whose name or relative path matches.
-        workers: Processes; None is one a CPU. More than one needs the usual
-            `if __name__ == "__main__":` guard in the calling script. No number depends on it.
+        workers: Processes; None is one a CPU, as far as memory allows. More than one needs the
+            usual `if __name__ == "__main__":` guard in the calling script. No number depends on it.
         progress: Where progress lines go; None for none.
 
     Returns:
         The run.
 
     Raises:
-        UsageError: no video, a folder that is none, or a run folder that cannot be used.
+        UsageError: no video, a folder that is none, a run folder that cannot be used, or weights
+            that are missing.
         WorkerError: a worker process died.
         StorageError: the disk of the run is full.
     """
@@ -94,25 +102,36 @@ def score_folder(
     preset.check_covers(config.metrics)
     given = [folders] if isinstance(folders, str | Path) else folders
     paths, run_folder = [Path(folder) for folder in given], Path(out)
-    workers = default_workers() if workers is None else workers
     _check_arguments(paths, run_folder, workers)
     found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
-    run_folder.mkdir(parents=True, exist_ok=True)
-    remove_stale_temporaries(run_folder)
-    records = _measure(found.videos, run_folder, config, workers, progress)
+    shard, settings = this_shard(), settings or MeterSettings()
+    plan = make_plan(config, replace(settings, device=shard.device(settings.device)))
+    with joined(shard):
+        if shard.leads:
+            run_folder.mkdir(parents=True, exist_ok=True)
+            remove_stale_temporaries(run_folder)
+        gather(shard, None)  # the folder is ready
+        tasks = [Task(path=v.path, file=v.file, run=run_folder, plan=plan) for v in found.videos]
+        records = _measure(tasks, plan, shard, workers, progress)
     run = RunData(
         config=config,
         rows=tuple(_row(video, records[video.path], config) for video in found.videos),
         passed_over=found.passed_over,
         warnings=found.warnings,
         provenance={
-            **collect_provenance(),
-            "config": {**asdict(config), "metrics": list(config.metrics)},
+            **collect_provenance(learned=plan.learned),
+            **plan.about(),
+            "config": {
+                **asdict(config),
+                "metrics": list(config.metrics),
+                "variants": {name: config.variant(METRICS[name]).name for name in plan.precision},
+            },
         },
         preset=preset,
     )
-    write_frames(run_folder / "frames.parquet", run)
-    return _write_results(run, run_folder)
+    if shard.leads:
+        write_frames(run_folder / "frames.parquet", run)
+    return _write_results(run, run_folder, write=shard.leads)
 
 
 def rebuild(
@@ -143,10 +162,10 @@ def rebuild(
     return _write_results(run, Path(out))
 
 
-def _check_arguments(folders: Sequence[Path], out: Path, workers: int) -> None:
+def _check_arguments(folders: Sequence[Path], out: Path, workers: int | None) -> None:
     if not folders:
         raise UsageError("no folder given; name at least one folder of videos")
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; give a folder for the run")
@@ -156,25 +175,19 @@ def _check_arguments(folders: Sequence[Path], out: Path, workers: int) -> None:
 
 
 def _measure(
-    videos: Sequence[VideoFile],
-    out: Path,
-    config: ScoreConfig,
-    workers: int,
-    stream: TextIO | None,
+    tasks: Sequence[Task], plan: Plan, shard: Shard, workers: int | None, stream: TextIO | None
 ) -> dict[str, VideoRecord]:
     """Measures what no record holds yet, and saves each record as soon as it is there."""
-    tasks = [
-        Task(path=v.path, file=v.file, run=out, metrics=config.metrics, fps=config.fps)
-        for v in videos
-    ]
-    progress = Progress(len(tasks), stream)
+    mine = shard.share(tasks)
+    progress = Progress(len(mine), stream if shard.leads else None)
     records: dict[str, VideoRecord] = {}
-    for done in measure_all(tasks, workers):
+    workers = workers or default_workers(plan, shard.local_world)
+    for done in measure_all(mine, workers, shard.local_world):
         if done.record.status == "ok" and done.decoded_frames:
-            save_record(out, done.record)
+            save_record(mine[0].run, done.record)
         records[done.path] = replace(done.record, thumbnails="")  # on disk; not held a video
         progress.step(_describe(done))
-    return records
+    return {path: record for part in gather(shard, records) for path, record in part.items()}
 
 
 def _describe(done: Measured) -> str:
@@ -193,6 +206,10 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
     if status == "ok" and is_too_short(frames, config.segments):
         need = MIN_FRAMES_PER_SEGMENT * config.segments
         status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
+    sampled = [name for name in config.metrics if METRICS[name].sampled and config.every > 1]
+    if status == "ok" and sampled and frames < config.every * config.segments:
+        need = f"{config.segments} segments at every {config.every} need"
+        status, reason = "too_short", f"{frames} frames; {need} {config.every * config.segments}"
     wanted = config.metrics if status == "ok" else ()
     return VideoRow(
         path=video.path,
@@ -202,15 +219,19 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         sha256=record.sha256,
         media=record.media,
         values={metric: record.values[metric] for metric in wanted},
+        frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
     )
 
 
-def _write_results(run: RunData, out: Path) -> RunResult:
+def _write_results(run: RunData, out: Path, *, write: bool = True) -> RunResult:
     preset = run.preset
     scores = score_videos(run, preset)
     summary = build_summary(run, scores, preset)
-    write_videos(out / "videos.csv", run, scores)
-    pictures = load_thumbnails(out, (row.sha256 for row in run.rows), run.config.fps)
-    atomic_write_text(out / "report.html", render_report(run, scores, summary, pictures))
-    atomic_write_text(out / "summary.json", dump_json(summary))
+    if "invalid" in run.provenance:
+        summary = {"schema": summary["schema"], "invalid": run.provenance["invalid"], **summary}
+    if write:
+        write_videos(out / "videos.csv", run, scores)
+        pictures = load_thumbnails(out, (row.sha256 for row in run.rows), run.config.fps)
+        atomic_write_text(out / "report.html", render_report(run, scores, summary, pictures))
+        atomic_write_text(out / "summary.json", dump_json(summary))
     return RunResult(out=out, summary=summary, videos=tuple(scores))

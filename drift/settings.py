@@ -7,11 +7,12 @@ from typing import Literal, TypeAlias
 from drift.errors import UsageError
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
-BATCH_PIXELS = {"cpu": 8 * 480 * 832, "cuda": 32 * 480 * 832}
-"""Pixels that go through the networks at once: 8 or 32 frames of 480 x 832, one of 1080p on a CPU.
+MAX_BATCH = {"cpu": 8, "cuda": 32}
+"""Frames of up to `BATCH_FRAME_PX` pixels that go through the networks at once.
 
-More is no faster on a CPU, and it bounds the memory that large frames take.
+Of larger frames fewer go, one of 1080p on a CPU: it bounds memory, and more is no faster there.
 """
+BATCH_FRAME_PX = 480 * 832
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class MeterSettings:
         Raises:
             UsageError: an unknown kind of device or precision, or an empty batch.
         """
-        if self.device_kind not in BATCH_PIXELS:
+        if self.device_kind not in MAX_BATCH:
             raise UsageError(f"device is {self.device!r}; give cpu, cuda or cuda:<index>")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise UsageError(f"dtype is {self.dtype!r}; give auto, float32 or bfloat16")
@@ -57,4 +58,5 @@ class MeterSettings:
         Args:
             height, width: Size of a frame in pixels.
         """
-        return self.batch or max(1, BATCH_PIXELS[self.device_kind] // max(1, height * width))
+        most = MAX_BATCH[self.device_kind]
+        return self.batch or max(1, most * BATCH_FRAME_PX // max(BATCH_FRAME_PX, height * width))

@@ -228,6 +228,10 @@ def _describe_problem(weight: WeightFile, folder: Path, state: State) -> str:
     )
 
 
-def identities(names: Iterable[str], paths: Mapping[str, Path]) -> dict[str, str]:
-    """File name and sha256 of each, for records and cache keys."""
-    return {WEIGHTS[name].file: content_sha256(paths[name]) for name in names}
+def identities(paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:
+    """File name and sha256 of each weight, for records and cache keys.
+
+    Args:
+        paths: Name in `WEIGHTS` -> where it lies.
+    """
+    return {name: (WEIGHTS[name].file, content_sha256(path)) for name, path in paths.items()}

@@ -35,9 +35,7 @@ def shrink(pictures: Tensor, longer_side: int) -> Tensor:
         return pictures
     scale = longer_side / max(height, width)
     size = (max(1, int(scale * height)), max(1, int(scale * width)))
-    return functional.interpolate(
-        pictures, size, mode="bilinear", align_corners=False, antialias=False
-    )
+    return functional.interpolate(pictures, size, mode="bilinear", align_corners=False)
 
 
 def new_meter(settings: MeterSettings, variant: str) -> Meter:
