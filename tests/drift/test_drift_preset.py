@@ -1,12 +1,13 @@
 """The preset and the registry: data that cannot drift apart unseen."""
 
 import dataclasses
+import json
 import math
 
 import pytest
 
 from drift import ScoreConfig, UsageError
-from drift.preset import Preset, PresetTerm, preset_v1
+from drift.preset import Preset, PresetTerm, dump_preset, load_preset, preset_v1
 from drift.registry import FAST, METRICS
 
 
@@ -66,3 +67,51 @@ def test_config_expands_groups_in_preset_order():
 def test_wrong_settings_are_named(arguments, words):
     with pytest.raises(UsageError, match=words):
         ScoreConfig(**arguments)
+
+
+def test_a_preset_file_comes_back_and_a_changed_one_is_refused(tmp_path):
+    terms = (PresetTerm(metric="saturation", family="low-level", scale=0.3, weight=1.0),)
+    preset, path = Preset(name="mine", terms=terms), tmp_path / "mine.json"
+    data = dump_preset(preset, {"method": "by hand"})
+    path.write_text(json.dumps(data))
+    assert load_preset(path) == preset
+    data["terms"][0]["scale"] = 0.4
+    path.write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="was changed after it was written"):
+        load_preset(path)
+    del data["sha256"]
+    path.write_text(json.dumps(data))
+    assert load_preset(path).term("saturation").scale == 0.4
+    assert load_preset("v1") == preset_v1()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "is no preset"),
+        ("[]", "its schema is not 'drift-preset/1'"),
+        ('{"schema": "drift-preset/1", "name": "x"}', "needs a name and terms"),
+        ('{"schema": "drift-preset/1", "name": "x", "terms": [{"colour": 1}]}', "needs a name"),
+        ('{"schema": "drift-preset/1", "name": "x", "terms": []}', "do not sum to 1"),
+    ],
+)
+def test_what_is_no_preset_is_said(tmp_path, text, words):
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        load_preset(tmp_path / "p.json")
+    with pytest.raises(UsageError, match="no such file"):
+        load_preset(tmp_path / "absent.json")
+
+
+def test_a_preset_names_what_it_cannot_score():
+    terms = tuple(
+        PresetTerm(metric=metric, family="x", scale=1.0, weight=weight)
+        for metric, weight in (("lpips", 1.0), ("saturation", 0.0))
+    )
+    preset = Preset(name="mine", terms=terms)
+    preset.check_covers(("lpips", "saturation"))
+    with pytest.raises(UsageError, match="no scale for sharpness"):
+        preset.check_covers(("lpips", "sharpness"))
+    with pytest.raises(UsageError, match="no weight to saturation; measure lpips too"):
+        preset.check_covers(("saturation",))
+    assert preset.missing(("lpips",)) == ()  # what has no weight is not missed

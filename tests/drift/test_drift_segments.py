@@ -55,3 +55,24 @@ def test_bad_input_is_refused():
 def test_a_value_that_is_not_finite_never_reaches_a_mean(bad):
     with pytest.raises(ValueError, match="frame 3"):
         segment_means([1.0, 1.0, 1.0, bad, *[1.0] * 6], 10, 5)
+
+
+@given(st.data())
+def test_frames_that_are_skipped_are_left_out_of_means(data):
+    num_frames = data.draw(st.integers(10, 60))
+    values = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=num_frames, max_size=num_frames))
+    first = {start for start, _ in segment_bounds(num_frames, 5)}
+    kept = sorted(first | data.draw(st.sets(st.integers(0, num_frames - 1))))
+    expected = [
+        np.mean([values[f] for f in kept if a <= f < b]) for a, b in segment_bounds(num_frames, 5)
+    ]
+    ours = segment_means([values[f] for f in kept], num_frames, 5, frames=kept)
+    np.testing.assert_allclose(ours, expected, atol=1e-9)
+    if len(kept) == num_frames:
+        np.testing.assert_array_equal(ours, segment_means(values, num_frames, 5))
+
+
+@pytest.mark.parametrize("frames", [[0, 2, 4, 6, 10], [-1, 2, 4, 6, 8], [0, 2, 2, 6, 8], [0, 2]])
+def test_frame_indices_that_cannot_be_are_refused(frames):
+    with pytest.raises(ValueError, match="frame indices"):
+        segment_means([1.0] * 5, 10, 5, frames=frames)
