@@ -15,7 +15,7 @@ from hiar.config import SamplerConfig
 from hiar.device import check_device
 from hiar.errors import UsageError
 from hiar.frames import OutputType, check_output_type, fit_picture, fit_video, join, to_output
-from hiar.geometry import num_blocks, num_latent_frames
+from hiar.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.loading import DEFAULT_SAMPLER, load_parts
 from hiar.noise import initial_noise
 from hiar.sampler import sample_latents, stream_latents
@@ -89,6 +89,7 @@ class HiARPipeline:
         transformer: str | Path | None = None,
         torch_dtype: torch.dtype | str = torch.float32,
         device: torch.device | str = "cpu",
+        size_px: tuple[int, int] | None = None,
     ) -> HiARPipeline:
         """Load a model; nothing is downloaded.
 
@@ -98,6 +99,7 @@ class HiARPipeline:
             transformer: Other transformer weights of the same sizes.
             torch_dtype: Of the transformer, or its name; the VAE stays float32.
             device: Where the networks go.
+            size_px: (height, width) of the videos; None is what the model was trained at.
 
         Returns:
             The pipeline.
@@ -108,7 +110,10 @@ class HiARPipeline:
         check_device(str(device))
         dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
         other = None if transformer is None else Path(transformer)
-        return cls(**vars(load_parts(name_or_path, transformer=other, dtype=dtype, device=device)))
+        parts = vars(load_parts(name_or_path, transformer=other, dtype=dtype, device=device))
+        pipeline = cls(**parts | ({} if size_px is None else {"size_px": size_px}))
+        token_grid(*pipeline.latent_shape[1:], pipeline.transformer.config.patch_size)
+        return pipeline
 
     def to(self, device: torch.device | str) -> Self:
         """Move the networks."""

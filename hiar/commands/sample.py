@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from hiar.config import Context, Order, SamplerConfig
 from hiar.errors import UsageError
-from hiar.geometry import check_num_frames, num_latent_frames
+from hiar.geometry import SPATIAL_STRIDE, check_num_frames, num_latent_frames
 from hiar.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="other transformer weights")
     _add_sampler(parser)
     _add_length(parser)
+    parser.add_argument(
+        "--size", type=size_px, metavar="HxW", help="of the videos in pixels (default: the model's)"
+    )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--init-image", type=Path, metavar="FILE", help="picture to begin with")
     begin.add_argument("--init-video", type=Path, metavar="FILE", help="video to continue")
@@ -97,6 +100,17 @@ def _add_length(parser: argparse.ArgumentParser) -> None:
     length.add_argument("--minutes", type=float, help="length, rounded up to whole blocks")
 
 
+def size_px(text: str) -> tuple[int, int]:
+    """HxW as (height, width): whole latent pixels."""
+    height, separator, width = text.partition("x")
+    if not separator or not height.isdigit() or not width.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write HxW, such as 480x832")
+    found = int(height), int(width)
+    if any(side % SPATIAL_STRIDE or not side for side in found):
+        raise argparse.ArgumentTypeError(f"{text}: both must be multiples of {SPATIAL_STRIDE}")
+    return found
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit code."""
     from hiar.prompts import check_prompt, read_prompts  # noqa: PLC0415
@@ -114,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     with joined_ranks() as ranks, _out_of_memory_named():
         pipeline = HiARPipeline.from_pretrained(
             args.model, transformer=args.weights, torch_dtype=args.dtype,
-            device=device_of_rank(args.device),
+            device=device_of_rank(args.device), size_px=args.size,
         )  # fmt: skip
         if args.low_memory:
             pipeline.enable_model_cpu_offload()

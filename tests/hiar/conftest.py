@@ -132,3 +132,51 @@ def hiar_main(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, st
         return code, out, err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def model_folder(
+    make_model: Callable[..., CausalWan], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model of the full classes in diffusers' layout: random weights, tokens are words."""
+    import json
+
+    from diffusers import AutoencoderKLWan
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+    from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG
+
+    folder = tmp_path_factory.mktemp("models") / "random-wan"
+    transformer = make_model(text_dim=TEXT_CONFIG["d_model"], text_len=512, in_channels=16,
+                             out_channels=16)  # fmt: skip
+    sizes = transformer.config
+    (folder / "transformer").mkdir(parents=True)
+    (folder / "transformer" / "config.json").write_text(json.dumps({
+        "_class_name": "WanTransformer3DModel",
+        "num_attention_heads": sizes.num_heads, "attention_head_dim": sizes.head_dim,
+        "ffn_dim": sizes.ffn_dim, "num_layers": sizes.num_layers, "freq_dim": sizes.freq_dim,
+        "text_dim": sizes.text_dim, "in_channels": sizes.in_channels,
+        "out_channels": sizes.out_channels, "eps": sizes.eps, "patch_size": sizes.patch_size,
+        "image_dim": None,
+    }))  # fmt: skip
+    save_file(
+        dict(transformer.state_dict()),
+        folder / "transformer" / "diffusion_pytorch_model.safetensors",
+    )
+    torch.manual_seed(0)
+    AutoencoderKLWan(**VAE_CONFIG).save_pretrained(folder / "vae")
+    UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)).save_pretrained(folder / "text_encoder")
+    words = ["<pad>", "</s>", "<unk>", "a", "red", "blue", "disc", "ring"]
+    tokenizer = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder / "tokenizer")
+    return folder
