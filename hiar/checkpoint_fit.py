@@ -16,24 +16,40 @@ PRESETS = ("wan_1_3b", "wan_14b", "bench_cpu", "tiny")
 def check_fit(
     expected: Mapping[str, torch.Tensor], found: Mapping[str, Any], source: str, config: WanConfig
 ) -> None:
-    """Raise unless names and shapes agree, naming the first few that do not."""
-    problems = [f"missing {name}" for name in expected if name not in found]
-    problems += [f"unknown {name}" for name in found if name not in expected]
+    """Raise unless names and shapes agree, naming the size that would fit, or the first faults.
+
+    Args:
+        expected: State dict of a model of `config`.
+        found: What the file holds.
+        source: Name of the file, for messages.
+        config: Sizes that were asked for.
+    """
+    faults = find_faults(expected, found)
+    if not faults:
+        return
+    other = recognise(found, config)
+    raise UsageError(f"{source} does not fit the configuration: {other or join_faults(faults)}")
+
+
+def find_faults(expected: Mapping[str, torch.Tensor], found: Mapping[str, Any]) -> list[str]:
+    """Every tensor that is missing, unknown, misshapen or of no floating-point dtype."""
+    faults = [f"missing {name}" for name in expected if name not in found]
+    faults += [f"unknown {name}" for name in found if name not in expected]
     for name, tensor in expected.items():
         value = found.get(name, tensor)
         if not isinstance(value, torch.Tensor):
-            problems.append(f"{name} is a {type(value).__name__}, not a tensor")
+            faults.append(f"{name} is a {type(value).__name__}, not a tensor")
         elif value.shape != tensor.shape:
-            problems.append(f"{name} is {tuple(value.shape)}, not {tuple(tensor.shape)}")
+            faults.append(f"{name} is {tuple(value.shape)}, not {tuple(tensor.shape)}")
         elif not value.is_floating_point():
-            problems.append(f"{name} is {value.dtype}: quantised weights are not supported")
-    if not problems:
-        return
-    fitting = recognise(found, config)
-    if fitting is not None:
-        raise UsageError(f"{source} does not fit the configuration: {fitting}")
-    rest = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-    raise UsageError(f"{source} does not fit the configuration: {'; '.join(problems[:5])}{rest}")
+            faults.append(f"{name} is {value.dtype}: quantised weights are not supported")
+    return faults
+
+
+def join_faults(faults: list[str], limit: int = 5) -> str:
+    """The first few, and how many more there are."""
+    rest = f"; and {len(faults) - limit} more" if len(faults) > limit else ""
+    return "; ".join(faults[:limit]) + rest
 
 
 def recognise(found: Mapping[str, Any], config: WanConfig) -> str | None:

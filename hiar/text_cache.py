@@ -131,14 +131,14 @@ def read_embedding(path: Path) -> tuple[torch.Tensor, int] | None:
     """The embedding [tokens, text_dim] and its number of tokens; None if absent or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            return file.get_tensor("embedding"), int(file.metadata()["num_tokens"])
+            facts = json.loads(file.metadata()["facts"])
+            return file.get_tensor("embedding"), int(facts["num_tokens"])
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         return None  # a cache: what cannot be read is computed again
 
 
 def write_embedding(path: Path, embedding: torch.Tensor, num_tokens: int, prompt: str) -> None:
     """Write one embedding in one piece."""
-    readable = prompt.encode("utf-8", "replace").decode()
-    facts = {"schema": SCHEMA, "prompt": readable, "num_tokens": str(num_tokens)}
+    facts = json.dumps({"schema": SCHEMA, "prompt": prompt, "num_tokens": num_tokens})
     with atomic_path(path) as temporary:
-        save_file({"embedding": embedding.contiguous()}, temporary, metadata=facts)
+        save_file({"embedding": embedding.contiguous()}, temporary, metadata={"facts": facts})

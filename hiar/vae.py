@@ -162,12 +162,12 @@ class StreamingDecoder:
         first = self._shape is None
         self._shape = check_block(latents, self._autoencoder.latent_channels, self._shape)
         vae = self._autoencoder.vae
-        z = vae.post_quant_conv(self._autoencoder.denormalise(latents))
         groups = []
-        for index, frame in enumerate(z.split(1, dim=2)):
+        # Frame by frame throughout, so that frames do not depend on how a video is cut to blocks.
+        for index, z in enumerate(self._autoencoder.denormalise(latents).split(1, dim=2)):
             groups.append(
                 vae.decoder(
-                    frame,
+                    vae.post_quant_conv(z),
                     feat_cache=self._features,
                     feat_idx=[0],
                     first_chunk=first and index == 0,
