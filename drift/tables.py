@@ -162,12 +162,14 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
     """Writes a row a video; what a failed video lacks is an empty cell."""
     by_path = {score.path: score for score in scores}
     metrics = run.config.metrics
+    invalid = "invalid" in run.provenance
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
         ["path", "prompt", "status", *MEDIA_COLUMNS]
         + [f"{metric}_{part}" for metric in metrics for part in ("slope", "drift")]
         + ["score", *EXTRA_COLUMNS]
+        + ["invalid"] * invalid
     )
     for row in run.rows:
         cells: list[Any] = [row.path, row.prompt, row.status]
@@ -180,5 +182,6 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
                 cells += [score.metrics[metric].slope, score.metrics[metric].drift]
             duration_s = score.segment_s and score.segment_s * run.config.segments
             cells += [score.score, score.score_floor, len(score.cuts), duration_s]
+        cells += ["random weights"] * invalid
         writer.writerow(cells)
     atomic_write_text(path, buffer.getvalue())

@@ -57,9 +57,10 @@ class WeightFile:
         )
 
 
-_IQA = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve"
+HUB = "https://huggingface.co"
+_IQA = f"{HUB}/chaofengc/IQA-PyTorch-Weights/resolve"
 _IQA_REVISION = "0df2df423c65f6a64209309695f3845727431027"
-_DINOV2 = "https://huggingface.co/facebook"
+_DINOV2 = f"{HUB}/facebook"
 _LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity"
 
 WEIGHTS: dict[str, WeightFile] = {
@@ -150,6 +151,21 @@ def is_offline() -> bool:
     return any(os.environ.get(name, "").lower() not in unset for name in OFFLINE_VARIABLES)
 
 
+def address(weight: WeightFile) -> str:
+    """Where a file is fetched from; `HF_ENDPOINT` names a mirror of the hub, as elsewhere."""
+    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    return (
+        mirror + weight.url.removeprefix(HUB)
+        if mirror and weight.url.startswith(HUB)
+        else weight.url
+    )
+
+
+def default_names() -> tuple[str, ...]:
+    """Weights of the default variant of each metric."""
+    return tuple(name for spec in METRICS.values() for v in spec.variants[:1] for name in v.weights)
+
+
 def find_file(weight: WeightFile, folder: Path) -> Path | None:
     """Where a file lies: in the folder, or in an installed package that carries it."""
     if (folder / weight.file).is_file():
@@ -224,7 +240,7 @@ def _describe_problem(weight: WeightFile, folder: Path, state: State) -> str:
     published = f"sha256 {weight.sha256}" if weight.sha256 else "no sha256 published"
     return (
         f"  {', '.join(weight.used_by)}: {folder / weight.file} is {state}; "
-        f"{weight.url} ({weight.size_mib:g} MiB, {published})"
+        f"{address(weight)} ({weight.size_mib:g} MiB, {published})"
     )
 
 
