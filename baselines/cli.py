@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,14 +10,9 @@ from typing import Any
 
 from baselines.registry import MODELS, UnknownModelError, find_model
 from baselines.spec import ModelSpec
-from baselines.weights import (
-    DEFAULT_FOLDER,
-    ENVIRONMENT_VARIABLE,
-    WeightsFolderError,
-    WeightStatus,
-    check_weights,
-    weights_folder,
-)
+from baselines.weights import WeightStatus, check_weights
+from hiar.errors import UsageError
+from hiar.weights import DEFAULT_FOLDER, ENVIRONMENT_VARIABLE, weights_folder
 
 SCHEMA = "baselines/1"
 EPILOG = f"""\
@@ -40,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], str] = args.run
     try:
         sys.stdout.write(run(args))
-    except (UnknownModelError, WeightsFolderError) as error:
+    except (UnknownModelError, UsageError) as error:
         if args.debug:
             raise
         sys.stderr.write(f"hiar-baselines: error: {error}\n")
@@ -70,7 +64,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 
 def _list_models(args: argparse.Namespace) -> str:
-    folder = weights_folder(os.environ)
+    folder = weights_folder()
     rows = [(spec, check_weights(spec, folder)) for spec in MODELS]
     if args.json:
         models = [_describe(spec, statuses) for spec, statuses in rows]
@@ -108,7 +102,7 @@ def _list_missing(statuses: Sequence[WeightStatus]) -> list[str]:
 
 def _show_model(args: argparse.Namespace) -> str:
     spec = find_model(args.model)
-    statuses = check_weights(spec, weights_folder(os.environ))
+    statuses = check_weights(spec, weights_folder())
     if args.json:
         return _dump({"schema": SCHEMA, **_describe(spec, statuses)})
     return "\n".join(_format_model(spec, statuses)) + "\n"

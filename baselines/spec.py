@@ -10,49 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from hiar.config import Context, Order
+from hiar.releases import WeightFile
+
 Kind = Literal["bidirectional", "autoregressive", "distilled"]
 How = Literal["hiar engine", "diffusers pipeline", "external command"]
-Order = Literal["block_first", "step_first"]
-Context = Literal["clean", "output"]
 Rollout = Literal["rolling window", "overlapping windows"]
 
-_HUB = "https://huggingface.co"
 _KEY = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightFile:
-    """A file or folder of a hub repository that a model needs.
-
-    Attributes:
-        repo: Hub repository, "owner/name".
-        path: File in it; a folder if it ends with "/"; the whole repository if it is empty.
-        present: Glob below the folder or repository that a fetched copy must match.
-    """
-
-    repo: str
-    path: str
-    present: str = "*"
-
-    @property
-    def is_folder(self) -> bool:
-        """True for a folder or a whole repository."""
-        return self.path == "" or self.path.endswith("/")
-
-    @property
-    def address(self) -> str:
-        """Where to fetch it: a download for a file, a listing for a folder."""
-        view = "tree" if self.is_folder else "resolve"
-        return f"{_HUB}/{self.repo}/{view}/main/{self.path}".rstrip("/")
-
-    @property
-    def fetch_arguments(self) -> tuple[str, ...]:
-        """Arguments of ``hf download`` that select it, without ``--local-dir``."""
-        if self.path == "":
-            return (self.repo,)
-        if self.is_folder:
-            return (self.repo, "--include", f"{self.path}*")
-        return (self.repo, self.path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +57,7 @@ class Distilled:
         source: Where the values come from.
     """
 
-    steps: tuple[int, ...] = (1000, 750, 500, 250)
+    steps: tuple[float, ...] = (1000, 750, 500, 250)
     warp: bool = True
     shift: float = 5.0
     frames_per_block: int = 3

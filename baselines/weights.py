@@ -1,18 +1,12 @@
 """Where weights lie on this machine, and which of them are there."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from baselines.spec import ModelSpec, WeightFile
-
-ENVIRONMENT_VARIABLE = "HIAR_WEIGHTS"
-DEFAULT_FOLDER = "~/.cache/hiar/weights"
-
-
-class WeightsFolderError(ValueError):
-    """A weights folder that cannot be one; the message is one line for the user."""
+from baselines.spec import ModelSpec
+from hiar.releases import WeightFile
+from hiar.weights import is_present, target_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +22,12 @@ class WeightStatus:
     present: bool
 
 
-def weights_folder(environment: Mapping[str, str]) -> Path:
-    """Returns the folder that holds ``<hub repository>/<file>``.
-
-    Args:
-        environment: Usually ``os.environ``; ``HIAR_WEIGHTS`` overrides the default folder.
-
-    Raises:
-        WeightsFolderError: The path exists and is not a folder.
-    """
-    folder = Path(environment.get(ENVIRONMENT_VARIABLE) or DEFAULT_FOLDER).expanduser()
-    if folder.exists() and not folder.is_dir():
-        raise WeightsFolderError(
-            f"{folder} is not a folder; set {ENVIRONMENT_VARIABLE} to the folder of the weights"
-        )
-    return folder
-
-
 def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
     """Looks for everything that a model needs.
 
     Args:
         spec: The model.
-        folder: What ``weights_folder`` returned.
+        folder: The weights folder; see ``hiar.weights.weights_folder``.
 
     Returns:
         One status a needed file or folder, in the spec's order.
@@ -59,15 +36,19 @@ def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
 
 
 def _check_file(file: WeightFile, folder: Path) -> WeightStatus:
-    repository = folder / file.repo
-    target = repository / file.path
+    command = (*_fetch_command(file), "--local-dir", str(folder / file.repo))
+    return WeightStatus(
+        file=file,
+        target=target_path(file, folder),
+        fetch=shlex.join(command),
+        present=is_present(file, folder),
+    )
+
+
+def _fetch_command(file: WeightFile) -> tuple[str, ...]:
+    """``hf download`` with the arguments that select a file, without ``--local-dir``."""
+    if file.path == "":
+        return ("hf", "download", file.repo)
     if file.is_folder:
-        present = any(_is_filled(path) for path in target.glob(file.present))
-    else:
-        present = _is_filled(target)
-    command = ("hf", "download", *file.fetch_arguments, "--local-dir", str(repository))
-    return WeightStatus(file=file, target=target, fetch=shlex.join(command), present=present)
-
-
-def _is_filled(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".part" and path.stat().st_size > 0
+        return ("hf", "download", file.repo, "--include", f"{file.path}*")
+    return ("hf", "download", file.repo, file.path)

@@ -1,7 +1,8 @@
 """Causal Forcing, chunk-wise, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import Distilled, ModelSpec, Setting, WeightFile
-from baselines.wan_family import FPS, HEIGHT_PX, LONG, SHORT, TEXT_AND_VAE, WIDTH_PX
+from baselines.spec import ModelSpec, Setting
+from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_chunkwise.yaml"
 
@@ -11,17 +12,14 @@ SPEC = ModelSpec(
     kind="distilled",
     how="hiar engine",
     entry="hiar, order block_first",
-    weights=(
-        WeightFile(repo="zhuhz22/Causal-Forcing", path="chunkwise/causal_forcing.pt"),
-        *TEXT_AND_VAE,
-    ),
+    weights=release_weights("causal-forcing"),
     licence="code Apache-2.0; weights: unconfirmed",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
     fps=FPS,
     lengths=(SHORT, LONG),
     settings=(Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),),
-    distilled=Distilled(state_dict_keys=("generator",), source=_CONFIG),
+    distilled=sampler_of("causal-forcing"),
     notes=(
         "Its README calls this 5 s checkpoint an unfair long-video baseline and points to "
         "chunkwise/longvideo.pt, which needs the Rolling-Forcing loop.",

@@ -1,7 +1,8 @@
 """CausVid, the 4-step autoregressive checkpoint, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import Distilled, Length, ModelSpec, Setting, WeightFile
-from baselines.wan_family import FPS, HEIGHT_PX, SHORT, TEXT_AND_VAE, WIDTH_PX
+from baselines.spec import Length, ModelSpec, Setting
+from baselines.wan_family import SHORT, release_weights, sampler_of
+from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "CausVid ca21150 configs/wan_causal_dmd_warp_4step_cfg2.yaml"
 _LONG = "CausVid ca21150 minimal_inference/longvideo_autoregressive_inference.py"
@@ -12,12 +13,7 @@ SPEC = ModelSpec(
     kind="distilled",
     how="hiar engine",
     entry="hiar, order block_first",
-    weights=(
-        WeightFile(
-            repo="tianweiy/CausVid", path="autoregressive_checkpoint_warp_4step_cfg2/model.pt"
-        ),
-        *TEXT_AND_VAE,
-    ),
+    weights=release_weights("causvid"),
     licence="CC BY-NC-SA 4.0",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
@@ -33,13 +29,7 @@ SPEC = ModelSpec(
         Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),
         Setting(name="num_rollout, num_overlap_frames", value="5, 3", source=_LONG),
     ),
-    distilled=Distilled(
-        shift=8.0,
-        rollout="overlapping windows",
-        overlap=3,
-        state_dict_keys=("generator",),
-        source=_CONFIG,
-    ),
+    distilled=sampler_of("causvid", rollout="overlapping windows", overlap=3),
     notes=(
         "Past 21 latent frames each window starts at rotary position 0, with 3 latent frames of "
         "context: one decoded frame encoded again, and the last 2 latent frames. That outer loop "

@@ -1,7 +1,8 @@
 """HiAR, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import Distilled, ModelSpec, Setting, WeightFile
-from baselines.wan_family import FPS, HEIGHT_PX, LONG, SHORT, TEXT_AND_VAE, WIDTH_PX
+from baselines.spec import ModelSpec, Setting
+from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "HiAR da267d3 configs/hiar.yaml"
 
@@ -11,7 +12,7 @@ SPEC = ModelSpec(
     kind="distilled",
     how="hiar engine",
     entry="hiar, order step_first or diagonal",
-    weights=(WeightFile(repo="jackyhate/HiAR", path="hiar.pt"), *TEXT_AND_VAE),
+    weights=release_weights("hiar"),
     licence="code Apache-2.0; weights: unconfirmed",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
@@ -25,12 +26,7 @@ SPEC = ModelSpec(
             source="HiAR da267d3 README",
         ),
     ),
-    distilled=Distilled(
-        order="step_first",
-        context="output",
-        state_dict_keys=("generator_ema", "generator"),
-        source=_CONFIG,
-    ),
+    distilled=sampler_of("hiar"),
     notes=(
         "8 forward passes a block against Self-Forcing's 5: faster only when its stages run "
         "side by side.",

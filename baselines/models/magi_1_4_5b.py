@@ -1,6 +1,7 @@
 """MAGI-1-4.5B, autoregressive by chunks."""
 
-from baselines.spec import Length, ModelSpec, Setting, WeightFile
+from baselines.spec import Length, ModelSpec, Setting
+from hiar.releases import WeightFile
 
 _REPO = "sand-ai/MAGI-1"
 _CONFIG = "MAGI-1 6ff822e example/4.5B/4.5B_base_config.json"

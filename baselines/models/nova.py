@@ -1,6 +1,7 @@
 """NOVA 0.6B, autoregressive."""
 
-from baselines.spec import Length, ModelSpec, Setting, WeightFile
+from baselines.spec import Length, ModelSpec, Setting
+from hiar.releases import WeightFile
 
 _README = "NOVA 2cd254a README"
 _EVALUATION = "NOVA 2cd254a evaluation guide"

@@ -1,6 +1,7 @@
 """Pyramid Flow, 384p, autoregressive."""
 
-from baselines.spec import Length, ModelSpec, Setting, WeightFile
+from baselines.spec import Length, ModelSpec, Setting
+from hiar.releases import WeightFile
 
 _README = "Pyramid-Flow 3040d71 README"
 

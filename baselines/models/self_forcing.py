@@ -1,7 +1,8 @@
 """Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
 
-from baselines.spec import Distilled, ModelSpec, Setting, WeightFile
-from baselines.wan_family import FPS, HEIGHT_PX, LONG, SHORT, TEXT_AND_VAE, WIDTH_PX
+from baselines.spec import ModelSpec, Setting
+from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
 
@@ -11,10 +12,7 @@ SPEC = ModelSpec(
     kind="distilled",
     how="hiar engine",
     entry="hiar, order block_first",
-    weights=(
-        WeightFile(repo="gdhe17/Self-Forcing", path="checkpoints/self_forcing_dmd.pt"),
-        *TEXT_AND_VAE,
-    ),
+    weights=release_weights("self-forcing"),
     licence="code Apache-2.0; weights CC BY-NC-SA 4.0",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
@@ -28,7 +26,7 @@ SPEC = ModelSpec(
             source="HiAR da267d3 scripts/run_comparison.sh",
         ),
     ),
-    distilled=Distilled(state_dict_keys=("generator_ema",), source=_CONFIG),
+    distilled=sampler_of("self-forcing"),
     notes=(
         "Its authors support 81 frames with this checkpoint; 20 s with a rolling window is the "
         "HiAR release's baseline.",

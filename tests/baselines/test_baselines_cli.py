@@ -10,7 +10,7 @@ import pytest
 
 from baselines.cli import main
 from baselines.registry import MODELS, find_model
-from baselines.weights import check_weights, weights_folder
+from baselines.weights import check_weights
 
 
 @pytest.fixture
@@ -74,13 +74,6 @@ def test_empty_and_partial_files_are_missing(folder: Path) -> None:
     magi = folder / "sand-ai/MAGI-1/ckpt/vae"
     put(magi / "vae.bin.part")
     assert not check_weights(find_model("magi-1-4.5b"), folder)[2].present
-
-
-def test_folder_default_and_override(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert weights_folder({}) == tmp_path / ".cache/hiar/weights"
-    assert weights_folder({"HIAR_WEIGHTS": ""}) == tmp_path / ".cache/hiar/weights"
-    assert weights_folder({"HIAR_WEIGHTS": "~/w"}) == tmp_path / "w"
 
 
 def test_show_gives_settings_sources_and_the_sampler(

@@ -369,6 +369,7 @@ def test_wrong_use_is_one_line(
 def test_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert weights_folder(environment={}) == tmp_path / ".cache/hiar/weights"
+    assert weights_folder(environment={"HIAR_WEIGHTS": ""}) == tmp_path / ".cache/hiar/weights"
     assert weights_folder(environment={"HIAR_WEIGHTS": "~/w"}) == tmp_path / "w"
     assert weights_folder(tmp_path, {"HIAR_WEIGHTS": "~/w"}) == tmp_path
     with pytest.raises(UsageError, match="is not a folder: set HIAR_WEIGHTS or --weights-dir"):
