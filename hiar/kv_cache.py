@@ -48,9 +48,10 @@ class KVCache:
         self.capacity = capacity
         self.sink = sink
         self.num_frames = 0
+        # Heads before tokens: a head's keys lie together, which a CPU's attention reads faster.
         shape = (
-            config.num_layers, batch_size, capacity * frame_tokens,
-            config.num_heads, config.head_dim,
+            config.num_layers, batch_size, config.num_heads,
+            capacity * frame_tokens, config.head_dim,
         )  # fmt: skip
         self._keys = torch.empty(shape, device=device, dtype=dtype)
         self._values = torch.empty(shape, device=device, dtype=dtype)
@@ -89,7 +90,7 @@ class KVCache:
         end = first_frame + num_new
         if not self.num_frames - num_new <= first_frame <= self.num_frames:
             raise AssertionError(f"frames {first_frame}..{end} do not follow {self.num_frames}")
-        keys, values = self._keys[layer], self._values[layer]
+        keys, values = self._keys[layer].transpose(1, 2), self._values[layer].transpose(1, 2)
         for source, target, length in self._runs(first_frame, num_new):
             tokens = slice(source * self.frame_tokens, (source + length) * self.frame_tokens)
             places = slice(target * self.frame_tokens, (target + length) * self.frame_tokens)

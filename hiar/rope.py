@@ -6,6 +6,8 @@ positions; here the angles are computed where they are needed, so there is no la
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 BASE = 10000.0
@@ -24,6 +26,8 @@ def angles(positions: torch.Tensor, pairs: int) -> torch.Tensor:
     return torch.outer(positions.double(), BASE**-exponents)
 
 
+@lru_cache(maxsize=4)  # the passes over the few blocks under way follow one another
+@torch.inference_mode(False)  # a cached tensor must serve training too
 def rotary_table(
     first_frame: int,
     num_frames: int,
@@ -31,7 +35,7 @@ def rotary_table(
     columns: int,
     head_dim: int,
     device: torch.device | str = "cpu",
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> torch.Tensor:
     """Cosine and sine for the tokens of consecutive latent frames.
 
     Args:
@@ -42,8 +46,9 @@ def rotary_table(
         device: Where the tables go.
 
     Returns:
-        cos, sin: float32 [num_frames x rows x columns, 1, head_dim / 2]; angles are float64 until
-        here, since a frame index in the thousands has no fraction to spare in float32.
+        float32 [num_frames x rows x columns, 1, head_dim / 2, (cos, sin)]; angles are float64
+        until here, since a frame index in the thousands has no fraction to spare in float32. The
+        tensor is shared between callers: do not write to it.
     """
     frame_pairs, row_pairs, column_pairs = split_head(head_dim)
     frames = torch.arange(first_frame, first_frame + num_frames, device=device)
@@ -58,10 +63,10 @@ def rotary_table(
         ],
         dim=-1,
     ).flatten(0, 2)
-    return angle.cos().float().unsqueeze(1), angle.sin().float().unsqueeze(1)
+    return torch.stack((angle.cos(), angle.sin()), dim=-1).float().unsqueeze(1)
 
 
-def rotate(x_BLNK: torch.Tensor, table: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+def rotate(x_BLNK: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Turn adjacent channel pairs (2 i, 2 i + 1) by the table's angles, in float32.
 
     Args:
@@ -71,7 +76,10 @@ def rotate(x_BLNK: torch.Tensor, table: tuple[torch.Tensor, torch.Tensor]) -> to
     Returns:
         The shape and dtype of x_BLNK.
     """
-    cos, sin = table
-    real, imaginary = x_BLNK.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
+    pairs = x_BLNK.float().unflatten(-1, (-1, 2))
+    if torch.compiler.is_compiling():  # the compiler fuses real arithmetic, not complex
+        (real, imaginary), (cos, sin) = pairs.unbind(-1), table.unbind(-1)
+        turned = torch.stack((real * cos - imaginary * sin, real * sin + imaginary * cos), dim=-1)
+    else:  # one kernel instead of seven
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.view_as_complex(table))
     return turned.flatten(-2).to(x_BLNK.dtype)

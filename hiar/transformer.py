@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import nn
 from torch.nn import functional
 
+from hiar.activation import TanhGELU
 from hiar.attention import attend, attend_block_causal, attend_teacher_forcing
 from hiar.config import WanConfig
 from hiar.errors import UsageError
@@ -60,10 +61,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the last axis."""
-        x32 = x.float()
-        scale = torch.rsqrt(x32.square().mean(dim=-1, keepdim=True) + self.eps)
-        out: torch.Tensor = (x32 * scale).to(x.dtype) * self.weight
-        return out
+        return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
 
 
 class Projections(nn.Module):
@@ -114,7 +112,7 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
         self.ffn = nn.Sequential(
             nn.Linear(dim, config.ffn_dim),
-            nn.GELU(approximate="tanh"),
+            TanhGELU(),
             nn.Linear(config.ffn_dim, dim),
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
@@ -124,7 +122,7 @@ class Block(nn.Module):
         x: torch.Tensor,
         modulation_BF6D: torch.Tensor,
         text: tuple[torch.Tensor, torch.Tensor],
-        rotary: tuple[torch.Tensor, torch.Tensor],
+        rotary: torch.Tensor,
         attend_self: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         """Run one layer on x [B, L, D].
@@ -133,7 +131,7 @@ class Block(nn.Module):
             x: Tokens, frame after frame.
             modulation_BF6D: Projected timestep embedding; F is the number of frames, or 1.
             text: Cross-attention keys and values.
-            rotary: Cosine and sine for x's tokens.
+            rotary: Cosines and sines for x's tokens, from `rotary_table`.
             attend_self: Self-attention of (q, k, v).
 
         Returns:
@@ -147,10 +145,10 @@ class Block(nn.Module):
             rotate(self.self_attn.keys(h), rotary),
             self.self_attn.values(h),
         )
-        x = x + gate(self.self_attn.output(attended), gate_attn)
+        x = add_gated(x, self.self_attn.output(attended), gate_attn)
         queries = self.cross_attn.queries(self.norm3(x))
         x = x + self.cross_attn.output(attend(queries, *text))
-        return x + gate(self.ffn(modulate(self.norm2(x), shift_ffn, scale_ffn)), gate_ffn)
+        return add_gated(x, self.ffn(modulate(self.norm2(x), shift_ffn, scale_ffn)), gate_ffn)
 
 
 class Head(nn.Module):
@@ -177,9 +175,12 @@ def modulate(x: torch.Tensor, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor
     return out
 
 
-def gate(x: torch.Tensor, gate_BF1D: torch.Tensor) -> torch.Tensor:
-    """Multiply x [B, L, D] by one gate a frame."""
-    out: torch.Tensor = (x.unflatten(1, (gate_BF1D.shape[1], -1)) * gate_BF1D).flatten(1, 2)
+def add_gated(x: torch.Tensor, update: torch.Tensor, gate_BF1D: torch.Tensor) -> torch.Tensor:
+    """Add to x its update times the gate, both [B, L, D], with one gate a frame."""
+    frames = (gate_BF1D.shape[1], -1)
+    out: torch.Tensor = torch.addcmul(
+        x.unflatten(1, frames), update.unflatten(1, frames), gate_BF1D
+    ).flatten(1, 2)
     return out
 
 
@@ -322,7 +323,7 @@ class CausalWan(nn.Module):
         )
         if clean_latents is not None:
             latents, timesteps = prepend_clean(latents, timesteps, clean_latents, clean_timesteps)
-            rotary = (torch.cat((rotary[0],) * 2), torch.cat((rotary[1],) * 2))
+            rotary = torch.cat((rotary, rotary))
         text_context = self.encode_text(text)
         if text.shape[0] != latents.shape[0]:
             raise UsageError(
@@ -416,16 +417,15 @@ class CausalWan(nn.Module):
 
     def _rotary_of_groups(
         self, first_frames: Sequence[int], num_frames: int, grid: tuple[int, int], group_size: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rotary tables: one for all if there is one group, else [G x B, L, 1, K / 2]."""
+    ) -> torch.Tensor:
+        """Rotary table: one for all if there is one group, else [G x B, L, 1, K / 2, 2]."""
         tables = [
             rotary_table(first, num_frames, *grid, self.config.head_dim, self.device)
             for first in first_frames
         ]
         if len(tables) == 1:
             return tables[0]
-        cos, sin = (torch.stack(parts) for parts in zip(*tables, strict=True))
-        return cos.repeat_interleave(group_size, 0), sin.repeat_interleave(group_size, 0)
+        return torch.stack(tables).repeat_interleave(group_size, 0)
 
     def encode_text(self, text: torch.Tensor) -> TextContext:
         """Keys and values of the prompt for every layer.
@@ -455,7 +455,7 @@ class CausalWan(nn.Module):
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         text: TextContext,
-        rotary: tuple[torch.Tensor, torch.Tensor],
+        rotary: torch.Tensor,
         attend_layer: AttendFn,
     ) -> torch.Tensor:
         x, embedding, modulation = self._embed(latents, timesteps)
@@ -467,7 +467,7 @@ class CausalWan(nn.Module):
         x: torch.Tensor,
         modulation: torch.Tensor,
         text: TextContext,
-        rotary: tuple[torch.Tensor, torch.Tensor],
+        rotary: torch.Tensor,
         attend_layer: AttendFn,
         num_layers: int,
     ) -> torch.Tensor:
@@ -480,7 +480,7 @@ class CausalWan(nn.Module):
         return x
 
     def _last_keys_values(
-        self, x: torch.Tensor, modulation: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]
+        self, x: torch.Tensor, modulation: torch.Tensor, rotary: torch.Tensor
     ) -> KeysValues:
         """Only the keys and values of the last layer: all that a context pass leaves behind."""
         block = self.blocks[-1]

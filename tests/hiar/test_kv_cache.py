@@ -24,7 +24,7 @@ def block_tensors(first_frame: int, size: int, version: int) -> tuple[torch.Tens
 
 def frames_and_versions(keys: torch.Tensor) -> list[tuple[int, int]]:
     """What lies where; checks that a frame's tokens stay together and in order."""
-    frames = keys.view(-1, FRAME_TOKENS, 4).int()
+    frames = keys.reshape(-1, FRAME_TOKENS, 4).int()
     assert (frames == frames[:, :1] * torch.tensor([1, 1, 0, 0]) + torch.tensor(
         [[0, 0, t, t] for t in range(FRAME_TOKENS)]
     )).all()  # fmt: skip
