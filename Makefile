@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 LOG := $(VENV)/install.log
 PACKAGES := hiar drift eval baselines reports
 # Markers that need hardware, downloads or a browser that a plain machine lacks.
-MARKERS := not gpu and not weights and not browser
+BROWSERS := chromium chromium-browser google-chrome
+CHROMIUM := $(firstword $(foreach name,$(BROWSERS),$(shell command -v $(name))))
+MARKERS := not gpu and not weights$(if $(CHROMIUM),, and not browser)
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -43,6 +45,8 @@ lint: $(VENV)/.installed-test
 
 test: lint system
 	$(BIN)/python -m pytest -m "$(MARKERS)"
+	@$(if $(CHROMIUM),:,echo "NOT RUN: the browser tests of the drift report, for want of Chromium" \
+		"(Debian: apt-get install chromium)")
 
 clean:
 	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

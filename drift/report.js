@@ -50,6 +50,13 @@
       sort(column, now ? now === "descending" : text);
     });
   });
+  // An open video shows its picture large.
+  table.addEventListener("toggle", (event) => {
+    const body = event.target.closest("tbody");
+    const picture = body.querySelector(".row .strip");
+    const about = body.querySelector(".about");
+    if (picture && about && !about.querySelector(".strip")) about.append(picture.cloneNode());
+  }, true);
   table.addEventListener("click", (event) => {
     const details = event.target.closest(".row")?.querySelector("details");
     if (details && !event.target.closest("summary") && !String(getSelection())) details.open = !details.open;
