@@ -44,8 +44,10 @@ def _move(
         below = free & (best <= 0)
         if not below.any():
             return best
-        step = float((x[below] / (x[below] - best[below])).min())
-        x = np.where(free, x + step * (best - x), 0.0)
-        free &= x > 0
+        way = np.where(below, x - best, np.inf)
+        steps = np.where(below, np.divide(x, way, out=np.zeros_like(x), where=way > 0), np.inf)
+        step = float(steps.min())
+        free &= steps > step  # at least one column, whatever the rounding of x
+        x = np.where(free, np.maximum(0.0, x + step * (best - x)), 0.0)
         if not free.any():
             return x

@@ -194,8 +194,8 @@ def _text(data: dict[str, Any], out: Path) -> str:
         if origin["underdetermined"]:
             lines.append(
                 f"underdetermined: {origin['rank']} independent scores for {origin['unknowns']} "
-                "weights. Of all weights that fit, these are nearest to the base preset's; they "
-                "are no evidence of what the publisher used\n"
+                "weights. Of all weights that fit best, these are nearest to the base preset's; "
+                "they are no evidence of what the publisher used\n"
             )
     lines.append(f"wrote {out}; use it with --preset {out}\n")
     return "".join(lines)
