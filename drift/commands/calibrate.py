@@ -146,7 +146,7 @@ def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
         return NamedRun(name=path.resolve().name, data=read_frames(path / FRAMES))
     with TemporaryDirectory(prefix="drift-calibrate-") as scratch:
         config = ScoreConfig(metrics=_metrics(metrics) or ("fast",))
-        score_folder(path, out=scratch, config=config, workers=None)
+        score_folder(path, out=scratch, config=config, workers=None, progress=sys.stderr)
         return NamedRun(name=path.resolve().name, data=read_frames(Path(scratch) / FRAMES))
 
 
