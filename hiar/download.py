@@ -46,6 +46,11 @@ class RemoteFile:
     hash_kind: str | None = None
     hash_hex: str | None = None
 
+    @property
+    def stated(self) -> tuple[str, str] | None:
+        """Kind and hex of the publisher's hash, None if it states none."""
+        return (self.hash_kind, self.hash_hex) if self.hash_kind and self.hash_hex else None
+
 
 def open_address(address: str, first_byte: int = 0) -> HTTPResponse:
     """Open an address, from a byte on if the server can.

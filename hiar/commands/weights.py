@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hiar.errors import UsageError
 
 if TYPE_CHECKING:
+    from hiar.download import RemoteFile
     from hiar.releases import Part
     from hiar.weights import PartStatus
 
@@ -132,7 +133,13 @@ class _Pieces:
 
 def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namespace) -> int:
     """Read every file that is there and say whether it is what it should be."""
-    from hiar.weights import check_part, part_files, verify_file  # noqa: PLC0415
+    from hiar.weights import (  # noqa: PLC0415
+        check_part,
+        make_record,
+        part_files,
+        verify_file,
+        write_record,
+    )
 
     rows: list[dict[str, Any]] = []
     for part in parts:
@@ -140,9 +147,14 @@ def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Name
             if arguments.names:
                 rows.append({"name": part.key, "path": None, "verdict": "missing", "sha256": None})
             continue
-        stated = _stated_hashes(part, folder) if arguments.online else {}
+        stated = _remote_files(part, folder) if arguments.online else {}
         for path in part_files(part, folder):
-            verdict, sha256 = verify_file(path, stated.get(path))
+            remote = stated.get(path)
+            verdict, sha256 = verify_file(path, remote.stated if remote else None)
+            if remote and verdict == "ok":  # from now on it need not be read to be known
+                write_record(path, make_record(
+                    path, sha256=sha256, address=remote.address, checked_against=remote.hash_kind
+                ))  # fmt: skip
             rows.append({"name": part.key, "path": str(path), "verdict": verdict, "sha256": sha256})
     good = all(row["verdict"] in ("ok", "unverified") for row in rows)
     if arguments.json:
@@ -161,15 +173,11 @@ def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Name
     return OK if good else FAILED
 
 
-def _stated_hashes(part: Part, folder: Path) -> dict[Path, tuple[str, str]]:
-    """The publisher's hash, and of which kind, of each local file."""
+def _remote_files(part: Part, folder: Path) -> dict[Path, RemoteFile]:
+    """What the publisher states of each local file."""
     from hiar.hub import list_remote, local_path  # noqa: PLC0415
 
-    return {
-        local_path(part.file, remote, folder): (remote.hash_kind, remote.hash_hex)
-        for remote in list_remote(part.file)
-        if remote.hash_kind and remote.hash_hex
-    }
+    return {local_path(part.file, remote, folder): remote for remote in list_remote(part.file)}
 
 
 def describe(status: PartStatus) -> dict[str, Any]:

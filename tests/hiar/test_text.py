@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from hiar.errors import UsageError
 from hiar.text import TextEncoder, clean_prompt, load_text_encoder, load_tokenizer
-from hiar.text_cache import CachedTextEncoder
+from hiar.text_cache import CachedTextEncoder, open_text_encoder
 from hiar.tiny.preset import TEXT_CONFIG, byte_tokenizer
 
 TEXT_LEN = 16
@@ -101,7 +101,8 @@ def test_an_encoder_loads_from_its_folder(tmp_path: Path, model: UMT5EncoderMode
         load_text_encoder(tmp_path / "none", TEXT_LEN, byte_tokenizer())
 
 
-def test_a_tokenizer_loads_from_its_folder(tmp_path: Path) -> None:
+@pytest.fixture
+def tokenizer_folder(tmp_path: Path) -> Path:
     """google/umt5-xxl's kind: unigrams of text whose spaces are marks, </s> at the end."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁red", -1.0), ("▁disc", -1.5),
               ("▁", -3.0), ("s", -3.0)]  # fmt: skip
@@ -113,13 +114,43 @@ def test_a_tokenizer_loads_from_its_folder(tmp_path: Path) -> None:
     )
     PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(tmp_path)
-    tokenizer = load_tokenizer(tmp_path)
+    ).save_pretrained(tmp_path / "tokenizer")
+    return tmp_path / "tokenizer"
+
+
+def test_a_tokenizer_loads_from_its_folder(tokenizer_folder: Path) -> None:
+    tokenizer = load_tokenizer(tokenizer_folder)
     batch = tokenizer(["red discs"], padding="max_length", max_length=6, truncation=True)
     assert batch.input_ids == [[3, 4, 6, 1, 0, 0]]
     assert batch.attention_mask == [[1, 1, 1, 1, 0, 0]]
     with pytest.raises(UsageError, match=r"no tokenizer at .*tokenizer\.json or spiece\.model"):
-        load_tokenizer(tmp_path / "none")
+        load_tokenizer(tokenizer_folder / "none")
+
+
+def test_folders_are_read_when_a_prompt_asks(
+    tmp_path: Path,
+    model: UMT5EncoderModel,
+    tokenizer_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HIAR_TEXT_CACHE", str(tmp_path / "cache"))
+    model.save_pretrained(tmp_path / "text_encoder")
+    folders = tmp_path / "text_encoder", tokenizer_folder
+    encoder = open_text_encoder(*folders, text_len=TEXT_LEN)
+    found = encoder.encode(["red disc"])
+    with torch.no_grad():
+        expected = model(torch.tensor([[3, 4, 1]])).last_hidden_state[0]
+    torch.testing.assert_close(found[0, :3], expected, rtol=1e-4, atol=1e-5)
+    assert not found[0, 3:].any()
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 1
+    again = open_text_encoder(*folders, text_len=TEXT_LEN)
+    assert torch.equal(again.encode(["red  disc"]), found)
+    assert not again.is_loaded
+    # Another tokenizer reads the same prompt otherwise: another entry.
+    text = (tokenizer_folder / "tokenizer.json").read_text()
+    (tokenizer_folder / "tokenizer.json").write_text(text + "\n")
+    other = open_text_encoder(*folders, text_len=TEXT_LEN)
+    assert other.path("red disc") != encoder.path("red disc")
 
 
 class Loads:
