@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -20,8 +19,7 @@ from torch.nn import functional
 
 from hiar.errors import UsageError
 from hiar.files import atomic_path
-from hiar.text import TOKENIZER_FILES, clean_prompt, load_text_encoder, load_tokenizer
-from hiar.weights import known_sha256, known_weights_sha256
+from hiar.text import clean_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from hiar.text import TextEncoder
 
 SCHEMA = "text-embedding/1"
-CACHE_VARIABLE, DEFAULT_CACHE = "HIAR_TEXT_CACHE", "~/.cache/hiar/text"
 
 
 class CachedTextEncoder:
@@ -128,44 +125,6 @@ class CachedTextEncoder:
         trace: TracebackType | None,
     ) -> None:
         self.release()
-
-
-def open_text_encoder(
-    text_encoder: Path,
-    tokenizer: Path,
-    *,
-    text_len: int,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    folder: Path | None = None,
-) -> CachedTextEncoder:
-    """A cached encoder over local folders; neither is read before a prompt asks for it.
-
-    Args:
-        text_encoder: Folder of a UMT5 encoder.
-        tokenizer: Folder of its tokenizer.
-        text_len: Longest prompt in tokens.
-        device, dtype: Of the encoder.
-        folder: Where embeddings are kept; None is $HIAR_TEXT_CACHE, or ~/.cache/hiar/text.
-    """
-
-    def load() -> TextEncoder:
-        return load_text_encoder(
-            text_encoder, text_len, load_tokenizer(tokenizer), device=device, dtype=dtype
-        )
-
-    digest = hashlib.sha256(known_weights_sha256(text_encoder).encode())
-    for name in TOKENIZER_FILES:
-        if (tokenizer / name).is_file():
-            digest.update(f" {name} {known_sha256(tokenizer / name)}".encode())
-    named = folder or os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE
-    return CachedTextEncoder(
-        load,
-        Path(named).expanduser(),
-        identity=digest.hexdigest(),
-        text_len=text_len,
-        dtype=dtype,
-    )
 
 
 def read_embedding(path: Path) -> tuple[torch.Tensor, int] | None:

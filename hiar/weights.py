@@ -232,16 +232,6 @@ def known_sha256(path: Path) -> str:
     return file_sha256(path)
 
 
-def known_weights_sha256(path: Path) -> str:
-    """As `provenance.weights_sha256`, but without reading files whose record still holds."""
-    if not path.is_dir():
-        return known_sha256(path)
-    digest = hashlib.sha256()
-    for shard in sorted(path.glob("*.safetensors")):
-        digest.update(f"{shard.name} {known_sha256(shard)}\n".encode())
-    return digest.hexdigest()
-
-
 def verify_file(path: Path, stated: tuple[str, str] | None = None) -> tuple[Verdict, str]:
     """Read a whole file and compare it with its record, or with its publisher's hash.
 

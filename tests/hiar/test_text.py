@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from hiar.errors import UsageError
 from hiar.text import TextEncoder, clean_prompt, load_text_encoder, load_tokenizer
-from hiar.text_cache import CachedTextEncoder, open_text_encoder
+from hiar.text_cache import CachedTextEncoder
 from hiar.tiny.preset import TEXT_CONFIG, byte_tokenizer
 
 TEXT_LEN = 16
@@ -127,30 +127,24 @@ def test_a_tokenizer_loads_from_its_folder(tokenizer_folder: Path) -> None:
         load_tokenizer(tokenizer_folder / "none")
 
 
-def test_folders_are_read_when_a_prompt_asks(
-    tmp_path: Path,
-    model: UMT5EncoderModel,
-    tokenizer_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_local_folders_behind_the_cache(
+    tmp_path: Path, model: UMT5EncoderModel, tokenizer_folder: Path
 ) -> None:
-    monkeypatch.setenv("HIAR_TEXT_CACHE", str(tmp_path / "cache"))
     model.save_pretrained(tmp_path / "text_encoder")
-    folders = tmp_path / "text_encoder", tokenizer_folder
-    encoder = open_text_encoder(*folders, text_len=TEXT_LEN)
-    found = encoder.encode(["red disc"])
+    encoder = CachedTextEncoder(
+        lambda: load_text_encoder(
+            tmp_path / "text_encoder", TEXT_LEN, load_tokenizer(tokenizer_folder)
+        ),
+        tmp_path / "cache",
+        identity="abc",
+        text_len=TEXT_LEN,
+    )
+    found = encoder.encode(["red  disc"])
     with torch.no_grad():
         expected = model(torch.tensor([[3, 4, 1]])).last_hidden_state[0]
     torch.testing.assert_close(found[0, :3], expected, rtol=1e-4, atol=1e-5)
     assert not found[0, 3:].any()
-    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 1
-    again = open_text_encoder(*folders, text_len=TEXT_LEN)
-    assert torch.equal(again.encode(["red  disc"]), found)
-    assert not again.is_loaded
-    # Another tokenizer reads the same prompt otherwise: another entry.
-    text = (tokenizer_folder / "tokenizer.json").read_text()
-    (tokenizer_folder / "tokenizer.json").write_text(text + "\n")
-    other = open_text_encoder(*folders, text_len=TEXT_LEN)
-    assert other.path("red disc") != encoder.path("red disc")
+    assert encoder.num_tokens("red discs") == 4
 
 
 class Loads:

@@ -17,12 +17,10 @@ from hiar import download
 from hiar.download import RemoteFile, fetch_file
 from hiar.errors import UsageError
 from hiar.hub import list_remote
-from hiar.provenance import weights_sha256
 from hiar.releases import PARTS, WeightFile, find_part
 from hiar.weights import (
     is_whole,
     known_sha256,
-    known_weights_sha256,
     make_record,
     read_record,
     record_path,
@@ -409,15 +407,6 @@ def test_a_known_hash_is_trusted_until_the_file_changes(tmp_path: Path) -> None:
     assert known_sha256(path) == hashlib.sha256(b"second version").hexdigest()
     record_path(path).write_text("[]")
     assert read_record(path) is None
-
-
-def test_a_folders_hash_is_that_of_its_content(tmp_path: Path) -> None:
-    for name in ("b.safetensors", "a.safetensors", "config.json"):
-        put(tmp_path / name, name.encode())
-    assert known_weights_sha256(tmp_path) == weights_sha256(tmp_path)
-    remembered = tmp_path / "a.safetensors"
-    write_record(remembered, make_record(remembered, sha256="remembered"))
-    assert known_weights_sha256(tmp_path) != weights_sha256(tmp_path)
 
 
 def test_what_the_format_shows_of_a_cut(tmp_path: Path) -> None:
