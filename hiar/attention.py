@@ -7,8 +7,13 @@ backend use its fastest kernel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
+
+AttentionFn = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(q [B, L, heads, head_dim], k and v [B, M, heads, head_dim]) -> [B, L, heads, head_dim]."""
 
 
 def attend(q_BLNK: torch.Tensor, k_BMNK: torch.Tensor, v_BMNK: torch.Tensor) -> torch.Tensor:

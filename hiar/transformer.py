@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiar.activation import TanhGELU
-from hiar.attention import attend, attend_block_causal, attend_teacher_forcing
+from hiar.attention import AttentionFn, attend, attend_block_causal, attend_teacher_forcing
 from hiar.config import WanConfig
 from hiar.errors import UsageError
 from hiar.geometry import token_grid
@@ -123,7 +123,8 @@ class Block(nn.Module):
         modulation_BF6D: torch.Tensor,
         text: tuple[torch.Tensor, torch.Tensor],
         rotary: torch.Tensor,
-        attend_self: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+        attend_self: AttentionFn,
+        attend_text: AttentionFn,
     ) -> torch.Tensor:
         """Run one layer on x [B, L, D].
 
@@ -132,23 +133,43 @@ class Block(nn.Module):
             modulation_BF6D: Projected timestep embedding; F is the number of frames, or 1.
             text: Cross-attention keys and values.
             rotary: Cosines and sines for x's tokens, from `rotary_table`.
-            attend_self: Self-attention of (q, k, v).
+            attend_self, attend_text: Attention of (q, k, v) to tokens and to text.
 
         Returns:
             [B, L, D].
         """
         parts = (self.modulation + modulation_BF6D).unsqueeze(3).unbind(2)
         shift_attn, scale_attn, gate_attn, shift_ffn, scale_ffn, gate_ffn = parts
-        h = modulate(self.norm1(x), shift_attn, scale_attn)
-        attended = attend_self(
-            rotate(self.self_attn.queries(h), rotary),
-            rotate(self.self_attn.keys(h), rotary),
-            self.self_attn.values(h),
-        )
-        x = add_gated(x, self.self_attn.output(attended), gate_attn)
-        queries = self.cross_attn.queries(self.norm3(x))
-        x = x + self.cross_attn.output(attend(queries, *text))
-        return add_gated(x, self.ffn(modulate(self.norm2(x), shift_ffn, scale_ffn)), gate_ffn)
+        attended = attend_self(*self.before_attention(x, shift_attn, scale_attn, rotary))
+        x, queries = self.between_attentions(x, attended, gate_attn)
+        attended = attend_text(queries, *text)
+        return self.after_attention(x, attended, shift_ffn, scale_ffn, gate_ffn)
+
+    def before_attention(
+        self, x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, rotary: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Self-attention's queries and keys, rotated, and values."""
+        h, layer = modulate(self.norm1(x), shift, scale), self.self_attn
+        return rotate(layer.queries(h), rotary), rotate(layer.keys(h), rotary), layer.values(h)
+
+    def between_attentions(
+        self, x: torch.Tensor, attended: torch.Tensor, gate: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens after self-attention, and their queries to the text."""
+        x = add_gated(x, self.self_attn.output(attended), gate)
+        return x, self.cross_attn.queries(self.norm3(x))
+
+    def after_attention(
+        self,
+        x: torch.Tensor,
+        attended: torch.Tensor,
+        shift: torch.Tensor,
+        scale: torch.Tensor,
+        gate: torch.Tensor,
+    ) -> torch.Tensor:
+        """Tokens after cross-attention and the feed-forward layer."""
+        x = x + self.cross_attn.output(attended)
+        return add_gated(x, self.ffn(modulate(self.norm2(x), shift, scale)), gate)
 
 
 class Head(nn.Module):
@@ -270,6 +291,8 @@ class CausalWan(nn.Module):
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.head = Head(config)
+        self.attend: AttentionFn = attend
+        """Attention to cached blocks and to text; see `hiar.attention_backends` for others."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -400,7 +423,7 @@ class CausalWan(nn.Module):
             layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
         ) -> torch.Tensor:
             seen = zip(q.chunk(num_groups), write(layer, k, v), strict=True)
-            outputs = [attend(q, keys, values) for q, (keys, values) in seen]
+            outputs = [self.attend(q, keys, values) for q, (keys, values) in seen]
             return outputs[0] if num_groups == 1 else torch.cat(outputs)
 
         x, embedding, modulation = self._embed(latents, timesteps)
@@ -475,7 +498,7 @@ class CausalWan(nn.Module):
         for index in range(num_layers):
             x = self.blocks[index](
                 x, modulation, (text.keys[index], text.values[index]), rotary,
-                partial(attend_layer, index),
+                partial(attend_layer, index), self.attend,
             )  # fmt: skip
         return x
 
