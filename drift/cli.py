@@ -136,7 +136,7 @@ def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
     """Warnings on stderr; on stdout a small table, or the summary."""
     summary = result.summary
     if "invalid" in summary:
-        sys.stderr.write(f"drift: {summary['invalid']}\n")
+        (sys.stderr if as_json else sys.stdout).write(f"{summary['invalid']}\n")
     for line in summary["warnings"]:
         sys.stderr.write(f"drift: warning: {line}\n")
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any
 
 from drift.commands.weights import describe
 from drift.registry import METRICS
-from drift.weights import OFFLINE_VARIABLES, WEIGHTS, is_offline
+from drift.weights import OFFLINE_VARIABLES, WEIGHTS, default_names, is_offline
 
 SCHEMA = "drift-doctor/1"
 FOR_ALL = "every command"
@@ -19,9 +19,8 @@ PACKAGES = {
     "pyarrow": FOR_ALL,
     "jinja2": FOR_ALL,
     "torch": "the learned metrics",
-    "einops": "musiq, clip_iqa",
+    "einops": "musiq, clip_iqa, dino_coherence",
     "safetensors": "the learned metrics",
-    "transformers": "dino_coherence",
     "lpips": "nothing: it carries the heads of lpips, which `drift weights fetch` has too",
     "pyiqa": "nothing: the tests compare with it (noncommercial licence)",
 }
@@ -105,7 +104,8 @@ def _todo(packages: Sequence[dict[str, Any]], weights: Sequence[dict[str, Any]])
         for package in packages
         if package["version"] is None and not package["disables"].startswith("nothing")
     ]
-    names = [row["name"] for row in weights if row["state"] != "present"]
+    needed = default_names()
+    names = [r["name"] for r in weights if r["state"] != "present" and r["name"] in needed]
     if names:
         todo.append(f"drift weights fetch {' '.join(names)}")
     if names and is_offline():

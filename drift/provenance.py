@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("hiar-toolkit", "av", "numpy", "opencv-python", "opencv-python-headless", "pyarrow")
-LEARNED_PACKAGES = ("torch", "transformers")
+LEARNED_PACKAGES = ("torch",)
 
 
 def collect_provenance(*, learned: bool = False) -> dict[str, Any]:

@@ -208,8 +208,9 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
     sampled = [name for name in config.metrics if METRICS[name].sampled and config.every > 1]
     if status == "ok" and sampled and frames < config.every * config.segments:
-        need = f"{config.segments} segments at every {config.every} need"
-        status, reason = "too_short", f"{frames} frames; {need} {config.every * config.segments}"
+        need = config.every * config.segments
+        rule = f"{config.segments} segments at every {config.every} frames need {need}"
+        status, reason = "too_short", f"{frames} frames; {rule}"
     wanted = config.metrics if status == "ok" else ()
     return VideoRow(
         path=video.path,

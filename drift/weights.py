@@ -154,11 +154,7 @@ def is_offline() -> bool:
 def address(weight: WeightFile) -> str:
     """Where a file is fetched from; `HF_ENDPOINT` names a mirror of the hub, as elsewhere."""
     mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    return (
-        mirror + weight.url.removeprefix(HUB)
-        if mirror and weight.url.startswith(HUB)
-        else weight.url
-    )
+    return weight.url.replace(HUB, mirror or HUB, 1)
 
 
 def default_names() -> tuple[str, ...]:

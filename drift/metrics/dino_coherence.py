@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cache, partial
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from drift.batch import Frame, pixels_of
+from drift.metrics.networks.dinov2 import Dinov2
 from drift.metrics.networks.loading import load_network, precision, reduced
 from drift.metrics.networks.reading import read_weights
 from drift.registry import METRICS, Meter
@@ -17,11 +17,8 @@ from drift.settings import MeterSettings
 TOLERATES_BFLOAT16 = False  # docs/metrics.md
 SIDE = 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIZES: dict[str, dict[str, int]] = {
-    "vit-b": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
-    "vit-s": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6},
-}
-"""Source: config.json of facebook/dinov2-base and -small, with patch 14 trained at 518."""
+SIZES = {"vit-b": (768, 12), "vit-s": (384, 6)}
+"""Width and heads."""
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
@@ -62,7 +59,7 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     def meter(frames: Sequence[Frame]) -> list[float]:
         with torch.inference_mode(), reduced(settings, dtype):
             inputs = prepare(pixels_of(frames, settings.device))
-            tokens = torch.cat((*last, network(inputs).last_hidden_state[:, 0].float()))
+            tokens = torch.cat((*last, network(inputs).float()))
             last[:] = [tokens[-1:]]
             values: list[float] = cosine(tokens[:-1], tokens[1:]).tolist()
         return values
@@ -71,10 +68,8 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
 
 
 @cache
-def _network(variant: str, settings: MeterSettings) -> Any:
-    from transformers import Dinov2Config, Dinov2Model  # noqa: PLC0415  (takes seconds)
-
-    config = Dinov2Config(**SIZES[variant], patch_size=14, image_size=518)
+def _network(variant: str, settings: MeterSettings) -> Dinov2:
     (weights,) = METRICS["dino_coherence"].variant(variant).weights
     read = partial(read_weights, weights, settings.weights_dir)
-    return load_network(partial(Dinov2Model, config), read, settings, f"dino_coherence ({variant})")
+    build = partial(Dinov2, *SIZES[variant])
+    return load_network(build, read, settings, f"dino_coherence ({variant})")

@@ -25,7 +25,8 @@ class Lpips(AlexNetTrunk):
         for index, channels in enumerate(CHANNELS):
             # The published heads are 1x1 convolutions behind a dropout, hence model.1.
             head = nn.ModuleDict({"1": nn.Conv2d(channels, 1, 1, bias=False)})
-            head["1"].weight.data.abs_()  # published weights are not negative either
+            for weight in head.parameters():
+                weight.data.abs_()  # published weights are not negative either
             self.add_module(f"lin{index}", nn.ModuleDict({"model": head}))
 
     @property

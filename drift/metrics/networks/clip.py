@@ -75,7 +75,8 @@ class AttentionPool(nn.Module):
         mixed_BHD = attention_BHL @ tokens_BLD
         v_HCD = rearrange(self.v_proj.weight, "(h c) d -> h c d", h=POOL_HEADS)
         value = torch.einsum("bhd,hcd->bhc", mixed_BHD, v_HCD).flatten(1) + self.v_proj.bias
-        return self.c_proj(value)
+        features: Tensor = self.c_proj(value)
+        return features
 
 
 class PictureTower(nn.Module):
@@ -112,7 +113,8 @@ class PictureTower(nn.Module):
         x = functional.avg_pool2d(x, 2)
         for stage in range(len(BLOCKS)):
             x = self.get_submodule(f"layer{stage + 1}")(x)
-        return self.attnpool(x)
+        features: Tensor = self.attnpool(x)
+        return features
 
 
 class TextBlock(nn.Module):
@@ -135,7 +137,8 @@ class TextBlock(nn.Module):
         tokens = self.ln_1(x)
         x = x + self.attn(tokens, tokens, tokens, need_weights=False, attn_mask=later)[0]
         hidden = self.mlp["c_fc"](self.ln_2(x))
-        return x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
+        out: Tensor = x + self.mlp["c_proj"](hidden * torch.sigmoid(1.702 * hidden))
+        return out
 
 
 class Clip(nn.Module):
@@ -144,8 +147,8 @@ class Clip(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.visual = PictureTower()
-        self.transformer = nn.Module()
-        self.transformer.resblocks = nn.Sequential(*(TextBlock() for _ in range(TEXT_LAYERS)))
+        blocks = nn.Sequential(*(TextBlock() for _ in range(TEXT_LAYERS)))
+        self.transformer = nn.ModuleDict({"resblocks": blocks})
         self.token_embedding = nn.Embedding(VOCABULARY, TEXT_WIDTH)
         self.positional_embedding = nn.Parameter(0.01 * torch.randn(TEXT_LENGTH, TEXT_WIDTH))
         self.ln_final = nn.LayerNorm(TEXT_WIDTH)
@@ -163,7 +166,7 @@ class Clip(nn.Module):
         for tokens in texts:
             numbers = torch.tensor(tokens, device=self.positional_embedding.device)
             x = self.token_embedding(numbers) + self.positional_embedding[: len(tokens)]
-            x = self.transformer.resblocks(x[None])
+            x = self.transformer["resblocks"](x[None])
             features.append(self.ln_final(x[0, -1]) @ self.text_projection)
         return torch.stack(features)
 
@@ -179,7 +182,8 @@ def fold_norms(tower: PictureTower) -> PictureTower:
         if isinstance(module, nn.Sequential):
             pairs = [("0", "1")]
         for conv, norm in pairs:
-            if isinstance(parts.get(norm), nn.BatchNorm2d):
-                setattr(module, conv, fuse_conv_bn_eval(parts[conv], parts[norm]))
+            kernel, scale = parts.get(conv), parts.get(norm)
+            if isinstance(kernel, nn.Conv2d) and isinstance(scale, nn.BatchNorm2d):
+                setattr(module, conv, fuse_conv_bn_eval(kernel, scale))
                 setattr(module, norm, nn.Identity())
     return tower

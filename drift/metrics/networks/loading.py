@@ -91,7 +91,7 @@ def device_of(settings: MeterSettings) -> torch.device:
 def has_matrix_units(settings: MeterSettings) -> bool:
     """Whether bfloat16 is faster than float32 here: a GPU that knows it, or a CPU with AMX."""
     if settings.device_kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 

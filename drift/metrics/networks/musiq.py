@@ -78,7 +78,8 @@ class Attention(nn.Module):
             for part in (self.query(queries), self.key(tokens), self.value(tokens))
         ]
         mixed = functional.scaled_dot_product_attention(*heads)
-        return self.out(rearrange(mixed, "b h n d -> b n (h d)"))
+        out: Tensor = self.out(rearrange(mixed, "b h n d -> b n (h d)"))
+        return out
 
 
 class FeedForward(nn.Module):
@@ -90,7 +91,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        return self.fc2(functional.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(functional.gelu(self.fc1(x)))
+        return out
 
 
 class EncoderBlock(nn.Module):
@@ -108,7 +110,8 @@ class EncoderBlock(nn.Module):
         tokens = self.norm1(x)
         kept = slice(0, 1 if first_only else None)
         x = x[:, kept] + self.attention(tokens[:, kept], tokens)
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 class Encoder(nn.Module):
@@ -136,7 +139,8 @@ class Encoder(nn.Module):
         blocks = list(self.transformer.values())
         for block in blocks[:-1]:
             x = block(x)
-        return self.encoder_norm(blocks[-1](x, first_only=True))[:, 0]
+        first: Tensor = self.encoder_norm(blocks[-1](x, first_only=True))[:, 0]
+        return first
 
 
 class Musiq(nn.Module):
@@ -165,7 +169,8 @@ class Musiq(nn.Module):
         counts = torch.tensor([rows * columns for _, (rows, columns) in parts])
         scales = torch.arange(len(parts)).repeat_interleave(counts).to(pictures.device)
         tokens = torch.cat([part for part, _ in parts], dim=1)
-        return self.head(self.transformer_encoder(tokens, positions, scales))[:, 0]
+        scores: Tensor = self.head(self.transformer_encoder(tokens, positions, scales))[:, 0]
+        return scores
 
     def _tokens(self, view: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, H, W) to its tokens (B, N, D) and its rows and columns of patches."""

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -36,7 +37,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         UsageError: it is none of these.
     """
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _read_pytorch(path)
+        state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pytorch(path)
     except (RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{path} is no checkpoint that can be read ({reason})") from None
