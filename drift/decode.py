@@ -81,6 +81,10 @@ class VideoReader:
     def info(self) -> MediaInfo:
         """How the video is stored, with the number of frames given so far."""
         context, rate = self._stream.codec_context, self._stream.average_rate
+        duration_s = max(0.0, self._end_s - self._start_s)
+        uneven = bool(self._gaps) and self._gaps[1] > UNEVEN * self._gaps[0]
+        if uneven:  # Matroska then still gives the rate that the encoder was told
+            rate = round(self._decoded / duration_s, 3)
         height, width = self._shape[:2] or (int(context.height), int(context.width))
         return MediaInfo(
             codec=str(context.name),
@@ -89,8 +93,8 @@ class VideoReader:
             height=height,
             fps=float(rate) if rate else None,
             frames=self._given,
-            duration_s=round(max(0.0, self._end_s - self._start_s), 6),
-            variable_fps=bool(self._gaps) and self._gaps[1] > UNEVEN * self._gaps[0],
+            duration_s=round(duration_s, 6),
+            variable_fps=uneven,
         )
 
     def frames(self, rate: Fraction | None = None) -> Iterator[NDArray[np.uint8]]:

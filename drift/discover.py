@@ -161,10 +161,11 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 def _read_prompt(sidecar: Path) -> tuple[str, str]:
     """Prompt of a sidecar and a warning, either may be empty."""
+    if not sidecar.is_file():  # a pipe would block
+        odd = sidecar.exists() or sidecar.is_symlink()
+        return "", "its sidecar is no file; the prompt is left empty" if odd else ""
     try:
         data = json.loads(sidecar.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return "", ""
     except OSError as error:
         return "", f"its sidecar cannot be read ({error.strerror}); the prompt is left empty"
     except (ValueError, RecursionError) as error:

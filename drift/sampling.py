@@ -1,8 +1,8 @@
 """Resamples a video by time, so that videos of different frame rates are measured alike."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -44,3 +44,29 @@ def nearest_in_time(timed: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iter
     while start + taken / rate <= now + gap / 2:
         yield held
         taken += 1
+
+
+def rate_warnings(media: Sequence[Mapping[str, Any]], fps: float | None) -> list[str]:
+    """What the frame rates of videos mean for their numbers.
+
+    Args:
+        media: Fields of `MediaInfo` of each video.
+        fps: Rate at which they were sampled; None for every frame.
+
+    Returns:
+        Lines for the user.
+    """
+    if fps is None:
+        uneven = sum(1 for entry in media if entry.get("variable_fps"))
+        lines = [f"frames stand for unequal times ({_videos(uneven)}): --fps samples by time"]
+        return lines if uneven else []
+    slow = sum(1 for entry in media if entry.get("fps") and entry["fps"] < fps)
+    lines = [
+        f"fewer than {fps:g} frames a second ({_videos(slow)}): frames are repeated, so pairs of "
+        "frames look too much alike"
+    ]
+    return lines if slow else []
+
+
+def _videos(count: int) -> str:
+    return f"{count} video" + "s" * (count > 1)

@@ -1,7 +1,7 @@
 """The content of `summary.json`: means over videos, intervals over prompts, failures, warnings."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drift.aggregate import aggregate
@@ -9,9 +9,11 @@ from drift.bootstrap import LEVEL, RESAMPLES, SEED
 from drift.cuts import CUT_JUMPS
 from drift.preset import Preset
 from drift.records import SUMMARY_SCHEMA
+from drift.sampling import rate_warnings
 from drift.score import VideoScore, score_video
 from drift.tables import RunData
 
+MAX_LISTED = 6  # different values that a warning names one by one
 MEDIA_KEYS = ("codec", "pix_fmt", "width", "height", "fps", "frames")
 
 
@@ -26,7 +28,7 @@ def score_videos(run: RunData, preset: Preset) -> list[VideoScore]:
             num_frames=int(row.media["frames"]),
             num_segments=run.config.segments,
             frames=row.frames,
-            fps=row.media["fps"],
+            fps=run.config.fps or row.media["fps"],
             cut_policy=run.config.cut_policy,
         )
         for row in run.rows
@@ -67,7 +69,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         "cuts": _cuts(run, scores),
         "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
         "media": media,
-        "warnings": [*run.warnings, *_warnings(media, scores)],
+        "warnings": [*run.warnings, *_warnings(media, scores, run)],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
         "provenance": dict(run.provenance),
     }
@@ -110,7 +112,9 @@ def _media(run: RunData) -> list[dict[str, Any]]:
     return [{**dict(zip(MEDIA_KEYS, k, strict=True)), "videos": n} for k, n in ordered]
 
 
-def _warnings(media: Sequence[dict[str, Any]], scores: Sequence[VideoScore]) -> list[str]:
+def _warnings(
+    media: Sequence[dict[str, Any]], scores: Sequence[VideoScore], run: RunData
+) -> list[str]:
     """What makes the numbers hard to compare."""
     words = {
         "codec": "codecs: compression alone moves both fast metrics",
@@ -119,13 +123,22 @@ def _warnings(media: Sequence[dict[str, Any]], scores: Sequence[VideoScore]) -> 
     }
     size = {(kind["width"], kind["height"]) for kind in media}
     lines = [
-        f"mixed {text} ({', '.join(sorted({str(kind[key]) for kind in media}))})"
+        f"mixed {text} ({_some({kind[key] for kind in media})})"
         for key, text in words.items()
-        if len({kind[key] for kind in media}) > 1
+        if len({kind[key] for kind in media}) > 1 and not (key == "fps" and run.config.fps)
     ]
+    lines += rate_warnings([row.media for row in run.rows if row.status == "ok"], run.config.fps)
     if len(size) > 1:
-        sizes = ", ".join(f"{w}x{h}" for w, h in sorted(size))
+        sizes = _some({f"{width}x{height}" for width, height in size})
         lines.append(f"mixed frame sizes: sharpness depends strongly on the size ({sizes})")
     if scores and len({score.cluster for score in scores}) == 1:
         lines.append("one prompt only: an interval of width 0 says nothing")
     return lines
+
+
+def _some(values: Iterable[Any]) -> str:
+    """The values in order, or the ends of a long list of them."""
+    ordered = sorted(values, key=lambda value: (isinstance(value, str), value or 0))
+    if len(ordered) <= MAX_LISTED:
+        return ", ".join(map(str, ordered))
+    return f"{len(ordered)} kinds, {ordered[0]} to {ordered[-1]}"

@@ -163,14 +163,12 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
     by_path = {score.path: score for score in scores}
     metrics = run.config.metrics
     invalid = "invalid" in run.provenance
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(
+    lines = [
         ["path", "prompt", "status", *MEDIA_COLUMNS]
         + [f"{metric}_{part}" for metric in metrics for part in ("slope", "drift")]
         + ["score", *EXTRA_COLUMNS]
         + ["invalid"] * invalid
-    )
+    ]
     for row in run.rows:
         cells: list[Any] = [row.path, row.prompt, row.status]
         cells += [row.media.get(column, "") for column in MEDIA_COLUMNS]
@@ -183,5 +181,12 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
             duration_s = score.segment_s and score.segment_s * run.config.segments
             cells += [score.score, score.score_floor, len(score.cuts), duration_s]
         cells += ["random weights"] * invalid
-        writer.writerow(cells)
-    atomic_write_text(path, buffer.getvalue())
+        lines.append(cells)
+    atomic_write_text(path, "".join(map(_csv_line, lines)))
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    """A line that ends in a newline; the csv module quotes a carriage return only before its own."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
