@@ -1,7 +1,7 @@
 """Fits the scales and weights of a preset, which the paper does not publish. No I/O."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,16 @@ class Published:
     name: str
     scores: Sequence[VideoScore]
     target: float
+
+
+def check_valid(name: str, provenance: Mapping[str, Any]) -> None:
+    """Refuses a run whose numbers mean nothing.
+
+    Raises:
+        UsageError: it was measured with random weights.
+    """
+    if "invalid" in provenance:
+        raise UsageError(f"{name} is {provenance['invalid']}; a preset from it would mean nothing")
 
 
 def reference_preset(
@@ -169,7 +179,7 @@ def _fit(
 def _lowest(cost: Callable[[float], float]) -> float:
     """Log factor of lowest cost: a grid over FACTORS, then golden sections beside its best."""
     low, high = (math.log(factor) for factor in FACTORS)
-    grid = np.linspace(low, high, GRID).tolist()
+    grid: list[float] = np.linspace(low, high, GRID).tolist()
     best = min(range(GRID), key=lambda i: cost(grid[i]))
     left, right = grid[max(0, best - 1)], grid[min(GRID - 1, best + 1)]
     for _ in range(60):

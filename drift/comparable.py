@@ -47,13 +47,15 @@ def select(run: NamedRun, metrics: Sequence[str] | None, preset: Preset | None) 
             replace(row, values={k: v for k, v in row.values.items() if k in kept})
             for row in data.rows
         )
-        data = replace(data, config=replace(data.config, metrics=kept), rows=rows)
+        variants = tuple(pair for pair in data.config.variants if pair[0] in kept)
+        config = replace(data.config, metrics=kept, variants=variants)
+        data = replace(data, config=config, rows=rows)
     data.preset.check_covers(data.config.metrics)
     return replace(run, data=data)
 
 
 def check_comparable(runs: Sequence[NamedRun], *, allow_mixed: bool = False) -> list[str]:
-    """Refuses runs whose scores are not the same quantity.
+    """Refuses runs whose scores are not the same quantity: other settings, weights or lengths.
 
     Args:
         runs: Two or more.
@@ -70,6 +72,7 @@ def check_comparable(runs: Sequence[NamedRun], *, allow_mixed: bool = False) -> 
     settings = [asdict(run.data.config) for run in runs]
     differ = {name: [setting[name] for setting in settings] for name in settings[0]}
     differ |= {words: [_kinds(r.data, key) for r in runs] for key, words in MUST_AGREE.items()}
+    differ |= _weights(runs)
     grave = _differences(runs, differ)
     if grave and not allow_mixed:
         raise UsageError(
@@ -103,6 +106,13 @@ def _check_preset_and_metrics(runs: Sequence[NamedRun]) -> None:
         )
 
 
+def _weights(runs: Sequence[NamedRun]) -> dict[str, list[Any]]:
+    """Hash of each weight file that all runs used."""
+    used = [run.data.provenance.get("weights", {}) for run in runs]
+    shared = sorted(set.intersection(*(set(weights) for weights in used)))
+    return {f"weights {file}": [weights[file][:12] for weights in used] for file in shared}
+
+
 def _differences(runs: Sequence[NamedRun], values: dict[str, list[Any]]) -> list[str]:
     """One line for each setting that is not the same in all runs."""
     return [
@@ -118,6 +128,8 @@ def _per_run(runs: Sequence[NamedRun], values: Any) -> str:
 
 def _kinds(data: RunData, key: str) -> str:
     """The different values of a field of the scored videos, in words."""
+    if key == "fps" and data.config.fps:  # sampled by time: the files' own rates do not matter
+        return f"{data.config.fps:g}"
     kinds = {row.media[key] for row in data.rows if row.status == "ok"}
     named = sorted(str(round(k, 3)) if isinstance(k, float) else str(k) for k in kinds)
     return " and ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")

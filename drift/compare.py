@@ -68,8 +68,10 @@ def compare_runs(
     _adjust(comparisons)
     means = [[mean(column) for column in table.T.tolist()] for table in tables]
     num_prompts = len(set(pairing.clusters))
+    invalid = [run.data.provenance["invalid"] for run in used if "invalid" in run.data.provenance]
     return {
         "schema": COMPARE_SCHEMA,
+        **({"invalid": invalid[0]} if invalid else {}),
         "preset": {"name": data.preset.name, "sha256": data.preset.sha256},
         "segments": data.config.segments,
         "metrics": list(data.config.metrics),
@@ -88,7 +90,7 @@ def compare_runs(
         "comparisons": comparisons,
         "rank_stability": _rank_stability(means),
         "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
-        "notes": [*notes, *_size_notes(num_prompts)],
+        "notes": [*invalid[:1], *notes, *_size_notes(num_prompts)],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
     }
 

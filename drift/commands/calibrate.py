@@ -80,12 +80,17 @@ def _from_reference(
     arguments: argparse.Namespace, name: str, base: "Preset"
 ) -> tuple["Preset", dict[str, Any]]:
     from drift.aggregate import mean  # noqa: PLC0415
-    from drift.calibrate import REFERENCE_MULTIPLE, reference_preset  # noqa: PLC0415
+    from drift.calibrate import (  # noqa: PLC0415
+        REFERENCE_MULTIPLE,
+        check_valid,
+        reference_preset,
+    )
     from drift.comparable import select  # noqa: PLC0415
     from drift.summary import score_videos  # noqa: PLC0415
 
     multiple = REFERENCE_MULTIPLE if arguments.multiple is None else arguments.multiple
     named = _reference_run(arguments.reference, arguments.metrics)
+    check_valid(named.name, named.data.provenance)
     used = select(named, _metrics(arguments.metrics), base).data
     scores = score_videos(used, base)
     if not scores:
@@ -105,7 +110,7 @@ def _from_reference(
 def _from_published(
     arguments: argparse.Namespace, name: str, base: "Preset"
 ) -> tuple["Preset", dict[str, Any]]:
-    from drift.calibrate import Published, published_preset  # noqa: PLC0415
+    from drift.calibrate import Published, check_valid, published_preset  # noqa: PLC0415
     from drift.comparable import NamedRun, check_comparable, select  # noqa: PLC0415
     from drift.summary import score_videos  # noqa: PLC0415
     from drift.tables import read_frames  # noqa: PLC0415
@@ -114,6 +119,7 @@ def _from_published(
     runs = []
     for path, _ in targets:
         named = NamedRun(name=path.name, data=read_frames(arguments.runs / path / FRAMES))
+        check_valid(named.name, named.data.provenance)
         runs.append(select(named, _metrics(arguments.metrics), base))
     if len({run.name for run in runs}) < len(runs):
         raise UsageError("a model is given twice; name each once")

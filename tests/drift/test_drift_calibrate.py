@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift import ScoreConfig, UsageError, score_folder
-from drift.calibrate import Published, published_preset, reference_preset
+from drift.calibrate import Published, check_valid, published_preset, reference_preset
 from drift.cli import main
 from drift.preset import load_preset, preset_v1
 from drift.summary import score_videos
@@ -129,6 +129,12 @@ def test_nothing_that_changes_gives_no_fit():
     models = [Published(name="a", scores=fake_scores([[0, 0, 0]]), target=0.3)]
     with pytest.raises(UsageError, match="no metric changes"):
         published_preset("mine", models, base=preset_v1())
+
+
+def test_a_run_with_random_weights_gives_no_preset():
+    check_valid("a", {"weights": {}})
+    with pytest.raises(UsageError, match="a is INVALID: random"):
+        check_valid("a", {"invalid": "INVALID: random weights"})
 
 
 @pytest.fixture

@@ -193,6 +193,30 @@ def test_runs_that_are_not_alike_are_refused(model, make_run):
         compare_runs([a])
 
 
+def with_provenance(run, name, **facts):
+    data = dataclasses.replace(run.data, provenance={**run.data.provenance, **facts})
+    return NamedRun(name=name, data=data)
+
+
+def test_other_weights_are_refused_and_random_ones_marked(model):
+    run = model("a", {"0": 0.2, "1": 0.3})
+    first, second = (
+        with_provenance(run, name, weights={"x.pth": sha * 64})
+        for name, sha in (("a", "1"), ("b", "2"))
+    )
+    with pytest.raises(UsageError, match=r"weights x.pth \(a: 111111111111, b: 222222222222\)"):
+        compare_runs([first, second])
+    assert "invalid" not in compare_runs([first, with_provenance(run, "b")])
+    marked = compare_runs([run, with_provenance(run, "b", invalid="INVALID: random weights")])
+    assert marked["invalid"] == marked["notes"][0] == "INVALID: random weights"
+
+
+def test_files_sampled_at_one_rate_may_have_others(model):
+    a = model("a", {"0": 0.2}, media={"fps": 16.0}, fps=8.0)
+    b = model("b", {"0": 0.2}, media={"fps": 24.0}, fps=8.0)
+    assert compare_runs([a, b])["comparisons"][0]["score"]["difference"] == 0
+
+
 def test_metrics_can_be_narrowed_to_those_in_common(model):
     drifts = {"0": 0.2, "1": 0.6}
     a, b = model("a", drifts), model("b", drifts, sharp=drifts)
