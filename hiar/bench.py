@@ -6,38 +6,39 @@ video at a time. Every figure is the median of the repeats, after the warm-up.
 
 from __future__ import annotations
 
-import hashlib
-import resource
 import statistics
-import sys
 import time
-from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
+from hiar.attention_backends import MeasuredAttention, attention_backend
 from hiar.checkpoint import load_transformer
-from hiar.config import Order, SamplerConfig, WanConfig
-from hiar.device import check_device
+from hiar.compiled import compile_layers
+from hiar.config import ATTENTION_BACKENDS, Order, SamplerConfig, WanConfig
+from hiar.device import (
+    check_device,
+    device_name,
+    matmul_peak,
+    peak_memory_bytes,
+    reset_peak_memory,
+)
 from hiar.errors import UsageError
 from hiar.flops import video_flops
 from hiar.geometry import SPATIAL_STRIDE, num_blocks, num_frames, token_grid
 from hiar.loading import TINY_WEIGHTS
-from hiar.noise import initial_noise
 from hiar.provenance import provenance, weights_sha256
-from hiar.sampler import sample_latents
 from hiar.schedule import passes_per_block
 from hiar.tiny.preset import asset
 from hiar.tiny.world import SIZE_PX
 from hiar.transformer import CausalWan
+from hiar.video_timing import VideoTiming, time_video
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hiar.progress import Progress
-    from hiar.schedule import Cell
 
 SCHEMA = "bench/1"
 
@@ -72,6 +73,10 @@ class BenchConfig:
         warmup, repeats: Runs before counting, and counted.
         dtype: Of the model.
         device: Where it runs.
+        attention: Backend, see `hiar.attention_backends`.
+        compile: Fuse what lies between the kernels; compile time is measured apart.
+        wave_batch: Run the cells of a diagonal wave in one call.
+        kernel_floor: Time the bare attention and matrix kernels of every cell right after it.
         weights: Transformer weights; None takes the shipped ones of the tiny model.
         random_weights: Time random weights: speed does not depend on their values.
         checksum: Add the SHA-256 of the latents.
@@ -85,25 +90,26 @@ class BenchConfig:
     repeats: int = 3
     dtype: str = "float32"
     device: str = "cpu"
+    attention: str = "sdpa"
+    compile: bool = False
+    wave_batch: bool = False
+    kernel_floor: bool = False
     weights: Path | None = None
     random_weights: bool = False
     checksum: bool = False
 
     def __post_init__(self) -> None:
-        names = tuple(bench_models())
-        if self.model not in names:
-            raise UsageError(f"config {self.model!r} is unknown: use one of {', '.join(names)}")
+        _check_choices("config", [self.model], bench_models())
+        # hybrid needs settings that this command has no flags for
+        _check_choices("order", self.orders, [o for o in get_args(Order) if o != "hybrid"])
+        _check_choices("dtype", [self.dtype], ("float32", "bfloat16", "float16"))
+        _check_choices("attention", [self.attention], ATTENTION_BACKENDS)
         if not self.orders:
             raise UsageError("no order to time: give one or more, such as block_first,step_first")
-        for order in self.orders:
-            if order not in get_args(Order):
-                known = ", ".join(get_args(Order))
-                raise UsageError(f"order {order!r} is unknown: use one of {known}")
         if self.warmup < 0 or self.repeats < 1:
             raise UsageError("warmup must be at least 0 and repeats at least 1")
-        if self.dtype not in ("float32", "bfloat16", "float16"):
-            raise UsageError(f"dtype {self.dtype!r}: use float32, bfloat16 or float16")
-
+        if self.wave_batch and "diagonal" not in self.orders:
+            raise UsageError("--wave-batch batches the waves of order 'diagonal': add it to orders")
         num_blocks(self.latent_frames, self.sampler(self.orders[0]).frames_per_block)
 
     def sampler(self, order: str) -> SamplerConfig:
@@ -111,7 +117,14 @@ class BenchConfig:
         base = SamplerConfig(window=self.window)
         if order == "block_first":
             return replace(base, order="block_first", context="clean")
-        return replace(base, order=order)  # type: ignore[arg-type]
+        batched = self.wave_batch and order == "diagonal"
+        return replace(base, order=order, wave_batch=batched)  # type: ignore[arg-type]
+
+
+def _check_choices(name: str, values: Iterable[str], known: Iterable[str]) -> None:
+    for value in values:
+        if value not in known:
+            raise UsageError(f"{name} {value!r} is unknown: use one of {', '.join(known)}")
 
 
 def run_bench(config: BenchConfig, progress: Progress) -> dict[str, Any]:
@@ -123,13 +136,27 @@ def run_bench(config: BenchConfig, progress: Progress) -> dict[str, Any]:
 
     Returns:
         A bench/1 record: rows and provenance.
+
+    Raises:
+        UsageError: For a device, backend or compiler that is not here, or too small a GPU.
     """
     check_device(config.device)
     model, weights = build_model(config)
+    model.attend = attention_backend(config.attention, model.device, model.dtype)
+    if config.compile:
+        compile_layers(model)
+    peak = matmul_peak(model.device, model.dtype)
     progress.start(len(config.orders) * (config.warmup + config.repeats))
-    rows = [time_order(model, config, order, progress) for order in config.orders]
+    try:
+        rows = [time_order(model, config, order, peak, progress) for order in config.orders]
+    except torch.cuda.OutOfMemoryError as error:
+        raise UsageError(
+            f"the GPU's memory is too small for {config.model!r} in {config.dtype}: take "
+            "bfloat16, a smaller --window, or order block_first (one cache instead of four)"
+        ) from error
     progress.finish()
-    facts = provenance(config.device) | {"weights": weights, "threads": torch.get_num_threads()}
+    machine = {"device_name": device_name(model.device), "threads": torch.get_num_threads()}
+    facts = provenance(config.device) | machine | {"weights": weights}
     settings = asdict(config) | {"weights": str(config.weights) if config.weights else None}
     return {
         "schema": SCHEMA,
@@ -161,113 +188,104 @@ def build_model(config: BenchConfig) -> tuple[CausalWan, dict[str, str]]:
 
 
 def time_order(
-    model: CausalWan, config: BenchConfig, order: str, progress: Progress
+    model: CausalWan, config: BenchConfig, order: str, peak: float, progress: Progress
 ) -> dict[str, Any]:
-    """One row: the medians of the counted runs."""
+    """One row: the medians of the counted runs. `peak` is the matrix product's FLOP/s."""
     sampler = config.sampler(order)
+
+    def run(latent_frames: int = config.latent_frames) -> VideoTiming:
+        size = bench_models()[config.model].latent_size
+        return time_video(
+            model, sampler, latent_frames=latent_frames, latent_size=size,
+            kernel_floor=config.kernel_floor,
+        )  # fmt: skip
+
+    compile_s = time_compile(run, sampler) if config.compile else None
+    reset_peak_memory(model.device)
     runs = []
     for _ in range(config.warmup + config.repeats):
-        runs.append(time_video(model, config, sampler))
+        runs.append(run())
         progress.advance()
-    counted = runs[config.warmup :]
-    blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
-    rows, columns = bench_models()[config.model].latent_size
-    grid = token_grid(rows, columns, model.config.patch_size)
-    seconds = statistics.median(run.seconds for run in counted)
-    flops = video_flops(model.config, sampler, blocks, grid[0] * grid[1])
-    row: dict[str, Any] = {
-        "order": order,
-        "context": sampler.context,
-        "gpus": 1 if config.device.startswith("cuda") else 0,
-        "config": config.model,
-        "dtype": config.dtype,
-        "backend": "sdpa",
-        "latent_frames": config.latent_frames,
-        "window": config.window,
-        "repeats": config.repeats,
-        "seconds": seconds,
-        "seconds_range": [min(r.seconds for r in counted), max(r.seconds for r in counted)],
-        "throughput_fps": num_frames(config.latent_frames) / seconds,
-        "latency_s": statistics.median(run.steady_block_s for run in counted),
-        "first_block_s": statistics.median(run.first_block_s for run in counted),
-        "passes_per_block": passes_per_block(sampler),
-        "tflops_per_s": flops / seconds / 1e12,
-        "peak_memory_bytes": peak_memory_bytes(config.device),
-    }
+    row = describe(config, order) | measure(config, sampler, runs[config.warmup :], peak)
+    row["compile_s"] = compile_s
+    row["peak_memory_bytes"] = peak_memory_bytes(model.device)
+    if isinstance(model.attend, MeasuredAttention):
+        row["backend_choices"] = dict(model.attend.choices)
     if config.checksum:
-        row["sha256"] = counted[-1].sha256
+        row["sha256"] = runs[-1].sha256
     return row
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoTiming:
-    """One timed run.
-
-    Attributes:
-        seconds: Noise to clean latents, the whole video.
-        steady_block_s: Median over the steady blocks (window full, or the second half) of the
-            compute a block takes, summed over its steps.
-        first_block_s: Start until the first block is clean.
-        sha256: Of the latents' bytes.
-    """
-
-    seconds: float
-    steady_block_s: float
-    first_block_s: float
-    sha256: str
+def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:
+    """Seconds that compiling adds to the first video, one long enough to meet every shape."""
+    latent_frames = sampler.frames_per_block * (len(sampler.steps) if sampler.wave_batch else 2)
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        run(latent_frames)
+        seconds.append(time.perf_counter() - started)
+    return max(0.0, seconds[0] - seconds[1])
 
 
-def time_video(model: CausalWan, config: BenchConfig, sampler: SamplerConfig) -> VideoTiming:
-    """Sample one video and time its cells."""
+def describe(config: BenchConfig, order: str) -> dict[str, Any]:
+    """What a row timed."""
+    sampler = config.sampler(order)
+    return {
+        "order": order,
+        "context": sampler.context,
+        "wave_batch": sampler.wave_batch,
+        "gpus": 1 if config.device.startswith("cuda") else 0,
+        "config": config.model,
+        "dtype": config.dtype,
+        "backend": config.attention,
+        "compile": config.compile,
+        "latent_frames": config.latent_frames,
+        "window": config.window,
+        "repeats": config.repeats,
+        "passes_per_block": passes_per_block(sampler),
+    }
+
+
+def measure(
+    config: BenchConfig, sampler: SamplerConfig, runs: list[VideoTiming], peak: float
+) -> dict[str, Any]:
+    """The medians of the counted runs, and what follows from them."""
     sizes = bench_models()[config.model]
+    rows, columns = token_grid(*sizes.latent_size, sizes.config.patch_size)
     blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
-    shape = (sampler.frames_per_block, sizes.config.in_channels, *sizes.latent_size)
-    noise = initial_noise(1, blocks, shape, seed=0).to(model.device, model.dtype)
-    text = torch.zeros(1, 1, sizes.config.text_dim, device=model.device, dtype=model.dtype)
-    block_s: dict[int, float] = defaultdict(float)
-    previous = first_block_s = 0.0
-    last = len(sampler.steps) - 1
-
-    def on_cell(cell: Cell, _: torch.Tensor) -> None:
-        nonlocal previous, first_block_s
-        synchronise(config.device)
-        now = time.perf_counter()
-        block_s[cell.block] += now - previous
-        if cell.block == 0 and cell.step == last:
-            first_block_s = now - started
-        previous = now
-
-    synchronise(config.device)
-    started = previous = time.perf_counter()
-    latents = sample_latents(model, text, noise, sampler, on_cell=on_cell)
-    synchronise(config.device)
-    seconds = time.perf_counter() - started
-    return VideoTiming(
-        seconds=seconds,
-        steady_block_s=statistics.median(block_s[b] for b in steady_blocks(sampler, blocks)),
-        first_block_s=first_block_s,
-        sha256=hashlib.sha256(latents.float().cpu().numpy().tobytes()).hexdigest(),
-    )
+    seconds = statistics.median(run.seconds for run in runs)
+    rate = video_flops(sizes.config, sampler, blocks, rows * columns) / seconds
+    return {
+        "seconds": seconds,
+        "seconds_range": [min(r.seconds for r in runs), max(r.seconds for r in runs)],
+        "processor_s": median(run.processor_s for run in runs),
+        "throughput_fps": num_frames(config.latent_frames) / seconds,
+        "latency_s": statistics.median(run.steady_block_s for run in runs),
+        "first_block_s": statistics.median(run.first_block_s for run in runs),
+        "tflops_per_s": rate / 1e12,
+        "matmul_peak_tflops_per_s": peak / 1e12,
+        "matmul_peak_share": rate / peak,
+    } | (floor_facts(runs) if config.kernel_floor else {})
 
 
-def steady_blocks(sampler: SamplerConfig, blocks: int) -> Sequence[int]:
-    """Blocks whose window is full, without the last, which needs no context pass."""
-    window_blocks = blocks // 2
-    if sampler.window is not None:
-        window_blocks = -(-sampler.window // sampler.frames_per_block) - 1
-    steady = range(window_blocks, blocks - 1)
-    return steady or range(blocks)
+def floor_facts(runs: list[VideoTiming]) -> dict[str, Any]:
+    """The bare kernels' time, and how many times that the sampler took, run by run."""
+    ratios = [run.seconds / run.floor_s for run in runs if run.floor_s]
+    shares = [
+        run.processor_s / run.floor_processor_s
+        for run in runs
+        if run.processor_s and run.floor_processor_s
+    ]
+    return {
+        "kernel_floor_s": median(run.floor_s for run in runs),
+        "kernel_floor_processor_s": median(run.floor_processor_s for run in runs),
+        "kernel_ratio": statistics.median(ratios),
+        "kernel_ratio_range": [min(ratios), max(ratios)],
+        "kernel_ratio_processor": median(shares),
+    }
 
 
-def synchronise(device: str) -> None:
-    """Wait for a GPU's queue."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-
-
-def peak_memory_bytes(device: str) -> int:
-    """Peak of the GPU's allocator, or of the whole process on a CPU."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def median(values: Iterable[float | None]) -> float | None:
+    """Median of the values that are there."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

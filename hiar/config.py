@@ -10,6 +10,8 @@ from hiar.errors import UsageError
 
 Order = Literal["block_first", "step_first", "diagonal", "hybrid"]
 Context = Literal["output", "input", "clean"]
+ATTENTION_BACKENDS = ("sdpa", "cudnn", "flash_attn", "flex", "auto")
+"""What may compute attention at inference, see `hiar.attention_backends`."""
 NUM_TRAIN_TIMESTEPS = 1000
 """Timesteps run from 0 to 1000 (Wan2.1, text2video.py, num_train_timesteps)."""
 

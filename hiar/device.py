@@ -1,10 +1,20 @@
-"""Which device a run uses."""
+"""Which device a run uses, its clock, its memory and the matrix products it can do."""
 
 from __future__ import annotations
+
+import platform
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
 
 import torch
 
 from hiar.errors import UsageError
+
+MATMUL_SECONDS = 0.05
+MATMUL_SIZES = (256, 512, 1024, 2048, 4096, 8192)
 
 
 def check_device(name: str) -> None:
@@ -23,3 +33,97 @@ def check_device(name: str) -> None:
             raise UsageError(f"device {name!r} is not here: torch sees {count} GPUs; use cpu")
     elif device.type != "cpu":
         raise UsageError(f"device {name!r} is not supported: use cpu, cuda or cuda:N")
+
+
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _processor_name() or platform.machine()
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
+            names = (line.partition(":")[2].strip() for line in lines if "model name" in line)
+            return next(names, "")
+    except OSError:
+        return platform.processor()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment: seconds of wall clock and of processor time, or an event in a GPU's queue."""
+
+    wall_s: float = 0.0
+    processor_s: float = 0.0
+    event: torch.cuda.Event | None = None
+
+
+class Stopwatch:
+    """Marks moments on a device without making it wait.
+
+    Args:
+        device: A GPU's marks are events in its queue, so they time its kernels, not the launches.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def mark(self) -> Mark:
+        """Now; on a GPU, when it gets here."""
+        if self._device.type != "cuda":
+            return Mark(time.perf_counter(), time.process_time())
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return Mark(event=event)
+
+    def seconds(self, start: Mark, end: Mark) -> float:
+        """Seconds between two marks; waits for a GPU to reach the second."""
+        if start.event is None or end.event is None:
+            return end.wall_s - start.wall_s
+        end.event.synchronize()
+        return start.event.elapsed_time(end.event) / 1e3
+
+    def processor_seconds(self, start: Mark, end: Mark) -> float | None:
+        """Processor time of this process between two marks: what a shared CPU really gave it.
+
+        None on a GPU.
+        """
+        return None if end.event is not None else end.processor_s - start.processor_s
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a GPU's peak anew; a process's peak on a CPU cannot be."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Peak of the GPU's allocator, or of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@torch.no_grad()
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOP/s of a large square matrix product of random values: what this device can reach.
+
+    The size doubles until one product takes `MATMUL_SECONDS` or is the largest of `MATMUL_SIZES`;
+    the figure is the median of five of that size, and never below a smaller size's.
+    """
+    watch, best = Stopwatch(device), 0.0
+    for size in MATMUL_SIZES:
+        a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+        a @ b
+        seconds = []
+        for _ in range(5):
+            start = watch.mark()
+            a @ b
+            seconds.append(watch.seconds(start, watch.mark()))
+        best = max(best, 2 * size**3 / statistics.median(seconds))
+        if statistics.median(seconds) > MATMUL_SECONDS:
+            break
+    return best

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from hiar.bench import BenchConfig, run_bench, steady_blocks
+from hiar.bench import BenchConfig, run_bench
 from hiar.config import SamplerConfig, WanConfig
 from hiar.flops import video_flops
 from hiar.geometry import num_frames
 from hiar.progress import Progress
+from hiar.video_timing import steady_blocks
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY = ("--config", "tiny", "--random-weights", "--latent-frames", 6)
@@ -74,11 +75,17 @@ def test_runs_with_one_seed_agree() -> None:
     [
         (("--orders", "step_first,row_first"), "order 'row_first' is unknown"),
         (("--config", "wan-2b"), "config 'wan-2b' is unknown: use one of tiny, bench-cpu"),
-        (("--dtype", "int8"), "dtype 'int8': use float32"),
+        (("--dtype", "int8"), "dtype 'int8' is unknown: use one of float32"),
         (("--latent-frames", "7"), "7 latent frames are not a whole number of blocks"),
         (("--config", "wan-1.3b"), "'wan-1.3b' ships no weights"),
         (("--config", "wan-1.3b", "--weights", "nowhere.pt"), "no weights at nowhere.pt"),
         (("--repeats", "0"), "repeats at least 1"),
+        (("--orders", ","), "no order to time"),
+        (("--orders", "hybrid"), "order 'hybrid' is unknown"),
+        (("--wave-batch",), "--wave-batch batches the waves of order 'diagonal'"),
+        (("--attention", "fast"), "attention 'fast' is unknown: use one of sdpa, cudnn"),
+        (("--attention", "flash_attn"), "attention 'flash_attn' needs a GPU, not cpu"),
+        (("--attention", "cudnn"), "attention 'cudnn' needs a GPU, not cpu"),
         (("--window", "2"), "window 2 must hold"),
         (("--latent-frames", "many"), "invalid int value"),
     ],
