@@ -15,6 +15,7 @@ from drift.preset import load_preset
 from drift.progress import printable
 from drift.records import dump_json
 from drift.registry import GROUPS, METRICS
+from drift.shard import this_shard
 
 OK, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -115,6 +116,8 @@ def _score(arguments: argparse.Namespace) -> int:
         glob=arguments.glob,
         workers=arguments.workers,
     )
+    if not this_shard().leads:
+        return OK  # under torchrun one process speaks
     _print_result(result, as_json=arguments.json)
     for failed in result.failed:
         name, reason = printable(failed["path"]), failed["reason"]

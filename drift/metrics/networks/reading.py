@@ -1,6 +1,7 @@
 """Reads checkpoint files as name -> tensor. No file can run code: pickles hold tensors only."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def _read_pytorch(path: Path) -> dict[str, Tensor]:
         is_zip = file.read(2) == b"PK"
     if is_zip and _is_torchscript(path):
         # Loading defines the archive's functions and runs none of them; only tensors are taken.
-        return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # deprecated, yet the published format
+            return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
     state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
