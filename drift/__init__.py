@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drift.config import ScoreConfig
-    from drift.errors import UsageError, WorkerError
+    from drift.errors import StorageError, UsageError, WorkerError
     from drift.run import RunResult, rebuild, score_folder
 
-__all__ = ["RunResult", "ScoreConfig", "UsageError", "WorkerError", "rebuild", "score_folder"]
+__all__ = [
+    "RunResult",
+    "ScoreConfig",
+    "StorageError",
+    "UsageError",
+    "WorkerError",
+    "rebuild",
+    "score_folder",
+]
 
 _HOMES = {
     "ScoreConfig": "drift.config",
+    "StorageError": "drift.errors",
     "UsageError": "drift.errors",
     "WorkerError": "drift.errors",
     "RunResult": "drift.run",

@@ -186,7 +186,7 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
-    """A line that ends in a newline; the csv module quotes a carriage return only before its own."""
+    """A line; the csv module quotes a carriage return only where it ends lines with one."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n") + "\n"
