@@ -53,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin.add_argument("--init-video", type=Path, metavar="FILE", help="video to continue")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
-    parser.add_argument("--batch-size", type=int, default=8, help="videos sampled together")
+    parser.add_argument(
+        "--batch-size", type=int, default=8,
+        help="videos sampled together; a process of torchrun takes whole batches",
+    )  # fmt: skip
     parser.add_argument("--save-latents", action="store_true", help="keep them beside each video")
     parser.add_argument(
         "--contact-sheet", action="store_true", help=f"write {CONTACT_SHEET}: frames of each video"
