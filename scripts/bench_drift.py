@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -30,7 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--frames", type=int, default=16, help="frames of the video (default 16)")
     parser.add_argument("--size", default="480x832", help="height x width (default 480x832)")
-    parser.add_argument("--dtype", default="auto", help="precision of ours (default auto)")
+    parser.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="precision of ours (default auto)",
+    )
     parser.add_argument("--metrics", default=",".join(METRICS), help="default: all six")
     parser.add_argument(
         "--cpu-time", action="store_true", help="CPU seconds, for a machine that others use too"
@@ -82,7 +88,7 @@ def start(side: str, video: Path, arguments: argparse.Namespace) -> dict[str, ob
     return result
 
 
-def ours(video: Path, metrics: tuple[str, ...], dtype: str) -> dict[str, object]:
+def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]:
     """The meters of this toolkit, timed one by one and together, decoding apart."""
     from drift.batch import FrameBatch
     from drift.decode import open_video

@@ -14,7 +14,7 @@ from drift.metrics.networks.reading import read_weights
 from drift.registry import METRICS, Meter
 from drift.settings import MeterSettings
 
-TOLERATES_BFLOAT16 = False  # docs/metrics.md
+TOLERATES_BFLOAT16 = True  # docs/metrics.md
 SIDE = 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZES = {"vit-b": (768, 12), "vit-s": (384, 6)}

@@ -49,11 +49,13 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
 
     def meter(frames: Sequence[Frame]) -> list[float]:
-        with torch.inference_mode(), reduced(settings, dtype):
+        with torch.inference_mode():
             pictures = pixels_of(frames, settings.device)
             if variant == "spaq":
                 pictures = shrink(pictures, SPAQ_LONGER_SIDE)
-            scores: list[float] = network(pictures).double().tolist()
+            with reduced(settings, dtype):
+                token = network.token(pictures)
+            scores: list[float] = network.score(token.float()).double().tolist()
         return scores
 
     return meter

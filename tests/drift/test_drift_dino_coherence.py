@@ -1,5 +1,7 @@
 """DINO coherence against transformers and timm with the same weights, and cosines by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +113,16 @@ def test_sizes_have_as_many_parameters_as_published():
     layer = {name: 12 * w * w + 13 * w + 2 * w for name, (w, _) in SIZES.items()}
     millions = {name: (counts[name] + 11 * layer[name]) / 1e6 for name in SIZES}
     assert millions == pytest.approx({"vit-b": 86.6, "vit-s": 22.1}, abs=0.05)
+
+
+@pytest.mark.slow
+def test_bfloat16_moves_a_value_by_little_of_the_scale(pan):
+    clip = pan("coffee", 3, 48, 64)
+    exact, rough = (
+        METRICS["dino_coherence"].new_meter(replace(SETTINGS, dtype=dtype), "vit-s")(clip)
+        for dtype in ("float32", "bfloat16")
+    )
+    assert rough != exact
+    # docs/metrics.md: within 0.5 % of the change that counts as drift 1.
+    scale = METRICS["dino_coherence"].term.scale
+    assert rough == pytest.approx(exact, abs=0.005 * scale)

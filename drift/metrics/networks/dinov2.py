@@ -67,7 +67,8 @@ class Layer(nn.Module):
         kept = slice(0, 1 if first_only else None)
         x = x[:, kept] + self.layer_scale1["lambda1"] * self._attend(tokens[:, kept], tokens)
         hidden = functional.gelu(self.mlp["fc1"](self.norm2(x)))
-        return x + self.layer_scale2["lambda1"] * self.mlp["fc2"](hidden)
+        out: Tensor = x + self.layer_scale2["lambda1"] * self.mlp["fc2"](hidden)
+        return out
 
     def _attend(self, queries: Tensor, tokens: Tensor) -> Tensor:
         parts = self.attention.get_submodule("attention")

@@ -164,13 +164,22 @@ class Musiq(nn.Module):
         Returns:
             (B,), about 0..100 with the published weights.
         """
+        return self.score(self.token(pictures))
+
+    def score(self, token: Tensor) -> Tensor:
+        """Class token (B, D) to quality (B,); in float32, since bfloat16 has steps of 0.25 here."""
+        scores: Tensor = self.head(token)[:, 0]
+        return scores
+
+    def token(self, pictures: Tensor) -> Tensor:
+        """Pictures as above to their class token (B, D)."""
         parts = [self._tokens(view) for view in views(pictures * 2 - 1)]
         positions = torch.cat([hashed_positions(*size) for _, size in parts]).to(pictures.device)
         counts = torch.tensor([rows * columns for _, (rows, columns) in parts])
         scales = torch.arange(len(parts)).repeat_interleave(counts).to(pictures.device)
         tokens = torch.cat([part for part, _ in parts], dim=1)
-        scores: Tensor = self.head(self.transformer_encoder(tokens, positions, scales))[:, 0]
-        return scores
+        token: Tensor = self.transformer_encoder(tokens, positions, scales)
+        return token
 
     def _tokens(self, view: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """(B, 3, H, W) to its tokens (B, N, D) and its rows and columns of patches."""
