@@ -74,8 +74,8 @@ def change_histogram(changes: Sequence[float], mean: float, ci: Sequence[float])
     )  # fmt: skip
     parts = [plot.level(level, "grid") + plot.level_label(level) for level in top]
     parts += [
-        caption(plot.x(tick), plot.height - 18, "middle", number(tick))
-        for tick in (-half[-1], 0.0, half[-1])
+        caption(plot.x(tick), plot.height - 18, anchor, number(tick))
+        for tick, anchor in ((-half[-1], "start"), (0.0, "middle"), (half[-1], "end"))
     ]
     width = plot.x(edges[1]) - plot.x(edges[0]) - 1
     parts += [

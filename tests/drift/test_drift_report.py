@@ -142,6 +142,7 @@ def test_an_invalid_run_says_so_first(run):
     page = rendered(run, invalid="random <weights> of musiq")
     assert page.index("INVALID: random &lt;weights&gt; of musiq") < page.index("<h1>")
     assert "INVALID" not in rendered(run)
+    assert rendered(run, invalid="INVALID: noise").count("INVALID") == 1
 
 
 def test_fields_that_the_page_does_not_know_are_shown_as_they_are(run):
