@@ -143,7 +143,7 @@ def time_video(
     config, device = model.config, model.device
     blocks = num_blocks(latent_frames, sampler.frames_per_block)
     shape = (sampler.frames_per_block, config.in_channels, *latent_size)
-    noise = initial_noise(1, blocks, shape, seed=0).to(device, model.dtype)
+    noise = initial_noise(1, blocks, shape, seed=0).to(device)
     text = torch.zeros(1, 1, config.text_dim, device=device, dtype=model.dtype)
     rows, columns = token_grid(*latent_size, config.patch_size)
     floor = None
