@@ -78,7 +78,7 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
 def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tensor, Tensor]:
     """The picture tower; the text features (P, 2, D), made once; the scale of cosines."""
     weights = METRICS["clip_iqa"].variant(variant).weights[0]
-    network = load_network(Clip, partial(_read, weights, settings), settings, "clip_iqa")
+    network = load_network(Clip, partial(read_openai, weights, settings), settings, "clip_iqa")
     texts = [(START, *text, END) for pair in PROMPTS[variant].values() for text in pair]
     with torch.inference_mode():
         text_features = network.encode_texts(texts).unflatten(0, (-1, 2))
@@ -86,7 +86,7 @@ def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tens
     return tower, text_features, network.logit_scale.exp()
 
 
-def _read(weights: str, settings: MeterSettings) -> Mapping[str, Tensor]:
+def read_openai(weights: str, settings: MeterSettings) -> Mapping[str, Tensor]:
     """OpenAI's file holds half-precision weights, and three sizes that are no weights."""
     state = read_weights(weights, settings.weights_dir)
     return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}

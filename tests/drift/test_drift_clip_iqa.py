@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa
+from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa, read_openai
 from drift.metrics.networks.clip import AttentionPool, Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_strict
 from drift.registry import METRICS
@@ -112,3 +112,17 @@ def test_meter_gives_a_share_a_frame_and_the_prompts_matter(ours):
             for name in ("five-pairs", "paper-pair")
         )
     assert abs(five - pair) > 1e-4
+
+
+def test_openai_file_gives_weights_in_float32_without_its_sizes(monkeypatch):
+    stored = {
+        "input_resolution": torch.tensor(224),
+        "context_length": torch.tensor(77),
+        "vocab_size": torch.tensor(49408),
+        "visual.conv1.weight": torch.ones(32, 3, 3, 3, dtype=torch.float16),
+    }
+    monkeypatch.setattr("drift.metrics.clip_iqa.read_weights", lambda *_: stored)
+    found = read_openai("clip-rn50", MeterSettings())
+    assert {name: value.dtype for name, value in found.items()} == {
+        "visual.conv1.weight": torch.float32
+    }

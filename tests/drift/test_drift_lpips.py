@@ -1,14 +1,18 @@
 """LPIPS against the lpips package with the same random weights; pairs across batches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from drift.metrics.lpips import Lpips, unit_features
 from drift.metrics.lpips import lpips as distance
-from drift.metrics.networks.loading import load_strict
+from drift.metrics.networks.loading import load_network, load_strict
+from drift.records import file_sha256
 from drift.registry import METRICS
 from drift.settings import MeterSettings
+from drift.weights import WEIGHTS
 
 SETTINGS = MeterSettings(random_weights=True)
 
@@ -86,3 +90,22 @@ def test_stronger_noise_is_farther(pan):
         for sigma in (2, 8, 32)
     ]
     assert distances == sorted(distances)
+
+
+def test_files_in_their_published_layout_are_loaded(tmp_path, monkeypatch):
+    """torchvision's file with its classifier, and the heads, through the table and the hashes."""
+    source = METRICS["lpips"].new_meter(SETTINGS)
+    network = load_network(Lpips, dict, SETTINGS, "lpips")
+    state = network.state_dict()
+    trunk = {name: value for name, value in state.items() if name.startswith("features.")}
+    heads = {name: value for name, value in state.items() if name.startswith("lin")}
+    files = {
+        "alexnet": {**trunk, "classifier.6.bias": torch.zeros(1000)},
+        "lpips-alex": heads,
+    }
+    for name, tensors in files.items():
+        path = tmp_path / WEIGHTS[name].file
+        torch.save(tensors, path)
+        monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=file_sha256(path)[:8]))
+    loaded = METRICS["lpips"].new_meter(MeterSettings(weights_dir=tmp_path))
+    assert loaded(frames(3)) == source(frames(3))
