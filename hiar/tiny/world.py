@@ -8,6 +8,7 @@ to saturate, fade, sharpen or blur. Rendering is pure: a scene always gives the 
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -185,7 +186,7 @@ def _signed_distance(shape: str, u: Floats, v: Floats, radius: float) -> Floats:
     if shape == "ring":
         return np.abs(np.hypot(u, v) - 0.75 * radius) - 0.25 * radius
     if shape == "square":
-        return np.maximum(np.abs(u), np.abs(v)) - np.sqrt(0.5) * radius
+        return np.maximum(np.abs(u), np.abs(v)) - math.sqrt(0.5) * radius
     half_sqrt3 = np.sqrt(3.0) / 2
     sides: Floats = np.maximum(half_sqrt3 * np.abs(u) - 0.5 * v, v)
     return sides - 0.5 * radius
