@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -167,11 +168,11 @@ def _flash() -> AttentionFn:
 
 
 @lru_cache(maxsize=1)
-def _flash_kernel() -> Callable[..., object] | None:
+def _flash_kernel() -> Callable[..., Any] | None:
     """flash_attn_func of FlashAttention 3 (`flash_attn_interface`) or 2 (`flash_attn`)."""
     for module in ("flash_attn_interface", "flash_attn"):
         try:
-            found: Callable[..., object] = __import__(module).flash_attn_func
+            found: Callable[..., Any] = __import__(module).flash_attn_func
         except (ImportError, AttributeError):
             continue
         return found

@@ -83,7 +83,8 @@ class Stopwatch:
         if start.event is None or end.event is None:
             return end.wall_s - start.wall_s
         end.event.synchronize()
-        return start.event.elapsed_time(end.event) / 1e3
+        elapsed_ms: float = start.event.elapsed_time(end.event)
+        return elapsed_ms / 1e3
 
     def processor_seconds(self, start: Mark, end: Mark) -> float | None:
         """Processor time of this process between two marks: what a shared CPU really gave it.
