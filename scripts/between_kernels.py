@@ -1,0 +1,108 @@
+"""What a model call takes besides its matrix products and attention, on a CPU.
+
+    OMP_NUM_THREADS=1 python scripts/between_kernels.py --dtype bfloat16 --profile
+
+The kernels are replaced by stubs that hand out ready tensors, so the figure needs no fast bfloat16
+products: a CPU without them measures the rest all the same. Window full, one block of 3 latent
+frames; processor time, since other programs may share the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import torch
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+
+from hiar.bench import BenchConfig, bench_models, build_model
+from hiar.geometry import token_grid
+from hiar.kv_cache import KVCache
+from hiar.memory import keep_freed_memory
+
+WINDOW, BLOCK = 21, 3
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """Linear layers and attention return tensors of the right shape at once."""
+    ready: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def linear(
+        x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        shape = (*x.shape[:-1], weight.shape[0])
+        if shape not in ready:
+            ready[shape] = torch.randn(shape).to(x.dtype)
+        return ready[shape]
+
+    def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return q
+
+    with (
+        patch.object(functional, "linear", linear),
+        patch.object(functional, "scaled_dot_product_attention", attention),
+    ):
+        yield
+
+
+def make_call(config: BenchConfig) -> Callable[[], object]:
+    """A denoising call on the block after 14 others."""
+    model, _ = build_model(config)
+    sizes = bench_models()[config.model]
+    rows, columns = token_grid(*sizes.latent_size, sizes.config.patch_size)
+    text = model.encode_text(torch.zeros(1, 1, sizes.config.text_dim))
+    cache = KVCache(
+        sizes.config, batch_size=1, frame_tokens=rows * columns, capacity=WINDOW, dtype=model.dtype
+    )
+    x = torch.randn(1, BLOCK, sizes.config.in_channels, *sizes.latent_size)
+    timesteps, first_frame = torch.tensor([750.0]), 2 * WINDOW
+
+    def call() -> object:
+        cache.advance(first_frame)
+        return model.forward_block(x, timesteps, text, cache, first_frame)
+
+    return call
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Time what lies between the kernels of a call.")
+    parser.add_argument("--config", default="bench-cpu", help="tiny, bench-cpu or wan-1.3b")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--profile", action="store_true", help="list the operators")
+    args = parser.parse_args()
+    keep_freed_memory()
+    call = make_call(BenchConfig(model=args.config, dtype=args.dtype, random_weights=True))
+    with torch.no_grad(), without_kernels():
+        time_once(call)  # fills the allocator
+        milliseconds = sorted(time_once(call) for _ in range(args.repeats))
+        middle = milliseconds[len(milliseconds) // 2]
+        print(
+            f"{args.config} {args.dtype}: {milliseconds[0]:.1f} ms a call at least, "
+            f"{middle:.1f} ms in the median of {args.repeats}"
+        )
+        if args.profile:
+            with profile(activities=[ProfilerActivity.CPU]) as seen:
+                for _ in range(5):
+                    call()
+            table = seen.key_averages().table(
+                sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=32
+            )
+            print(table)
+
+
+def time_once(call: Callable[[], object]) -> float:
+    """Processor milliseconds of one call."""
+    started = time.process_time()
+    call()
+    return (time.process_time() - started) * 1e3
+
+
+if __name__ == "__main__":
+    main()
