@@ -21,23 +21,28 @@ if TYPE_CHECKING:
 STRETCHES = ("before_attention", "between_attentions", "after_attention")
 
 
-def compile_layers(model: CausalWan) -> None:
+def compile_layers(model: CausalWan, backend: str = "inductor") -> None:
     """Compile the stretches of every layer, in place; the first call does the work.
+
+    Args:
+        model: The transformer.
+        backend: Of torch.compile.
 
     Raises:
         UsageError: If this machine cannot compile (checked on a tiny function).
     """
-    check_compiler(model.device)
+    check_compiler(model.device, backend)
     for name in STRETCHES:
-        compiled = torch.compile(getattr(Block, name), dynamic=False, fullgraph=True)
+        stretch = getattr(Block, name)
+        compiled = torch.compile(stretch, dynamic=False, fullgraph=True, backend=backend)
         for block in model.blocks:
             setattr(block, name, MethodType(compiled, block))
 
 
-def check_compiler(device: torch.device) -> None:
+def check_compiler(device: torch.device, backend: str = "inductor") -> None:
     """Raise in one line if torch.compile does not work on this machine."""
     try:
-        torch.compile(lambda x: torch.sin(x) + 1, dynamic=False)(torch.ones(64, device=device))
+        torch.compile(lambda x: x.sin() + 1, backend=backend)(torch.ones(64, device=device))
     except Exception as error:  # many classes: no compiler, no Triton, an old GPU
         reason = str(error).strip().splitlines()[0]
         raise UsageError(
