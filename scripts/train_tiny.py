@@ -150,7 +150,7 @@ def snapshots(steps: Progress, save: Callable[[], None], every: int = 250) -> Pr
 
 
 def finish_vae(vae: Any, folder: Path, args: argparse.Namespace) -> None:
-    """Measure the latents' statistics, put them in the config and save."""
+    """Measure the latents' statistics, put them in the config and save in half precision."""
     rng = np.random.default_rng(args.seed + 1)
     with torch.no_grad():
         latents = [
@@ -161,7 +161,7 @@ def finish_vae(vae: Any, folder: Path, args: argparse.Namespace) -> None:
     vae.register_to_config(
         latents_mean=stacked.mean(dim=1).tolist(), latents_std=stacked.std(dim=1).tolist()
     )
-    vae.save_pretrained(folder)
+    vae.half().save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     config.pop("_name_or_path", None)  # where it was loaded from: a path of one machine
     atomic_write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
