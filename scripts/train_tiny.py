@@ -3,8 +3,9 @@
     python scripts/train_tiny.py                        # every stage that is not done yet
     python scripts/train_tiny.py --stages causal --redo # one of them again
 
-Stages run in order: text, vae, latents, teacher, causal. Each writes its weights with a
-training.json that says how they were made. About 90 minutes on two CPU cores.
+Stages run in order: text, vae, latents, first_block, teacher, causal. Those that make a shipped
+model write a training.json with the weights that says how they were made. Well over an hour on two
+CPU cores.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
 VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
-STAGES = ("text", "vae", "latents", "teacher", "causal")
+STAGES = ("text", "vae", "latents", "first_block", "teacher", "causal")
 Progress = Iterator[tuple[int, float]]
 
 
@@ -57,7 +58,7 @@ def main() -> None:
     keep_freed_memory()
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
         "text": train_text, "vae": train_vae, "latents": encode_clips,
-        "teacher": train_teacher, "causal": train_causal,
+        "first_block": train_first_block, "teacher": train_teacher, "causal": train_causal,
     }  # fmt: skip
     for name in args.stages or stages:
         print(f"== {name}", file=sys.stderr, flush=True)
@@ -71,9 +72,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ASSETS, help="where the weights go")
     parser.add_argument("--work", type=Path, default=Path("runs/tiny"), help="encoded clips")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--clips", type=int, default=2000, help="clips to encode")
-    parser.add_argument("--teacher-steps", type=int, default=800)
-    parser.add_argument("--causal-steps", type=int, default=3200)
+    parser.add_argument("--clips", type=int, default=1200, help="5 s clips to encode")
+    parser.add_argument("--beginnings", type=int, default=6000, help="first blocks to encode")
+    parser.add_argument("--first-block-steps", type=int, default=2500)
+    parser.add_argument("--teacher-steps", type=int, default=600)
+    parser.add_argument("--causal-steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--redo", action="store_true", help="make again what is there")
     return parser.parse_args()
@@ -195,14 +198,32 @@ def draw_reconstructions(folder: Path, num_clips: int = 4, num_columns: int = 8)
 
 
 def encode_clips(args: argparse.Namespace) -> None:
-    """Latents and prompts of the training clips, kept in the work folder."""
-    path = args.work / "latents.safetensors"
-    if done(path, args):
-        return
+    """Latents and prompts of the training clips, kept in the work folder.
+
+    Whole clips teach how a scene goes on; many beginnings of one block each teach what a shape is,
+    for which the frames of one clip are too alike.
+    """
+    block = FlowMatchingConfig(attention="bidirectional", steps=1).frames_per_block
+    sets = (("clips", args.clips, CLIP_LATENT_FRAMES), ("beginnings", args.beginnings, block))
+    for offset, (name, count, num_latent_frames) in enumerate(sets):
+        path = args.work / f"{name}.safetensors"
+        if done(path, args):
+            continue
+        rng = np.random.default_rng(args.seed + 2 + 100 * offset)
+        scenes = [world.draw_scene(rng) for _ in range(count)]
+        latents = encode_scenes(args, scenes, num_frames_of(num_latent_frames))
+        with atomic_path(path) as temporary:
+            save_file({"latents": latents}, temporary)
+        prompts = json.dumps([scene.prompt for scene in scenes])
+        atomic_write_text(args.work / f"{name}.json", prompts)
+
+
+def encode_scenes(
+    args: argparse.Namespace, scenes: list[world.Scene], num_frames: int
+) -> torch.Tensor:
+    """Latents of the first frames of each scene, [scenes, F, C, H, W]."""
     vae = load_autoencoder(args.out / "vae")
-    rng = np.random.default_rng(args.seed + 2)
-    scenes = [world.draw_scene(rng) for _ in range(args.clips)]
-    num_frames = num_frames_of(CLIP_LATENT_FRAMES)
+    latents: list[torch.Tensor] = []
 
     def chunks() -> Iterator[tuple[int, float]]:
         for start in range(0, len(scenes), 4):
@@ -210,52 +231,79 @@ def encode_clips(args: argparse.Namespace) -> None:
             latents.append(vae.encode(clips_to_tensor(clips)))
             yield start, 0.0
 
-    latents: list[torch.Tensor] = []
     follow(chunks(), len(scenes))
-    with atomic_path(path) as temporary:
-        save_file({"latents": torch.cat(latents).contiguous()}, temporary)
-    atomic_write_text(args.work / "prompts.json", json.dumps([s.prompt for s in scenes]))
+    return torch.cat(latents).contiguous()
+
+
+def train_first_block(args: argparse.Namespace) -> None:
+    """From random weights, on beginnings of one block: as many tokens a step, far more scenes."""
+    path = args.work / "first_block.safetensors"
+    if done(path, args):
+        return
+    torch.manual_seed(args.seed)
+    model = CausalWan(WanConfig.tiny())
+    curve = run_flow_matching(args, "first_block", "beginnings", model, first_block_config(args))
+    save_transformer(model, path)
+    atomic_write_text(args.work / "first_block.json", json.dumps(curve))
+
+
+def first_block_config(args: argparse.Namespace) -> FlowMatchingConfig:
+    """Settings of the first phase of the teacher."""
+    return FlowMatchingConfig(
+        attention="bidirectional", steps=args.first_block_steps, batch_size=56, learning_rate=2e-3
+    )
 
 
 def train_teacher(args: argparse.Namespace) -> None:
-    """The bidirectional model, from random weights."""
+    """The bidirectional model, from the weights that know one block."""
     config = FlowMatchingConfig(attention="bidirectional", steps=args.teacher_steps)
-    torch.manual_seed(args.seed)
-    train_transformer(args, "teacher", CausalWan(WanConfig.tiny()), config)
+    first = {
+        "first_block": asdict(first_block_config(args)),
+        "first_block_loss_curve": json.loads((args.work / "first_block.json").read_text()),
+    }
+    start = args.work / "first_block.safetensors"
+    train_transformer(args, "teacher", start, config, **first)
 
 
 def train_causal(args: argparse.Namespace) -> None:
     """The block-causal model, from the teacher's weights, by diffusion forcing."""
     config = FlowMatchingConfig(attention="block_causal", steps=args.causal_steps)
-    teacher = args.out / "teacher" / "diffusion_pytorch_model.safetensors"
-    model = load_transformer(teacher, WanConfig.tiny()).requires_grad_(True)
-    train_transformer(args, "transformer", model, config)
+    start = args.out / "teacher" / "diffusion_pytorch_model.safetensors"
+    train_transformer(args, "transformer", start, config)
 
 
 def train_transformer(
-    args: argparse.Namespace, name: str, model: CausalWan, config: FlowMatchingConfig
+    args: argparse.Namespace, name: str, start: Path, config: FlowMatchingConfig, **facts: Any
 ) -> None:
-    """Train on the encoded clips and save in bfloat16."""
+    """Go on from the weights in `start` on whole clips; save in bfloat16 with a record."""
     folder = args.out / name
     path = folder / "diffusion_pytorch_model.safetensors"
     if done(path, args):
         return
+    model = load_transformer(start, WanConfig.tiny()).requires_grad_(True)
+    curve = run_flow_matching(args, name, "clips", model, config)
+    save_transformer(model, path)
+    record(folder, args, asdict(config), curve, **facts)
+
+
+def run_flow_matching(
+    args: argparse.Namespace, name: str, data: str, model: CausalWan, config: FlowMatchingConfig
+) -> list[list[float]]:
+    """Train in place on one set of encoded clips, with snapshots in the work folder."""
     torch.manual_seed(args.seed + 3)
-    rng = np.random.default_rng(args.seed + 3)
-    draw_batch = batch_sampler(args, rng)
+    draw_batch = batch_sampler(args, data)
     steps = snapshots(
         train_flow_matching(model, draw_batch, config),
-        lambda: save_transformer(model, args.work / f"{name}.safetensors"),
+        lambda: save_transformer(model, args.work / f"{name}_snapshot.safetensors"),
     )
-    curve = follow(steps, config.steps)
-    save_transformer(model, path)
-    record(folder, args, asdict(config), curve)
+    return follow(steps, config.steps)
 
 
-def batch_sampler(args: argparse.Namespace, rng: np.random.Generator) -> Callable[[int], Batch]:
+def batch_sampler(args: argparse.Namespace, data: str) -> Callable[[int], Batch]:
     """Draws batches of encoded clips with their prompts' embeddings."""
-    latents = load_file(args.work / "latents.safetensors")["latents"]
-    prompts = json.loads((args.work / "prompts.json").read_text())
+    rng = np.random.default_rng(args.seed + 3)
+    latents = load_file(args.work / f"{data}.safetensors")["latents"]
+    prompts = json.loads((args.work / f"{data}.json").read_text())
     encoder = load_text_encoder(
         args.out / "text_encoder", WanConfig.tiny().text_len, byte_tokenizer()
     )
@@ -302,7 +350,7 @@ def done(path: Path, args: argparse.Namespace) -> bool:
 
 def record(
     folder: Path, args: argparse.Namespace, config: dict[str, Any],
-    curve: list[list[float]], **more: float,
+    curve: list[list[float]], **more: Any,
 ) -> None:  # fmt: skip
     """Write training.json: what a reader needs to make these weights again."""
     stage = {"teacher": "teacher", "transformer": "causal", "text_encoder": "text", "vae": "vae"}
