@@ -135,18 +135,21 @@ def test_shapes_of_the_world_can_be_told() -> None:
     ],
     ids=["step_first", "block_first"],
 )
-def test_the_first_second_shows_the_prompts_colour_on_its_background(
+def test_the_first_second_shows_the_prompts_shape_and_colour(
     pipeline: HiARPipeline, config: SamplerConfig
 ) -> None:
     prompts = read_prompts(HELD_OUT_PROMPTS)
     videos = pipeline(prompts, num_frames=17, config=config, output_type="uint8").frames
-    ratios = []
+    ratios, told = [], []
     for video, prompt in zip(videos, prompts, strict=True):
         scene = scene_of(prompt)
+        told.append(shape_seen(video[-1], scene) == scene.shape)
         drawn = world.render(scene, 1, first_frame=16)[0]
         ratios.append(colour_mass(video[-1], scene) / colour_mass(drawn, scene))
     # Half to twice the colour that the scene's own picture has.
     assert all(0.5 < ratio < 2 for ratio in ratios), ratios
+    # All eight here; two at a guess. Other builds of torch round otherwise: one may differ.
+    assert sum(told) >= 7, dict(zip(prompts, told, strict=True))
 
 
 def test_the_tiny_transformer_has_the_tiny_sizes(pipeline: HiARPipeline) -> None:
