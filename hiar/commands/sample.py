@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from hiar.config import Context, Order, SamplerConfig
+from hiar.config import ATTENTION_BACKENDS, Context, Order, SamplerConfig
 from hiar.errors import UsageError
 from hiar.geometry import SPATIAL_STRIDE, check_num_frames, num_latent_frames
 from hiar.progress import Progress
@@ -63,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument(
+        "--attention", choices=ATTENTION_BACKENDS, default="sdpa",
+        help="what computes it; changes speed and rounding only (default: sdpa)",
+    )  # fmt: skip
+    parser.add_argument("--compile", action="store_true", help="fuse what lies between the kernels")
     parser.add_argument(
         "--low-memory", action="store_true", help="only the network at work is on the GPU"
     )
@@ -122,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
     prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
     changes = sampler_changes(args)
     _check_out(args.out)
+    from hiar.attention_backends import attention_backend  # noqa: PLC0415
+    from hiar.compiled import compile_layers  # noqa: PLC0415
     from hiar.memory import keep_freed_memory  # noqa: PLC0415
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
     from hiar.ranks import device_of_rank, joined_ranks  # noqa: PLC0415
@@ -133,6 +140,10 @@ def run(args: argparse.Namespace) -> int:
             args.model, transformer=args.weights, torch_dtype=args.dtype,
             device=device_of_rank(args.device), size_px=args.size,
         )  # fmt: skip
+        transformer = pipeline.transformer
+        transformer.attend = attention_backend(args.attention, pipeline.device, transformer.dtype)
+        if args.compile:
+            compile_layers(transformer)
         if args.low_memory:
             pipeline.enable_model_cpu_offload()
         config = apply_changes(pipeline.sampler, changes)

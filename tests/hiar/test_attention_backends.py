@@ -165,3 +165,13 @@ def test_auto_on_a_cpu_is_sdpa(tmp_path: Path, draw: Draw) -> None:
     assert torch.equal(auto(q, q, q), attend(q, q, q))
     assert isinstance(auto, MeasuredAttention)
     assert auto.choices == {"4x4x2x8,1": "sdpa"}
+
+
+def test_hiar_sample_names_a_backend_that_is_not_here(
+    hiar_main: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    code, printed, err = hiar_main(
+        "sample", "--prompt", "a ring", "--out", tmp_path / "videos", "--attention", "cudnn"
+    )
+    assert (code, printed) == (2, "")
+    assert err == "hiar: attention 'cudnn' needs a GPU, not cpu; use sdpa or auto\n"
