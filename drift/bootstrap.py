@@ -79,6 +79,21 @@ def percentile_interval(draws: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.moveaxis(np.percentile(draws, tails, axis=0), 0, -1)
 
 
+def change_interval(draws: NDArray[np.float64]) -> tuple[float, float] | None:
+    """95 % interval of the second column over the first, less 1.
+
+    Args:
+        draws: (resamples, 2) means of a pair, as `bootstrap_means` gives them; >= 0.
+
+    Returns:
+        The interval; None if some resample has nothing to compare with.
+    """
+    if draws[:, 0].min() <= 0:
+        return None
+    low, high = percentile_interval(draws[:, 1] / draws[:, 0] - 1).tolist()
+    return low, high
+
+
 def bootstrap_ci(values: ArrayLike, clusters: Sequence[str]) -> NDArray[np.float64]:
     """95 % interval of the mean over videos, resampling clusters with replacement.
 

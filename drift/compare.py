@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from drift import sensitivity
 from drift.aggregate import mean
-from drift.bootstrap import LEVEL, RESAMPLES, SEED, bootstrap_means, percentile_interval
+from drift.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    SEED,
+    bootstrap_means,
+    change_interval,
+    percentile_interval,
+)
 from drift.comparable import NamedRun, check_comparable, select
 from drift.errors import UsageError
 from drift.pairing import PairBy, Pairing, pair_videos
@@ -159,27 +166,19 @@ def _difference(
     """
     change = (run - baseline).tolist()
     low, high = mean(baseline.tolist()), mean(run.tolist())
-    percent = None if draws is None else _percent_interval(draws)
+    relative = None if draws is None else change_interval(draws)
     return {
         "baseline": low,
         "run": high,
         "difference": mean(change),
         "ci95": None if draws is None else percentile_interval(draws[:, 1] - draws[:, 0]).tolist(),
         "percent": 100 * (high / low - 1) if low > 0 else None,
-        "percent_ci95": percent,
+        "percent_ci95": None if relative is None else [100 * bound for bound in relative],
         "effect_size_dz": cohen_dz(change),
         "share_baseline_lower": share_above(change),
         "p": None if draws is None else sign_flip_p(change, clusters),
         "p_holm": None,
     }
-
-
-def _percent_interval(draws: NDArray[np.float64]) -> list[float] | None:
-    """Interval of the change in percent; None if some resample has no drift to compare with."""
-    if draws[:, 0].min() <= 0:
-        return None
-    interval: list[float] = percentile_interval(100 * (draws[:, 1] / draws[:, 0] - 1)).tolist()
-    return interval
 
 
 def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:

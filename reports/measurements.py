@@ -111,19 +111,13 @@ def paired_change_ci(
     """
     import numpy as np  # noqa: PLC0415  (keeps --help light)
 
-    from drift.bootstrap import LEVEL, RESAMPLES, SEED  # noqa: PLC0415
+    from drift.bootstrap import bootstrap_means, change_interval  # noqa: PLC0415
 
     names = sorted(ours)
     if names != sorted(theirs) or len(names) < 2:
         return None
-    pairs = np.array([[ours[name], theirs[name]] for name in names])
-    rng = np.random.default_rng(SEED)
-    means = pairs[rng.integers(len(pairs), size=(RESAMPLES, len(pairs)))].mean(axis=1)
-    if not means[:, 1].all():
-        return None
-    tails = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
-    low, high = np.percentile(means[:, 0] / means[:, 1] - 1, tails)
-    return float(low), float(high)
+    pairs = np.array([[theirs[name], ours[name]] for name in names])
+    return change_interval(bootstrap_means(pairs, names))
 
 
 def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]) -> Measurements:
