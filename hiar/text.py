@@ -50,7 +50,26 @@ def clean_prompt(prompt: str) -> str:
     return re.sub(r"\s+", " ", repaired).strip()
 
 
-class TextEncoder:
+class Released:
+    """An encoder that is released at the end of a `with` block."""
+
+    def release(self) -> None:
+        """Free the weights."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class TextEncoder(Released):
     """A frozen UMT5 encoder with its tokenizer; as a context manager it frees the weights at exit.
 
     Args:
@@ -115,17 +134,6 @@ class TextEncoder:
     def release(self) -> None:
         """Free the weights (11 GB in bfloat16 for UMT5-XXL); tokens can still be counted."""
         self._model = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def tokenize(

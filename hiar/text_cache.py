@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,18 +19,17 @@ from torch.nn import functional
 
 from hiar.errors import UsageError
 from hiar.files import atomic_path
-from hiar.text import clean_prompt
+from hiar.text import Released, clean_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from hiar.text import TextEncoder
 
 SCHEMA = "text-embedding/1"
 
 
-class CachedTextEncoder:
+class CachedTextEncoder(Released):
     """A text encoder that is loaded only for prompts that are not on disk yet.
 
     Prompts are encoded one by one, so that an embedding does not depend on which prompts it was
@@ -114,17 +113,6 @@ class CachedTextEncoder:
         padded = self._encoder.encode([prompt])[0]
         own = padded[: min(num_tokens, self.text_len)]
         return own.to("cpu", self.dtype), num_tokens
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def read_embedding(path: Path) -> tuple[torch.Tensor, int] | None:

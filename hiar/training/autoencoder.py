@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from hiar.training.optimise import descend, one_cycle
+from hiar.vae import from_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +50,7 @@ class AutoencoderTrainConfig:
 
 def clips_to_tensor(clips: list[NDArray[np.uint8]]) -> torch.Tensor:
     """Stack uint8 RGB clips (T, H, W, 3) into float32 [B, 3, T, H, W] in [-1, 1]."""
-    stacked = torch.stack([torch.from_numpy(clip) for clip in clips])
-    return stacked.permute(0, 4, 1, 2, 3).float() / 127.5 - 1.0
+    return torch.cat([from_uint8(clip) for clip in clips])
 
 
 @torch.no_grad()
