@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from drift.cli import main
 from drift.config import ScoreConfig
 from drift.preset import preset_v1
 from drift.registry import METRICS
@@ -183,3 +184,17 @@ def make_run() -> Callable[..., RunData]:
         )
 
     return build
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main(list(map(str, arguments)))
+        except SystemExit as stop:  # argparse
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run

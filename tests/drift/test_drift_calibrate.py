@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from drift import ScoreConfig, UsageError, score_folder
 from drift.calibrate import Published, check_valid, published_preset, reference_preset
-from drift.cli import main
 from drift.preset import load_preset, preset_v1
 from drift.summary import score_videos
 from drift.tables import write_frames
@@ -144,20 +143,6 @@ def runs(make_run, tmp_path):
         (tmp_path / name).mkdir()
         write_frames(tmp_path / name / "frames.parquet", make_run(model_values(changes)))
     return tmp_path
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs the command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments):
-        try:
-            code = main(list(map(str, arguments)))
-        except SystemExit as stop:  # argparse
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_published_scores_to_a_preset_that_reproduces_them(runs, command):

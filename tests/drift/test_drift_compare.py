@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 
 from drift import UsageError
-from drift.cli import main
 from drift.comparable import NamedRun
 from drift.compare import compare_runs
 from drift.pairing import pair_videos
@@ -246,20 +245,6 @@ def folders(model, tmp_path):
         (tmp_path / name).mkdir()
         write_frames(tmp_path / name / "frames.parquet", model(name, drifts).data)
     return [tmp_path / name for name in runs]
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs the command in this process: exit code, stdout, stderr."""
-
-    def run(*arguments):
-        try:
-            code = main(list(map(str, arguments)))
-        except SystemExit as stop:  # argparse
-            code = stop.code
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_the_command_prints_a_table_and_writes_json(folders, command, tmp_path):

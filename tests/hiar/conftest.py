@@ -1,5 +1,6 @@
 """Small random models, golden vectors and the error measure that the tests of hiar share."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -180,3 +181,19 @@ def model_folder(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder / "tokenizer")
     return folder
+
+
+@pytest.fixture
+def live_bytes() -> Callable[[], int]:
+    """Memory of all tensors that the garbage collector can see, each storage counted once."""
+
+    def measure() -> int:
+        gc.collect()
+        storages = {
+            found.untyped_storage().data_ptr(): found.untyped_storage().nbytes()
+            for found in gc.get_objects()
+            if type(found) is torch.Tensor
+        }
+        return sum(storages.values())
+
+    return measure
