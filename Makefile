@@ -13,6 +13,9 @@ BROWSERS := chromium chromium-browser google-chrome
 CHROMIUM := $(firstword $(foreach name,$(BROWSERS),$(shell command -v $(name))))
 MARKERS := not gpu and not weights$(if $(CHROMIUM),, and not browser)
 
+# Test processes, one thread each.
+WORKERS ?= auto
+
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup setup-test system reproduce lint test clean
@@ -23,7 +26,7 @@ help:
 	@echo "make lint        ruff, mypy and import-linter"
 	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
 	@echo "make clean       remove caches and $(OUT)/ (keeps $(VENV))"
-	@echo "variables: PYTHON=$(PYTHON) (3.11 or newer), OUT=$(OUT)"
+	@echo "variables: PYTHON=$(PYTHON) (3.11 or newer), OUT=$(OUT), WORKERS=$(WORKERS) (test processes)"
 
 setup: $(VENV)/.installed
 
@@ -44,7 +47,8 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 test: lint system
-	$(BIN)/python -m pytest -m "$(MARKERS)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(MARKERS)" -n $(WORKERS) \
+		--maxprocesses 8 --dist loadfile
 	@$(if $(CHROMIUM),:,echo "NOT RUN: the browser tests of the drift report, for want of Chromium" \
 		"(Debian: apt-get install chromium)")
 
