@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from drift.errors import UsageError
-from drift.records import atomic_write_text, file_sha256
+from drift.records import file_sha256
 from reports.cells import Table
 from reports.execute import Outcome, local_places, run_jobs
-from reports.figures import FIGURES
 from reports.job_records import log_path, plan_states
 from reports.jobs import (
-    BENCH_NAME,
     InputHashes,
     Job,
     plan_jobs,
@@ -22,11 +20,10 @@ from reports.jobs import (
     score_name,
     select_jobs,
 )
-from reports.manifest import Artifact, build_manifest, environment, write_manifest
+from reports.manifest import build_manifest, environment, write_manifest
 from reports.measurements import load_measurements
-from reports.page import Picture, render_page
-from reports.parts import FIGURES_PART, PARTS
-from reports.render import write_table
+from reports.outputs import table_jobs, write_outputs
+from reports.parts import PARTS
 from reports.render.as_data import table_record
 from reports.sources import package_files, package_root, source_sha256
 from reports.spec import Preset, load_preset
@@ -102,31 +99,11 @@ def reproduce(request: Request) -> Result:
     places = local_places(request.out, package_root("hiar").parent)
     outcomes = run_jobs(_jobs(request, preset), request.out, places, resume=request.resume)
     measurements = load_measurements(preset, request.out, outcomes)
-    tables = [TABLES[part].build(measurements) for part in request.parts if part in TABLES]
-    artifacts = [
-        Artifact(path=path, jobs=table_jobs(table.name))
-        for table in tables
-        for path in write_table(table, request.out / "tables")
-    ]
-    pictures: list[Picture] = []
-    for figure in FIGURES.values() if FIGURES_PART in request.parts else ():
-        paths = figure.draw(measurements, request.out / "figures")
-        jobs = tuple(name for name in outcomes if name.startswith(f"{figure.reads}-"))
-        artifacts += [Artifact(path=path, jobs=jobs) for path in paths]
-        pictures += [Picture(name=figure.name, title=figure.title, png=path) for path in paths[:1]]
     about = environment()
-    report = request.out / "report.html"
-    atomic_write_text(report, render_page(measurements, tables, pictures, outcomes, about))
-    artifacts.append(Artifact(path=report, jobs=tuple(outcomes)))
-    manifest = build_manifest(request.out, preset.name, outcomes, artifacts, about)
+    written = write_outputs(measurements, request.parts, outcomes, about, request.out)
+    manifest = build_manifest(request.out, preset.name, outcomes, written.artifacts, about)
     write_manifest(request.out / "manifest.json", manifest)
-    return Result(out=request.out, tables=tables, outcomes=outcomes, report=report)
-
-
-def table_jobs(name: str) -> tuple[str, ...]:
-    """Names the jobs whose outputs a table reads."""
-    spec = TABLES[name]
-    return (*(score_name(run) for run in spec.runs), *([BENCH_NAME] if spec.bench else []))
+    return Result(out=request.out, tables=written.tables, outcomes=outcomes, report=written.report)
 
 
 def _jobs(request: Request, preset: Preset) -> tuple[Job, ...]:
