@@ -141,6 +141,13 @@ PARTS: tuple[Part, ...] = (
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
     Part(
+        key="causal-forcing-framewise",
+        file=WeightFile(repo="zhuhz22/Causal-Forcing", path="framewise/causal_forcing.pt"),
+        enables="model causal-forcing-framewise",
+        licence="unconfirmed; code Apache-2.0",
+        num_bytes=4 * WAN_1_3B_PARAMETERS,
+    ),
+    Part(
         key="causvid",
         file=WeightFile(
             repo="tianweiy/CausVid", path="autoregressive_checkpoint_warp_4step_cfg2/model.pt"
@@ -231,6 +238,14 @@ RELEASES: tuple[Release, ...] = (
         state_dict_keys=("generator",),
         sampler=_BLOCK_FIRST,
         source="Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_chunkwise.yaml, README",
+    ),
+    Release(
+        key="causal-forcing-framewise",
+        label="Causal Forcing, frame-wise",
+        part="causal-forcing-framewise",
+        state_dict_keys=("generator_ema",),
+        sampler=SamplerConfig(order="block_first", context="clean", frames_per_block=1, window=21),
+        source="Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_framewise.yaml, README",
     ),
     Release(
         key="causvid",

@@ -69,10 +69,10 @@ def list_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namesp
         _print_json(folder, [describe(status) for status in statuses])
         return OK
     sys.stdout.write(f"weights folder: {folder}\n\n")
-    sys.stdout.write("name            here       size      licence\n")
+    sys.stdout.write("name                      here       size      licence\n")
     for status in statuses:
         sys.stdout.write(
-            f"{status.part.key:15} {'yes' if status.present else 'no':3} {_size(status):>10}"
+            f"{status.part.key:25} {'yes' if status.present else 'no':3} {_size(status):>10}"
             f"      {status.part.licence}\n"
         )
     sys.stdout.write("(~ from the parameter count, in float32; a repository may hold bfloat16)\n")
@@ -162,7 +162,7 @@ def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Name
         return OK if good else FAILED
     for row in rows:
         where = row["path"] or f"fetch it with: hiar weights fetch {shlex.quote(row['name'])}"
-        sys.stdout.write(f"{row['verdict']:10}  {row['name']:15} {where}\n")
+        sys.stdout.write(f"{row['verdict']:10}  {row['name']:25} {where}\n")
     if not rows:
         sys.stdout.write(f"nothing to verify in {folder}\n")
     if any(row["verdict"] == "unverified" for row in rows):
