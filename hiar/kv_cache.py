@@ -9,7 +9,7 @@ denoising pass) overwrites it.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -17,6 +17,20 @@ from hiar.errors import UsageError
 
 if TYPE_CHECKING:
     from hiar.config import WanConfig
+
+
+class BlockCache(Protocol):
+    """What a pass over one block needs of a cache: `KVCache`, or one that keeps gradients."""
+
+    def write(
+        self, layer: int, first_frame: int, k_BLNK: torch.Tensor, v_BLNK: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store one block's keys and values and return all that the block may see."""
+        ...
+
+    def advance(self, num_frames: int) -> None:
+        """Note that the video's first `num_frames` latent frames have been written in full."""
+        ...
 
 
 class KVCache:

@@ -8,7 +8,7 @@ in the cache at the level that the context asks for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -32,6 +32,14 @@ CLEAN_TIMESTEP = 0.0
 """Timestep that labels finished latents (HiAR release, configs/hiar.yaml, context_noise: 0)."""
 CLEAN_CACHE = -1
 """Key of the cache of what is clean from the start, beside the stages' keys 0, 1, ..."""
+
+
+class ContextPass(NamedTuple):
+    """A pass that is due: show `latents` of a cell's block to later ones, labelled `timestep`."""
+
+    cell: Cell
+    latents: torch.Tensor
+    timestep: float
 
 
 class CellRunner:
@@ -94,24 +102,64 @@ class CellRunner:
         Returns:
             Their latents at the step's output level; after the last step, clean.
         """
-        flows = self._forward(group, blocks, [self.steps[cell.step].timestep for cell in group])
-        assert flows is not None
+        outputs, shown = self.denoise(group, blocks)
+        self.show(shown)
+        self.release(group)
+        return outputs
+
+    def denoise(
+        self,
+        group: Sequence[Cell],
+        blocks: Sequence[torch.Tensor],
+        *,
+        after: ContextPass | None = None,
+    ) -> tuple[list[torch.Tensor], list[ContextPass]]:
+        """The first half of `run`: the outputs, and the context passes that are now due.
+
+        Args:
+            group: As in `run`.
+            blocks: As in `run`.
+            after: A context pass that is due, of the block before the group's only cell and at
+                its step: both run in one forward pass.
+        """
+        if after is None:
+            timesteps = [self.steps[cell.step].timestep for cell in group]
+            flows = self._forward(group, blocks, timesteps)
+            assert flows is not None
+        else:
+            flows = [self._forward_after(after, group[0], blocks[0])]
         outputs, shown = [], []
         for cell, x, flow in zip(group, blocks, flows, strict=True):
             x0 = x0_from_flow(x, flow, self.steps[cell.step].sigma)
             outputs.append(self._advance(cell, x, flow, x0))
             level = self.schedule.context_level(cell, self.num_blocks)
             if level == "clean":
-                shown.append((cell, x0, CLEAN_TIMESTEP))
+                shown.append(ContextPass(cell, x0, CLEAN_TIMESTEP))
             elif level == "output":
-                shown.append((cell, outputs[-1], self.steps[cell.step + 1].timestep))
-        if shown:
-            cells, latents, timesteps = zip(*shown, strict=True)
+                timestep = self.steps[cell.step + 1].timestep
+                shown.append(ContextPass(cell, outputs[-1], timestep))
+        return outputs, shown
+
+    def show(self, passes: Sequence[ContextPass]) -> None:
+        """Leave blocks in their caches at the level that later blocks see."""
+        if passes:
+            cells, latents, timesteps = zip(*passes, strict=True)
             self._forward(cells, latents, timesteps, need_flow=False)
+
+    def release(self, group: Sequence[Cell]) -> None:
+        """Free the caches that no cell after these needs."""
         for cell in group:
             if self._is_last_use(cell):
                 del self._caches[self._cache_key(cell)]
-        return outputs
+
+    def _forward_after(self, after: ContextPass, cell: Cell, block: torch.Tensor) -> torch.Tensor:
+        """The flow of a cell's block, once the block before it is shown, in one pass."""
+        times = (after.timestep, self.steps[cell.step].timestep)
+        timesteps = torch.tensor(times, device=block.device).expand(self._batch_size, -1)
+        return self.model.forward_after(
+            after.latents, block, timesteps, self._text_of(1), self._cache(cell),
+            self._first_frame(after.cell),
+        )  # fmt: skip
 
     def _forward(
         self,
@@ -206,7 +254,7 @@ class CellRunner:
         return KVCache(
             self.model.config, batch_size=self._batch_size, frame_tokens=self._frame_tokens,
             capacity=capacity, sink=min(self.config.sink, capacity - 1),
-            device=self.model.device, dtype=self.model.dtype,
+            device=self.model.device, dtype=self._text[0].keys[0].dtype,  # that of computing
         )  # fmt: skip
 
 

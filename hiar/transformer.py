@@ -9,21 +9,21 @@ Shapes: B videos, F latent frames, T tokens of a frame, L = F x T, D = dim, N he
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from einops import rearrange
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from hiar.activation import TanhGELU
 from hiar.attention import AttentionFn, attend, attend_block_causal, attend_teacher_forcing
 from hiar.config import WanConfig
 from hiar.errors import UsageError
 from hiar.geometry import token_grid
-from hiar.kv_cache import KVCache
+from hiar.kv_cache import BlockCache
 from hiar.rope import BASE, rotary_table, rotate
 
 Attention = Literal["bidirectional", "block_causal", "teacher_forcing"]
@@ -32,11 +32,11 @@ AttendFn = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tenso
 """(layer, q, k, v) -> attended, all [B, L, N, K], q and k already rotated."""
 
 
-@dataclass(frozen=True)
-class TextContext:
+class TextContext(NamedTuple):
     """A prompt's keys and values for every cross-attention layer, each [B, text_len, N, K].
 
-    They depend on the prompt alone, so they are computed once a video.
+    They depend on the prompt alone, so they are computed once a video. A tuple, so that FSDP2
+    finds the tensors in it and gathers the weights when their gradient comes back.
     """
 
     keys: tuple[torch.Tensor, ...]
@@ -293,6 +293,8 @@ class CausalWan(nn.Module):
         self.head = Head(config)
         self.attend: AttentionFn = attend
         """Attention to cached blocks and to text; see `hiar.attention_backends` for others."""
+        self.checkpoint_activations = False
+        """Under gradients keep only each layer's input and compute the rest again: less memory."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -360,7 +362,7 @@ class CausalWan(nn.Module):
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         text: TextContext,
-        cache: KVCache,
+        cache: BlockCache,
         first_frame: int,
         *,
         need_flow: bool = True,
@@ -388,7 +390,7 @@ class CausalWan(nn.Module):
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         text: TextContext,
-        caches: Sequence[KVCache],
+        caches: Sequence[BlockCache],
         first_frames: Sequence[int],
         *,
         need_flow: bool = True,
@@ -437,6 +439,65 @@ class CausalWan(nn.Module):
         for cache, first_frame in zip(caches, first_frames, strict=True):
             cache.advance(first_frame + num_frames)
         return flow
+
+    def forward_after(
+        self,
+        context: torch.Tensor,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: TextContext,
+        cache: KVCache,
+        first_frame: int,
+    ) -> torch.Tensor:
+        """Leave one block in the cache as context and run the next against it, in one pass.
+
+        What the two passes of `forward_blocks` compute, up to rounding: in each layer the context
+        is written and attends before the next block is written, and of the last layer the context
+        needs keys and values alone (the paper, Sec. 3.2).
+
+        Args:
+            context: The earlier block [B, F, C, H, W], at the level it is shown at.
+            latents: The block after it, of the same shape.
+            timesteps: Those of the two [B, 2], in [0, 1000].
+            text: From `encode_text`.
+            cache: Holds the earlier block from its denoising pass; both blocks afterwards.
+            first_frame: Index of the context's first latent frame.
+
+        Returns:
+            Flow of the second block [B, F, C, H, W].
+        """
+        rows, columns = self._grid(latents)
+        size, last = latents.shape[1], self.config.num_layers - 1
+        both = torch.cat((context, latents), dim=1)
+        tokens = size * rows * columns
+        second_frame = first_frame + size
+        rotary = rotary_table(
+            first_frame, 2 * size, rows, columns, self.config.head_dim, self.device
+        )
+
+        def attend_next(
+            layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+        ) -> torch.Tensor:
+            return self.attend(q, *cache.write(layer, second_frame, k, v))
+
+        def attend_both(
+            layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor
+        ) -> torch.Tensor:
+            seen = cache.write(layer, first_frame, k[:, :tokens], v[:, :tokens])
+            shown = self.attend(q[:, :tokens], *seen)
+            following = attend_next(layer, q[:, tokens:], k[:, tokens:], v[:, tokens:])
+            return torch.cat((shown, following), dim=1)
+
+        x, embedding, modulation = self._embed(both, timesteps)
+        x = self._layers(x, modulation, text, rotary, attend_both, last)
+        shown = self._last_keys_values(x[:, :tokens], modulation[:, :1], rotary[:tokens])
+        cache.write(last, first_frame, *shown)
+        x = self.blocks[last](
+            x[:, tokens:], modulation[:, 1:], (text.keys[last], text.values[last]),
+            rotary[tokens:], partial(attend_next, last), self.attend,
+        )  # fmt: skip
+        cache.advance(second_frame + size)
+        return self._unpatchify(self.head(x, embedding[:, 1:]), rows, columns)
 
     def _rotary_of_groups(
         self, first_frames: Sequence[int], num_frames: int, grid: tuple[int, int], group_size: int
@@ -495,8 +556,11 @@ class CausalWan(nn.Module):
         num_layers: int,
     ) -> torch.Tensor:
         """The first `num_layers` layers on tokens [B, L, D]."""
+        is_kept_small = self.checkpoint_activations and torch.is_grad_enabled()
         for index in range(num_layers):
-            x = self.blocks[index](
+            block = self.blocks[index]
+            run = partial(checkpoint, block, use_reentrant=False) if is_kept_small else block
+            x = run(
                 x, modulation, (text.keys[index], text.values[index]), rotary,
                 partial(attend_layer, index), self.attend,
             )  # fmt: skip
