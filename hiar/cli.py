@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
-from hiar.commands import bench, doctor, sample, weights
+from hiar.commands import bench, doctor, sample, trajectories, weights
 from hiar.errors import UsageError
 
 OK, WRONG_USE, INTERRUPTED = 0, 2, 130
@@ -27,6 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_module(commands.add_parser("sample", help="make videos from prompts"), sample)
     _add_module(commands.add_parser("bench", help="time sampling on this machine"), bench)
+    made = commands.add_parser("trajectories", help="sample the teacher's ODE, for training")
+    _add_module(made, trajectories)
     _add_module(commands.add_parser("weights", help="list, fetch and verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is here, what is missing"), doctor)
     for command in commands.choices.values():
