@@ -145,6 +145,18 @@ class Block(nn.Module):
         attended = attend_text(queries, *text)
         return self.after_attention(x, attended, shift_ffn, scale_ffn, gate_ffn)
 
+    def encode_text(self, embedded: torch.Tensor) -> KeysValues:
+        """Cross-attention's keys and values of a prompt, [B, text_len, N, K] each."""
+        return self.cross_attn.keys(embedded), self.cross_attn.values(embedded)
+
+    def keys_values(
+        self, x: torch.Tensor, modulation_BF6D: torch.Tensor, rotary: torch.Tensor
+    ) -> KeysValues:
+        """Self-attention's keys, rotated, and values: what the layer leaves in a cache."""
+        shift, scale = (self.modulation + modulation_BF6D).unsqueeze(3)[:, :, :2].unbind(2)
+        h, layer = modulate(self.norm1(x), shift, scale), self.self_attn
+        return rotate(layer.keys(h), rotary), layer.values(h)
+
     def before_attention(
         self, x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, rotary: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -446,7 +458,7 @@ class CausalWan(nn.Module):
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         text: TextContext,
-        cache: KVCache,
+        cache: BlockCache,
         first_frame: int,
     ) -> torch.Tensor:
         """Leave one block in the cache as context and run the next against it, in one pass.
@@ -528,11 +540,9 @@ class CausalWan(nn.Module):
             )
         padded = functional.pad(text, (0, 0, 0, config.text_len - text.shape[1]))
         embedded = self.text_embedding(padded.to(self.dtype))
-        layers = [block.cross_attn for block in self.blocks if isinstance(block, Block)]
-        return TextContext(
-            keys=tuple(layer.keys(embedded) for layer in layers),
-            values=tuple(layer.values(embedded) for layer in layers),
-        )
+        layers = [block.encode_text(embedded) for block in self.blocks if isinstance(block, Block)]
+        keys, values = zip(*layers, strict=True)
+        return TextContext(keys=keys, values=values)
 
     def _run(
         self,
@@ -572,9 +582,7 @@ class CausalWan(nn.Module):
         """Only the keys and values of the last layer: all that a context pass leaves behind."""
         block = self.blocks[-1]
         assert isinstance(block, Block)
-        shift, scale = (block.modulation + modulation).unsqueeze(3)[:, :, :2].unbind(2)
-        h = modulate(block.norm1(x), shift, scale)
-        return rotate(block.self_attn.keys(h), rotary), block.self_attn.values(h)
+        return block.keys_values(x, modulation, rotary)
 
     def _embed(
         self, latents: torch.Tensor, timesteps: torch.Tensor
