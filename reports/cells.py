@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from reports.measurements import Measurements
 
 TABLE_SCHEMA = "reports-table/1"
 NEEDS_VBENCH = "needs VBench"
@@ -81,6 +77,11 @@ class Column:
     measured_decimals: int | None = None
     relative: bool = False
 
+    def best(self, values: Mapping[str, float]) -> str:
+        """Returns the key of the best value."""
+        pick = min if self.better == "lower" else max
+        return pick(values, key=lambda key: values[key])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -111,6 +112,7 @@ class Table:
     Attributes:
         name: `table` and its number.
         reference: Id of the row that changes are relative to; `reference_label` names it.
+        bold_groups: Groups of which the paper sets the best published number in bold.
         notes: What a reader must know about this table; one sentence or more each.
         shared_notes: The same, about all tables of a reproduction.
     """
@@ -125,6 +127,7 @@ class Table:
     reference_label: str
     notes: tuple[str, ...]
     shared_notes: tuple[str, ...]
+    bold_groups: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -150,10 +153,17 @@ class Table:
             for row in self.rows
             if isinstance((cell := row.cells[column.id]).measured, Measured)
         }
-        if len(values) < 2:
-            return None
-        pick = min if column.better == "lower" else max
-        return pick(values, key=lambda row_id: values[row_id])
+        return column.best(values) if len(values) > 1 else None
+
+    def published_best(self, column: Column) -> str | None:
+        """Returns the id of the row whose published number the paper sets in bold."""
+        values = {
+            row.id: value
+            for row in self.rows
+            if row.group in self.bold_groups
+            and (value := row.cells[column.id].published) is not None
+        }
+        return column.best(values) if values else None
 
     def why_not(self, column: Column) -> str | None:
         """Says why a column holds no measured number at all, None where it holds one."""
@@ -161,13 +171,3 @@ class Table:
         if any(isinstance(outcome, Measured) for outcome in stand_ins):
             return None
         return next((o.reason for o in stand_ins if isinstance(o, NotRun)), "not part of this run")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableSpec:
-    """A line of the registry: which runs a table reads, and how it is built."""
-
-    name: str
-    runs: tuple[str, ...]
-    bench: bool
-    build: Callable[[Measurements], Table]

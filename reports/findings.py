@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from reports.cells import Change, Measured
-from reports.measurements import Measurements
-from reports.published import published_table
+from collections import Counter
 
-BASE, OURS = "block-first-clean", "step-first-output"
+from reports.cells import Change, NotRun
+from reports.measurements import Measurements
+from reports.stand_ins import DRIFT, change
+from reports.tables import TABLES
+
+BASE, OURS = "self-forcing", "hiar"
 
 
 def findings(measurements: Measurements) -> list[str]:
@@ -20,26 +23,32 @@ def _scope(measurements: Measurements) -> str:
     if not measurements.drifts:
         return "No run was scored, so there is no measured drift."
     record = next(iter(measurements.drifts.values()))
-    video = next(videos[0] for videos in measurements.videos.values() if videos)
-    seconds = video.num_frames / video.fps
+    video = next((videos[0] for videos in measurements.videos.values() if videos), None)
+    length = f" of {video.num_frames / video.fps:.0f} s each" if video else ""
     return (
         f"Measured: the drift of {len(measurements.drifts)} ways to sample one model, over "
-        f"{record.videos} held-out prompts of {seconds:.0f} s each (seed {preset.sample.seed}), by "
+        f"{record.videos} held-out prompts{length} (seed {preset.sample.seed}), by "
         f"{' and '.join(record.metrics)}."
     )
 
 
 def _drift(measurements: Measurements) -> str:
-    change = measurements.drift_change(OURS, BASE)
-    ours, base = measurements.drift(OURS), measurements.drift(BASE)
-    if change is None or not isinstance(ours, Measured) or not isinstance(base, Measured):
+    table = TABLES["table1"]
+    ours, base = (table.records(measurements, row) for row in (OURS, BASE))
+    if isinstance(ours, str) or isinstance(base, str) or not (ours.drift and base.drift):
         return ""
-    rows = {row.id: row.values["drift"] or 0.0 for row in published_table("table1").rows}
-    paper_ours, paper_base = rows["hiar"], rows["self-forcing"]
+    found = change(ours, base, DRIFT)
+    if found is None:
+        return ""
+    built = table.build(measurements)
+    column = next(column for column in built.columns if column.id == DRIFT)
+    paper = built.published_change(built.row(OURS), column)
+    assert paper is not None, "Table 1 publishes both"
+    values = [built.row(row).cells[DRIFT].published for row in (OURS, BASE)]
     return (
-        f"Drift: {ours.value:.3f} step-first against {base.value:.3f} block-first, "
-        f"{_verdict(change)}. Between the trained models the paper reports "
-        f"{100 * (paper_ours / paper_base - 1):+.1f} % ({paper_ours:g} against {paper_base:g})."
+        f"Drift: {ours.drift.value:.3f} step-first against {base.drift.value:.3f} block-first, "
+        f"{verdict(found)}. Between the trained models the paper reports "
+        f"{100 * paper.value:+.1f} % ({values[0]:g} against {values[1]:g})."
     )
 
 
@@ -60,7 +69,8 @@ def _noise(measurements: Measurements) -> str:
     )
 
 
-def _verdict(change: Change) -> str:
+def verdict(change: Change) -> str:
+    """Says a change in words: how much, and whether its interval holds 0."""
     text = f"{abs(100 * change.value):.1f} % {'less' if change.value < 0 else 'more'}"
     if change.interval is None:
         return text
@@ -75,18 +85,34 @@ def _speed(measurements: Measurements) -> str:
         return ""
     first, step = rows["block_first"], rows["step_first"]
     return (
-        f"Speed on one CPU: {first.throughput_fps:.1f} frames/s block-first "
+        f"Speed on one device: {first.throughput_fps:.1f} frames/s block-first "
         f"({first.passes_per_block:.2g} passes a block), {step.throughput_fps:.1f} step-first "
         f"({step.passes_per_block:.2g}). Step-first is faster only when its steps run on several "
-        "devices at once, which is not measured here."
+        "devices at once."
     )
 
 
 def _not_measured(measurements: Measurements) -> str:
-    missing = "VBench, the eight other models of Table 1, and the variants that need training"
-    records = list(measurements.drifts.values())
-    if records and records[0].missing_metrics:
-        missing += f"; of the drift score: {', '.join(records[0].missing_metrics)}"
-    if not measurements.bench:
-        missing += "; speed"
-    return f"Not measured: {missing}."
+    """Counts the published cells without a number here, by what they need."""
+    reasons: Counter[str] = Counter()
+    total = 0
+    for spec in TABLES.values():
+        for row in spec.build(measurements).rows:
+            for cell in row.cells.values():
+                if cell.published is None:
+                    continue
+                total += 1
+                if isinstance(cell.measured, NotRun):
+                    reasons[_kind(cell.measured.reason)] += 1
+    shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return (
+        f"Of the {total} numbers in Tables 1-3, {total - reasons.total()} have one here"
+        f"{f'; of the rest, {shown}' if shown else ''}."
+    )
+
+
+def _kind(reason: str) -> str:
+    """Merges reasons that differ only in a name: which weights, which job."""
+    parts = ["need weights" if p.startswith("needs weights") else p for p in reason.split(", ")]
+    parts = ["a job failed or was not run" if p.startswith("job ") else p for p in parts]
+    return " and ".join(dict.fromkeys(part.replace("needs ", "need ", 1) for part in parts))

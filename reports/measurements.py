@@ -1,4 +1,4 @@
-"""All that was measured, as table modules ask for it: a cell, or the reason that there is none."""
+"""All that was measured, as tables and figures ask for it, or why there is nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reports.cells import Change, Measured, NotRun
 from reports.execute import Outcome
+from reports.figure_records import DynamicsRecord, StripsRecord, read_dynamics, read_strips
 from reports.jobs import BENCH_NAME, sample_name, score_name
 from reports.records import (
     BenchRecord,
@@ -19,6 +19,8 @@ from reports.records import (
     read_videos,
 )
 from reports.spec import Preset
+from reports.variants import VariantRecord, read_variants
+from reports.vbench_record import VBenchRecord, read_vbench
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,9 @@ class Measurements:
         bench: By order.
         videos: By run.
         failures: One line by job that has no outputs.
+        vbench: By run; `hiar-vbench score` writes them.
+        variants: Trained models, by row of Tables 2 and 3.
+        dynamics, strips: What Figs. 4 and 5 are drawn from, None where there is no record.
     """
 
     preset: Preset
@@ -37,53 +42,10 @@ class Measurements:
     bench: Mapping[str, BenchRecord] = field(default_factory=dict)
     videos: Mapping[str, list[VideoRecord]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
-
-    def drift(self, run: str) -> Measured | NotRun:
-        """Returns the drift score of a run."""
-        job = score_name(run)
-        if run not in self.drifts:
-            return NotRun(reason=self._why(job))
-        record = self.drifts[run]
-        return Measured(
-            value=record.value,
-            n=record.videos,
-            n_of="videos",
-            interval=record.ci95,
-            job=job,
-            scale=self.preset.scale,
-        )
-
-    def speed(self, order: str, column: str) -> Measured | NotRun:
-        """Returns a field of the benchmark row of an order."""
-        if order not in self.bench:
-            return NotRun(reason=self._why(BENCH_NAME))
-        return Measured(
-            value=getattr(self.bench[order], column),
-            n=self.preset.bench.repeats,
-            n_of="repeats",
-            interval=None,
-            job=BENCH_NAME,
-            scale=self.preset.scale,
-        )
-
-    def drift_change(self, run: str, reference: str) -> Change | None:
-        """Returns the relative change of the drift score, with a paired bootstrap interval."""
-        if run == reference or run not in self.drifts or reference not in self.drifts:
-            return None
-        ours, theirs = self.drifts[run], self.drifts[reference]
-        if theirs.value == 0:
-            return None
-        return Change(
-            value=ours.value / theirs.value - 1,
-            interval=paired_change_ci(ours.video_scores, theirs.video_scores),
-        )
-
-    def speed_change(self, order: str, reference: str, column: str) -> Change | None:
-        """Returns the relative change of a benchmark field against another order."""
-        if order == reference or order not in self.bench or reference not in self.bench:
-            return None
-        ours, theirs = self.bench[order], self.bench[reference]
-        return Change(value=getattr(ours, column) / getattr(theirs, column) - 1)
+    vbench: Mapping[str, VBenchRecord] = field(default_factory=dict)
+    variants: Mapping[str, VariantRecord] = field(default_factory=dict)
+    dynamics: DynamicsRecord | None = None
+    strips: StripsRecord | None = None
 
     def notes(self) -> tuple[str, ...]:
         """Says what the numbers of all tables are, and what the drift score holds here."""
@@ -97,7 +59,8 @@ class Measurements:
             "normalisers nor the weights of its score.",
         )
 
-    def _why(self, job: str) -> str:
+    def why(self, job: str) -> str:
+        """Says why a job has no result."""
         return f"job {job}: {self.failures.get(job, 'not part of this run')}"
 
 
@@ -128,6 +91,19 @@ def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]
         "drifts": {r: read_drift(out / "drift" / r) for r in runs if score_name(r) in ok},
         "videos": {r: read_videos(out / "videos" / r) for r in runs if sample_name(r) in ok},
         "bench": read_bench(out / "bench.json") if BENCH_NAME in ok else {},
+        **_given(out, preset),
     }
     failures = {name: outcome.reason for name, outcome in outcomes.items() if not outcome.ok}
     return Measurements(preset=preset, failures=failures, **found)
+
+
+def _given(out: Path, preset: Preset) -> dict[str, Any]:
+    """Reads the records that no job of a preset makes: they are put there by other commands."""
+    vbench = {run.name: out / "vbench" / f"{run.name}.json" for run in preset.runs}
+    dynamics, strips = out / "records/dynamics.json", out / "records/strips.json"
+    return {
+        "vbench": {run: read_vbench(path) for run, path in vbench.items() if path.is_file()},
+        "variants": read_variants(out, preset.scale),
+        "dynamics": read_dynamics(dynamics) if dynamics.is_file() else None,
+        "strips": read_strips(strips) if strips.is_file() else None,
+    }

@@ -45,9 +45,12 @@ def write_outputs(
         about: What `manifest.environment` returned.
         out: The reproduction folder.
     """
+    scale = measurements.preset.scale
     tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
     artifacts = [
-        Artifact(path=path, jobs=table_jobs(table.name))
+        Artifact(
+            path=path, jobs=tuple(job for job in table_jobs(table.name, scale) if job in outcomes)
+        )
         for table in tables
         for path in write_table(table, out / "tables")
     ]
@@ -63,7 +66,7 @@ def write_outputs(
     return Outputs(tables=tables, artifacts=artifacts, report=report)
 
 
-def table_jobs(name: str) -> tuple[str, ...]:
-    """Names the jobs whose outputs a table reads."""
+def table_jobs(name: str, scale: str) -> tuple[str, ...]:
+    """Names the jobs whose outputs a table reads at a scale; a preset need not hold them all."""
     spec = TABLES[name]
-    return (*(score_name(run) for run in spec.runs), *([BENCH_NAME] if spec.bench else []))
+    return (*(score_name(run) for run in spec.runs(scale)), *([BENCH_NAME] if spec.bench else []))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.records import read_summary
+from reports.record_files import read_json
 
 BENCH_SCHEMA = "bench/1"
 RUN_SCHEMA = "hiar-run/1"
@@ -39,6 +40,7 @@ class DriftRecord:
         ci95: Bootstrap interval over prompts.
         videos: Number of videos that were scored.
         partial: Whether metrics of the preset are missing.
+        preset: sha256 of the metrics' scales and weights; scores of two presets do not compare.
         metrics: What was measured, by metric.
         video_scores: Score by video file name, for paired comparisons.
     """
@@ -50,18 +52,24 @@ class DriftRecord:
     segments: int
     partial: bool
     missing_metrics: tuple[str, ...]
+    preset: str
     metrics: Mapping[str, MetricCurve]
     video_scores: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchRecord:
-    """One row of the speed measurement."""
+    """One row of the speed measurement.
+
+    Attributes:
+        seconds_range: Fastest and slowest of the repeats, over their median; None where one ran.
+    """
 
     order: str
     throughput_fps: float
     latency_s: float
     passes_per_block: float
+    seconds_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +83,6 @@ class VideoRecord:
     num_frames: int
     fps: float
     model: Mapping[str, Any]
-
-
-def read_json(path: Path, schema: str) -> dict[str, Any]:
-    """Reads a JSON record and checks its schema.
-
-    Raises:
-        ValueError: When the schema is another one.
-    """
-    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if data.get("schema") != schema:
-        raise ValueError(f"{path}: schema is {data.get('schema')!r}; this reads {schema!r}")
-    return data
 
 
 def read_drift(folder: Path) -> DriftRecord:
@@ -107,6 +103,7 @@ def read_drift(folder: Path) -> DriftRecord:
         segments=int(data["segments"]),
         partial=bool(score["partial"]),
         missing_metrics=tuple(score["missing_metrics"]),
+        preset=data["preset"]["sha256"],
         metrics={name: _curve(metric) for name, metric in data["metrics"].items()},
         video_scores=scores,
     )
@@ -136,9 +133,17 @@ def read_bench(path: Path) -> dict[str, BenchRecord]:
             throughput_fps=float(row["throughput_fps"]),
             latency_s=float(row["latency_s"]),
             passes_per_block=float(row["passes_per_block"]),
+            seconds_range=_spread(row),
         )
         for row in data["rows"]
     }
+
+
+def _spread(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    if row.get("repeats", 1) < 2:
+        return None
+    low, high = (float(bound) / float(row["seconds"]) for bound in row["seconds_range"])
+    return low, high
 
 
 def read_videos(folder: Path) -> list[VideoRecord]:

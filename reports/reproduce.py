@@ -119,7 +119,7 @@ def _jobs(request: Request, preset: Preset) -> tuple[Job, ...]:
     wanted: set[str] = set()
     for part in request.parts:
         if part in TABLES:
-            wanted.update(table_jobs(part))
+            wanted.update(table_jobs(part, preset.scale))
         else:
             runs = [run.name for run in preset.runs]
             wanted.update(score_name(run) for run in runs)

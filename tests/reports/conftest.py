@@ -79,6 +79,7 @@ def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
         segments=5,
         partial=True,
         missing_metrics=("musiq", "lpips"),
+        preset="0" * 64,
         metrics={"saturation": curve, "sharpness": curve},
         video_scores={f"{index}.mp4": score for index, score in enumerate(scores)},
     )

@@ -1,0 +1,136 @@
+"""The records that Figs. 4 and 5 are drawn from, and their readers; a training run writes them.
+
+`records/dynamics.json` of a reproduction folder, one point a training checkpoint:
+
+    {"schema": "reports-dynamics/1", "scale": "tiny" | "paper", "measure": "VBench dynamic_degree",
+     "unit": "share of videos", "training": "what was trained, and how long", "videos": 72,
+     "points": [{"step": 500, "bidirectional": 0.69, "causal": 0.66}, ...], "provenance": {...}}
+
+`records/strips.json`, one prompt and seed denoised in a single step under each attention, with the
+videos beside it (paths relative to the file):
+
+    {"schema": "reports-strips/1", "scale": ..., "prompt": "...", "seed": 0, "timestep": 1000.0,
+     "strips": [{"attention": "bidirectional" | "causal", "video": "strips/causal.mp4"}, ...],
+     "provenance": {...}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.record_files import RecordError, member, read_json
+
+DYNAMICS_SCHEMA = "reports-dynamics/1"
+STRIPS_SCHEMA = "reports-strips/1"
+ATTENTIONS = ("bidirectional", "causal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsPoint:
+    """The dynamic degree of one training checkpoint under both kinds of attention."""
+
+    step: int
+    bidirectional: float
+    causal: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsRecord:
+    """Dynamic degree over a training run, by rising step.
+
+    Attributes:
+        measure: What was measured, with `unit`.
+        training: What was trained.
+        videos: How many videos each point is over.
+    """
+
+    scale: str
+    measure: str
+    unit: str
+    training: str
+    videos: int
+    points: tuple[DynamicsPoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """One clip after a single denoising step."""
+
+    attention: str
+    video: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class StripsRecord:
+    """One prompt and seed, denoised in a single step under each kind of attention."""
+
+    scale: str
+    prompt: str
+    seed: int
+    timestep: float
+    strips: tuple[Strip, ...]
+
+
+def read_dynamics(path: Path) -> DynamicsRecord:
+    """Reads a log of dynamic degrees.
+
+    Raises:
+        RecordError: Another schema, a missing key, fewer than two points, a step twice, or a value
+            that is not finite.
+    """
+    data = read_json(path, DYNAMICS_SCHEMA)
+    points = tuple(sorted((_point(path, item) for item in member(path, data, "points")),
+                          key=lambda point: point.step))  # fmt: skip
+    steps = [point.step for point in points]
+    if len(points) < 2 or len(set(steps)) < len(steps):
+        raise RecordError(
+            f"{path}: steps {steps}; a line needs two points or more, a checkpoint each"
+        )
+    return DynamicsRecord(
+        scale=member(path, data, "scale"),
+        measure=member(path, data, "measure"),
+        unit=member(path, data, "unit"),
+        training=member(path, data, "training"),
+        videos=int(member(path, data, "videos")),
+        points=points,
+    )
+
+
+def _point(path: Path, item: Mapping[str, Any]) -> DynamicsPoint:
+    values = {name: float(member(path, item, name)) for name in ATTENTIONS}
+    if not all(math.isfinite(value) for value in values.values()):
+        raise RecordError(f"{path}: step {item.get('step')}: {values}; a point needs two numbers")
+    return DynamicsPoint(step=int(member(path, item, "step")), **values)
+
+
+def read_strips(path: Path) -> StripsRecord:
+    """Reads which clips were denoised in one step.
+
+    Raises:
+        RecordError: Another schema, a missing key, a missing video, or not one clip a kind of
+            attention.
+    """
+    data = read_json(path, STRIPS_SCHEMA)
+    strips = tuple(
+        Strip(
+            attention=member(path, item, "attention"),
+            video=path.parent / member(path, item, "video"),
+        )
+        for item in member(path, data, "strips")
+    )
+    if sorted(strip.attention for strip in strips) != sorted(ATTENTIONS):
+        raise RecordError(f"{path}: strips must be one {' and one '.join(ATTENTIONS)}")
+    for strip in strips:
+        if not strip.video.is_file():
+            raise RecordError(f"{path}: {strip.video.name} is not there; copy it beside the record")
+    return StripsRecord(
+        scale=member(path, data, "scale"),
+        prompt=member(path, data, "prompt"),
+        seed=int(member(path, data, "seed")),
+        timestep=float(member(path, data, "timestep")),
+        strips=tuple(sorted(strips, key=lambda strip: strip.attention)),
+    )

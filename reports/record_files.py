@@ -1,0 +1,45 @@
+"""Reading JSON records: the schema is checked first, and a missing key is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drift.errors import UsageError
+
+
+class RecordError(UsageError):
+    """A record that cannot be read; the message is one line for the user."""
+
+
+def read_json(path: Path, schema: str) -> dict[str, Any]:
+    """Reads a JSON record and checks its schema.
+
+    Raises:
+        RecordError: When it is no JSON object, or its schema is another one.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); write it again") from error
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != schema:
+        raise RecordError(
+            f"{path}: schema is {found!r}; this version reads {schema!r}: write the record again, "
+            "or remove it"
+        )
+    record: dict[str, Any] = data
+    return record
+
+
+def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
+    """Returns a value of a record.
+
+    Raises:
+        RecordError: When the key is not there.
+    """
+    if key not in data:
+        raise RecordError(f"{path}: {key!r} is missing; write the record again")
+    return data[key]

@@ -1,0 +1,142 @@
+"""What is measured for a row of a table: a run and an order of this preset, or a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.cells import NEEDS_VBENCH, Change, Measured, NotRun
+from reports.jobs import BENCH_NAME, score_name
+from reports.measurements import Measurements, paired_change_ci
+from reports.records import BenchRecord, DriftRecord
+from reports.vbench_record import VBENCH_PREFIX, VBenchRecord
+
+DRIFT = "drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandIn:
+    """What is run for a row.
+
+    Attributes:
+        order: Its order in the speed measurement, None where the table has no speed.
+        origin: What it is, in the words of the table's last column.
+    """
+
+    run: str
+    order: str | None = None
+    origin: str
+
+
+StandIns = Mapping[str, Mapping[str, StandIn]]
+"""By scale of the preset (`tiny`, `paper`), then by row id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRecords:
+    """The records behind a row; a column without one says why in `reasons`."""
+
+    origin: str
+    job: str
+    drift: DriftRecord | None
+    vbench: VBenchRecord | None
+    bench: BenchRecord | None
+    reasons: Mapping[str, str]
+
+
+def row_records(
+    measurements: Measurements, stand_ins: StandIns, row_id: str, no_run: str
+) -> RowRecords | str:
+    """Finds what was measured for a row: a trained model's record first, else the stand-in's runs.
+
+    Returns:
+        The records, or why there is none (`no_run`, where this preset has no run for the row).
+    """
+    variant = measurements.variants.get(row_id)
+    if variant is not None:
+        return RowRecords(
+            origin=variant.what,
+            job=f"record variants/{row_id}",
+            drift=variant.drift,
+            vbench=variant.vbench,
+            bench=None,
+            reasons={"bench": "a trained variant is not timed", "vbench": NEEDS_VBENCH},
+        )
+    stand_in = stand_ins.get(measurements.preset.scale, {}).get(row_id)
+    if stand_in is None:
+        return no_run
+    job = score_name(stand_in.run)
+    return RowRecords(
+        origin=stand_in.origin,
+        job=job,
+        drift=measurements.drifts.get(stand_in.run),
+        vbench=measurements.vbench.get(stand_in.run),
+        bench=measurements.bench.get(stand_in.order) if stand_in.order else None,
+        reasons={
+            DRIFT: measurements.why(job),
+            "bench": measurements.why(BENCH_NAME),
+            "vbench": NEEDS_VBENCH,
+        },
+    )
+
+
+def measured(records: RowRecords, column: str, measurements: Measurements) -> Measured | NotRun:
+    """Returns a column's number for a row, or why there is none."""
+    scale = measurements.preset.scale
+    if column == DRIFT:
+        if records.drift is None:
+            return NotRun(reason=records.reasons[DRIFT])
+        return Measured(
+            value=records.drift.value, n=records.drift.videos, n_of="videos",
+            interval=records.drift.ci95, job=records.job, scale=scale,
+        )  # fmt: skip
+    if column.startswith(VBENCH_PREFIX):
+        return _vbench(records, column, scale)
+    if records.bench is None:
+        return NotRun(reason=records.reasons["bench"])
+    return Measured(
+        value=getattr(records.bench, column), n=measurements.preset.bench.repeats, n_of="repeats",
+        interval=None, job=BENCH_NAME, scale=scale,
+    )  # fmt: skip
+
+
+def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
+    if records.vbench is None:
+        return NotRun(reason=records.reasons["vbench"])
+    value = records.vbench.score(column)
+    if value is None:
+        return NotRun(reason=f"VBench ran without {', '.join(records.vbench.missing)}")
+    return Measured(
+        value=value, n=1, n_of="VBench run", interval=None, job=records.job, scale=scale
+    )
+
+
+def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
+    """Returns the relative change of a column between two rows, where both have a number.
+
+    The interval of drift is a paired bootstrap over videos; that of speed spans the extremes of the
+    repeats; a VBench score has none, since upstream gives no value for each prompt and dimension.
+    """
+    if column == DRIFT:
+        return _drift_change(ours.drift, theirs.drift)
+    if column.startswith(VBENCH_PREFIX):
+        pair = [r.vbench.score(column) if r.vbench else None for r in (ours, theirs)]
+        return None if pair[0] is None or not pair[1] else Change(value=pair[0] / pair[1] - 1)
+    return _speed_change(ours.bench, theirs.bench, column)
+
+
+def _drift_change(ours: DriftRecord | None, theirs: DriftRecord | None) -> Change | None:
+    if ours is None or theirs is None or theirs.value == 0:
+        return None
+    return Change(
+        value=ours.value / theirs.value - 1,
+        interval=paired_change_ci(ours.video_scores, theirs.video_scores),
+    )
+
+
+def _speed_change(
+    ours: BenchRecord | None, theirs: BenchRecord | None, column: str
+) -> Change | None:
+    if ours is None or theirs is None:
+        return None
+    return Change(value=getattr(ours, column) / getattr(theirs, column) - 1)
