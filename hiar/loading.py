@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +15,18 @@ from hiar.config import SamplerConfig, WanConfig
 from hiar.errors import UsageError
 from hiar.provenance import weights_sha256
 from hiar.releases import FPS as RELEASE_FPS
-from hiar.releases import HEIGHT_PX, RELEASES, WIDTH_PX, find_release
+from hiar.releases import HEIGHT_PX, RELEASES, TINY_DECODER, VAE, WIDTH_PX, find_release
 from hiar.text import load_text_encoder, load_tokenizer
 from hiar.text_cache import CachedTextEncoder
 from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.world import FPS, SIZE_PX
+from hiar.tiny_decoder import load_tiny_decoder
 from hiar.vae import VideoAutoencoder, load_autoencoder
-from hiar.weights import known_sha256, require_release, weights_folder
+from hiar.weights import known_sha256, require, require_release, weights_folder
 
 if TYPE_CHECKING:
     from hiar.text import PromptEncoder
+    from hiar.tiny_decoder import TinyDecoder
     from hiar.transformer import CausalWan
 
 TINY = "tiny"
@@ -49,6 +51,7 @@ class Parts:
         fps: Frames a second.
         weights: SHA-256 of each part's weights, for results.
         sampler: Settings it is meant to be sampled with.
+        decoder: In place of the autoencoder's, if so asked.
     """
 
     transformer: CausalWan
@@ -59,6 +62,7 @@ class Parts:
     fps: int
     weights: dict[str, str]
     sampler: SamplerConfig
+    decoder: TinyDecoder | None = None
 
 
 def load_parts(
@@ -67,6 +71,7 @@ def load_parts(
     transformer: Path | None,
     dtype: torch.dtype,
     device: torch.device | str,
+    decoder: str | Path = VAE,
 ) -> Parts:
     """Load a model.
 
@@ -75,11 +80,22 @@ def load_parts(
         transformer: Other transformer weights of the same sizes.
         dtype: Of the transformer; the VAE stays float32.
         device: Where the networks go.
+        decoder: `vae`, `tiny-decoder`, or the file of the latter's weights.
 
     Raises:
         UsageError: For an unknown name, or weights that are missing or do not fit.
     """
-    name = str(name_or_path)
+    if str(decoder) == VAE:
+        return _load_model(str(name_or_path), transformer, dtype, device)
+    path = require(TINY_DECODER) if str(decoder) == TINY_DECODER else Path(decoder)
+    small = load_tiny_decoder(path, device=device)  # a wrong file is named before the rest loads
+    parts = _load_model(str(name_or_path), transformer, dtype, device)
+    return replace(parts, decoder=small, weights=parts.weights | {"decoder": _sha256(path)})
+
+
+def _load_model(
+    name: str, transformer: Path | None, dtype: torch.dtype, device: torch.device | str
+) -> Parts:
     if name == TINY:
         return _load_tiny(transformer, dtype, device)
     if any(release.key == name for release in RELEASES):

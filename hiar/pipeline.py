@@ -18,6 +18,7 @@ from hiar.frames import OutputType, check_output_type, fit_picture, fit_video, j
 from hiar.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.loading import DEFAULT_SAMPLER, load_parts
 from hiar.noise import initial_noise
+from hiar.releases import VAE
 from hiar.sampler import sample_latents, stream_latents
 from hiar.sigmas import denoising_steps
 from hiar.text_cache import CachedTextEncoder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hiar.sampler import OnCell
     from hiar.schedule import Cell
     from hiar.text import PromptEncoder
+    from hiar.tiny_decoder import TinyDecoder
     from hiar.transformer import CausalWan
 
     Picture = Image | NDArray[np.uint8]
@@ -56,6 +58,7 @@ class HiARPipeline:
         fps: Frames a second.
         weights: SHA-256 of each part's weights, for results.
         sampler: Settings used where a call gives none.
+        decoder: Turns latents to pictures in place of the autoencoder, such as a `TinyDecoder`.
     """
 
     def __init__(
@@ -69,10 +72,12 @@ class HiARPipeline:
         fps: int,
         weights: dict[str, str],
         sampler: SamplerConfig = DEFAULT_SAMPLER,
+        decoder: TinyDecoder | None = None,
     ) -> None:
         self.transformer = transformer
         self.text_encoder = text_encoder
         self.autoencoder = autoencoder
+        self.decoder: VideoAutoencoder | TinyDecoder = autoencoder if decoder is None else decoder
         self.name = name
         self.size_px = size_px
         self.fps = fps
@@ -90,6 +95,7 @@ class HiARPipeline:
         torch_dtype: torch.dtype | str = torch.float32,
         device: torch.device | str = "cpu",
         size_px: tuple[int, int] | None = None,
+        decoder: str | Path = VAE,
     ) -> HiARPipeline:
         """Load a model; nothing is downloaded.
 
@@ -100,6 +106,8 @@ class HiARPipeline:
             torch_dtype: Of the transformer, or its name; the VAE stays float32.
             device: Where the networks go.
             size_px: (height, width) of the videos; None is what the model was trained at.
+            decoder: `vae`, `tiny-decoder` (TAEHV: coarser pictures, far faster), or the file of
+                the latter's weights.
 
         Returns:
             The pipeline.
@@ -110,7 +118,9 @@ class HiARPipeline:
         check_device(str(device))
         dtype = getattr(torch, torch_dtype) if isinstance(torch_dtype, str) else torch_dtype
         other = None if transformer is None else Path(transformer)
-        parts = vars(load_parts(name_or_path, transformer=other, dtype=dtype, device=device))
+        parts = vars(
+            load_parts(name_or_path, transformer=other, dtype=dtype, device=device, decoder=decoder)
+        )
         pipeline = cls(**parts | ({} if size_px is None else {"size_px": size_px}))
         token_grid(*pipeline.latent_shape[1:], pipeline.transformer.config.patch_size)
         return pipeline
@@ -119,8 +129,7 @@ class HiARPipeline:
         """Move the networks."""
         check_device(str(device))
         self.device = torch.device(device)
-        self.transformer.to(self.device)
-        self.autoencoder.to(self.device)
+        self._move(self.device)
         return self
 
     def enable_model_cpu_offload(self) -> None:
@@ -130,8 +139,11 @@ class HiARPipeline:
         end keeps the transformer on the device while frames are decoded.
         """
         self._offloads = True
-        self.transformer.to("cpu")
-        self.autoencoder.to("cpu")
+        self._move("cpu")
+
+    def _move(self, device: torch.device | str) -> None:
+        for network in dict.fromkeys((self.transformer, self.autoencoder, self.decoder)):
+            network.to(device)
 
     @property
     def offloads(self) -> bool:
@@ -251,16 +263,16 @@ class HiARPipeline:
 
     def decode_blocks(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Decode latents [B, f, C, H, W] as they come to float video [B, 3, T, H, W] in [-1, 1]."""
-        decoder = self.autoencoder.stream()
+        decoder = self.decoder.stream()
         for latents in blocks:
-            with self._at_work(self.autoencoder):
+            with self._at_work(self.decoder):
                 video = decoder.decode_block(latents)
             yield video
 
     def decode(self, latents: torch.Tensor) -> list[NDArray[np.uint8]]:
         """Decode latents [B, F, C, H, W] to videos, uint8 RGB (T, H, W, 3)."""
-        with self._at_work(self.autoencoder):
-            return list(to_output(self.autoencoder.decode(latents), "uint8"))
+        with self._at_work(self.decoder):
+            return list(to_output(self.decoder.decode(latents), "uint8"))
 
     def __call__(
         self,
@@ -395,7 +407,7 @@ class HiARPipeline:
         return on_cell
 
     @contextmanager
-    def _at_work(self, network: CausalWan | VideoAutoencoder) -> Iterator[None]:
+    def _at_work(self, network: CausalWan | VideoAutoencoder | TinyDecoder) -> Iterator[None]:
         """With offloading, the network is on the device inside the block only."""
         if not self._offloads:
             yield

@@ -77,6 +77,7 @@ class SampleRun:
         batch_size: Videos sampled together; it changes the speed alone.
         beginning: Picture or video that all of them begin with.
         save_latents: Keep the latents beside each video.
+        attention, compiled: How the pipeline's transformer computes; told in the records.
     """
 
     config: SamplerConfig
@@ -86,6 +87,8 @@ class SampleRun:
     batch_size: int = 8
     beginning: Beginning | None = None
     save_latents: bool = False
+    attention: str = "sdpa"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch_size < 1:
@@ -155,7 +158,8 @@ def sample_folder(
         "seconds": round(time.monotonic() - started, 3),
         "num_ranks": ranks.num_ranks,
         "settings": run.facts() | {
-            name: getattr(run, name) for name in ("seed", "samples", "batch_size", "save_latents")
+            name: getattr(run, name)
+            for name in ("seed", "samples", "batch_size", "save_latents", "attention", "compiled")
         },
         "model": model_facts(pipeline),
         "provenance": provenance(str(pipeline.device)),
@@ -213,6 +217,8 @@ def make_batch(
         sidecar = describe(pipeline, take, run) | {
             "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
             "seconds": seconds,
+            "attention": run.attention,
+            "compiled": run.compiled,
             "provenance": provenance(str(pipeline.device)),
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"

@@ -126,7 +126,17 @@ def read_embedding(path: Path) -> tuple[torch.Tensor, int] | None:
 
 
 def write_embedding(path: Path, embedding: torch.Tensor, num_tokens: int, prompt: str) -> None:
-    """Write one embedding in one piece."""
+    """Write one embedding in one piece.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
     facts = json.dumps({"schema": SCHEMA, "prompt": prompt, "num_tokens": num_tokens})
-    with atomic_path(path) as temporary:
-        save_file({"embedding": embedding.contiguous()}, temporary, metadata={"facts": facts})
+    try:
+        with atomic_path(path) as temporary:
+            save_file({"embedding": embedding.contiguous()}, temporary, metadata={"facts": facts})
+    except (OSError, SafetensorError) as error:  # safetensors wraps what the disk says
+        raise UsageError(
+            f"the text embedding {path} cannot be written ({error}): make room or set "
+            "HIAR_WEIGHTS to another folder"
+        ) from error

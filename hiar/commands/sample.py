@@ -69,6 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--compile", action="store_true", help="fuse what lies between the kernels")
     parser.add_argument(
+        "--decoder", default="vae", metavar="NAME",
+        help="vae (default), tiny-decoder (coarser, far faster), or the file of its weights",
+    )  # fmt: skip
+    parser.add_argument(
         "--low-memory", action="store_true", help="only the network at work is on the GPU"
     )
 
@@ -138,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
     with joined_ranks() as ranks, _out_of_memory_named():
         pipeline = HiARPipeline.from_pretrained(
             args.model, transformer=args.weights, torch_dtype=args.dtype,
-            device=device_of_rank(args.device), size_px=args.size,
+            device=device_of_rank(args.device), size_px=args.size, decoder=args.decoder,
         )  # fmt: skip
         transformer = pipeline.transformer
         transformer.attend = attention_backend(args.attention, pipeline.device, transformer.dtype)
@@ -152,6 +156,7 @@ def run(args: argparse.Namespace) -> int:
             config=config, seed=args.seed, samples=args.samples, batch_size=args.batch_size,
             latent_frames=_latent_frames(args, config, pipeline.fps, beginning),
             beginning=beginning, save_latents=args.save_latents,
+            attention=args.attention, compiled=args.compile,
         )  # fmt: skip
         if ranks.is_first:
             _warn_long_prompts(pipeline, prompts)

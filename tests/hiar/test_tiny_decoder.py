@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from hiar.errors import UsageError
+from hiar.pipeline import HiARPipeline
+from hiar.provenance import file_sha256
 from hiar.tiny_decoder import TinyDecoder, load_tiny_decoder
 
 Tensors = dict[str, torch.Tensor]
@@ -148,3 +150,19 @@ def test_blocks_of_other_shapes_are_named(decoder: TinyDecoder) -> None:
         stream.decode_block(torch.zeros(1, 1, 16, 2, 3))
     with pytest.raises(UsageError, match=r"must be \[B, F >= 1, 16, h, w\]"):
         stream.decode_block(torch.zeros(1, 1, 48, 2, 2))
+
+
+def test_a_pipeline_decodes_with_it(
+    tmp_path: Path, weights: Tensors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIAR_WEIGHTS", str(tmp_path))
+    with pytest.raises(UsageError, match=r"tiny-decoder .*hiar weights fetch tiny-decoder"):
+        HiARPipeline.from_pretrained("tiny", decoder="tiny-decoder")
+    path = tmp_path / "taew2_1.pth"
+    torch.save(weights, path)
+    pipeline = HiARPipeline.from_pretrained("tiny", decoder=path)
+    assert pipeline.weights["decoder"] == file_sha256(path)
+    latents = pipeline("a red disc", num_frames=21, output_type="latent").frames
+    frames = pipeline("a red disc", num_frames=21, output_type="pt").frames
+    expected = load_tiny_decoder(path).decode(latents).transpose(1, 2) / 2 + 0.5
+    torch.testing.assert_close(frames, expected, rtol=0, atol=1e-6)
