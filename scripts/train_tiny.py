@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
@@ -38,7 +38,9 @@ from hiar.training.autoencoder import (
     inflate_from_pictures,
     train_autoencoder,
 )
-from hiar.training.flow_matching import Batch, FlowMatchingConfig, train_flow_matching
+from hiar.training.clips import ClipFile
+from hiar.training.flow_matching import FlowMatchingConfig
+from hiar.training.pretrain import PretrainStage
 from hiar.training.text import TextTrainConfig, train_text_encoder
 from hiar.transformer import CausalWan
 from hiar.vae import load_autoencoder, to_uint8
@@ -290,30 +292,16 @@ def run_flow_matching(
     args: argparse.Namespace, name: str, data: str, model: CausalWan, config: FlowMatchingConfig
 ) -> list[list[float]]:
     """Train in place on one set of encoded clips, with snapshots in the work folder."""
-    torch.manual_seed(args.seed + 3)
-    draw_batch = batch_sampler(args, data)
-    steps = snapshots(
-        train_flow_matching(model, draw_batch, config),
-        lambda: save_transformer(model, args.work / f"{name}_snapshot.safetensors"),
-    )
-    return follow(steps, config.steps)
-
-
-def batch_sampler(args: argparse.Namespace, data: str) -> Callable[[int], Batch]:
-    """Draws batches of encoded clips with their prompts' embeddings."""
-    rng = np.random.default_rng(args.seed + 3)
-    latents = load_file(args.work / f"{data}.safetensors")["latents"]
-    prompts = json.loads((args.work / f"{data}.json").read_text())
     encoder = load_text_encoder(
         args.out / "text_encoder", WanConfig.tiny().text_len, byte_tokenizer()
     )
-    text = torch.cat([encoder.encode(prompts[i : i + 64]) for i in range(0, len(prompts), 64)])
-
-    def draw_batch(batch_size: int) -> Batch:
-        rows = torch.from_numpy(rng.integers(0, len(prompts), size=batch_size))
-        return Batch(latents=latents[rows], text=text[rows])
-
-    return draw_batch
+    clips = ClipFile(args.work / f"{data}.safetensors", encoder)
+    stage = PretrainStage(model, clips, config, seed=args.seed)
+    steps = snapshots(
+        ((step, stage.run_step(step)["loss"]) for step in range(config.steps)),
+        lambda: save_transformer(model, args.work / f"{name}_snapshot.safetensors"),
+    )
+    return follow(steps, config.steps)
 
 
 def save_transformer(model: CausalWan, path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Train a transformer to predict the flow of noised latents.
+"""The loss that trains a transformer to predict the flow of noised latents.
 
 Bidirectional attention with one noise level a video makes a teacher. Block-causal attention with
 an independent level for each block (diffusion forcing) makes a model that any order and context
-can sample: some blocks are left clean, since a finished block is what block-first shows.
+can sample: some blocks are left clean, since a finished block is what block-first shows. Teacher
+forcing shows each block the clean blocks before it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,9 @@ import torch
 
 from hiar.config import NUM_TRAIN_TIMESTEPS
 from hiar.errors import UsageError
-from hiar.geometry import num_blocks
 from hiar.sigmas import add_noise, shift_sigma
-from hiar.training.optimise import descend, one_cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from hiar.transformer import CausalWan
 
 
@@ -29,9 +26,10 @@ class FlowMatchingConfig:
     """Settings of one flow-matching run.
 
     Attributes:
-        attention: Bidirectional (a teacher) or block_causal (diffusion forcing).
+        attention: Bidirectional (a teacher), block_causal (diffusion forcing) or teacher_forcing.
         steps: Optimiser steps.
         batch_size: Videos a step.
+        micro_batch: Videos in memory at once; None is all of a process's share.
         learning_rate: Peak of a one-cycle schedule.
         warmup_steps: Steps of linear warm-up.
         shift: Of the noise scale; u is uniform before it.
@@ -39,11 +37,13 @@ class FlowMatchingConfig:
         clean_share: Share of the blocks left clean, as context (block_causal only).
         text_dropout: Share of the videos trained without their prompt, for guidance.
         weight_decay, clip_norm: Of the optimiser.
+        ema_decay: Of the average of the weights; 0 keeps none.
     """
 
-    attention: Literal["bidirectional", "block_causal"]
+    attention: Literal["bidirectional", "block_causal", "teacher_forcing"]
     steps: int
     batch_size: int = 8
+    micro_batch: int | None = None
     learning_rate: float = 1.2e-3
     warmup_steps: int = 100
     shift: float = 5.0
@@ -52,6 +52,7 @@ class FlowMatchingConfig:
     text_dropout: float = 0.05
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
+    ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.clean_share < 1 or not 0 <= self.text_dropout < 1:
@@ -66,55 +67,49 @@ class Batch:
     text: torch.Tensor
 
 
-def draw_sigmas(num_videos: int, num_blocks: int, config: FlowMatchingConfig) -> torch.Tensor:
-    """Noise levels, float32 [B, blocks]; 0 marks a clean block."""
+def noise_levels(
+    uniform_BN: torch.Tensor, clean_BN: torch.Tensor, config: FlowMatchingConfig
+) -> torch.Tensor:
+    """Noise level of each block, float32 [B, blocks]; 0 marks a clean block.
+
+    Args:
+        uniform_BN: Uniform draws in [0, 1), one a block.
+        clean_BN: Likewise; those below `clean_share` make a block clean (block_causal only).
+        config: Settings.
+    """
     if config.attention == "bidirectional":
-        return shift_sigma(torch.rand(num_videos, 1), config.shift).expand(-1, num_blocks)
-    sigmas = shift_sigma(torch.rand(num_videos, num_blocks), config.shift)
-    return sigmas.masked_fill(torch.rand(num_videos, num_blocks) < config.clean_share, 0.0)
+        return shift_sigma(uniform_BN[:, :1], config.shift).expand_as(uniform_BN)
+    sigmas = shift_sigma(uniform_BN, config.shift)
+    if config.attention == "teacher_forcing":
+        return sigmas
+    return sigmas.masked_fill(clean_BN < config.clean_share, 0.0)
 
 
 def flow_matching_loss(
-    model: CausalWan, batch: Batch, sigmas_BN: torch.Tensor, config: FlowMatchingConfig
+    model: CausalWan,
+    batch: Batch,
+    noise: torch.Tensor,
+    sigmas_BN: torch.Tensor,
+    config: FlowMatchingConfig,
 ) -> torch.Tensor:
-    """Mean squared error of the flow over the noised blocks."""
-    size = config.frames_per_block
-    sigmas_BF = sigmas_BN.repeat_interleave(size, dim=1)
-    noise = torch.randn_like(batch.latents)
-    noised = add_noise(batch.latents, noise, sigmas_BF[..., None, None, None])
-    flow = model(
-        noised, sigmas_BF * NUM_TRAIN_TIMESTEPS, batch.text, config.attention, frames_per_block=size
-    )
-    errors_BF = (flow - (noise - batch.latents)).square().mean(dim=(2, 3, 4))
-    counted = (sigmas_BN > 0).float().repeat_interleave(size, dim=1)
-    loss: torch.Tensor = (errors_BF * counted).sum() / counted.sum().clamp(min=1)
-    return loss
-
-
-def train_flow_matching(
-    model: CausalWan, draw_batch: Callable[[int], Batch], config: FlowMatchingConfig
-) -> Iterator[tuple[int, float]]:
-    """Train in place.
+    """Mean over the videos of the flow's mean squared error over the noised blocks of each.
 
     Args:
-        model: The transformer, float32, with gradients on.
-        draw_batch: Given a batch size, returns a batch of whole blocks.
+        model: The transformer.
+        batch: Clean latents and text.
+        noise: Unit normal, the shape of the latents.
+        sigmas_BN: Noise level of each block, from `noise_levels`.
         config: Settings.
-
-    Yields:
-        Step index and loss.
     """
-    optimiser = torch.optim.AdamW(
-        model.parameters(),
-        lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay,
+    size = config.frames_per_block
+    sigmas_BF = sigmas_BN.repeat_interleave(size, dim=1)
+    noised = add_noise(batch.latents, noise, sigmas_BF[..., None, None, None])
+    clean = batch.latents if config.attention == "teacher_forcing" else None
+    flow = model(
+        noised, sigmas_BF * NUM_TRAIN_TIMESTEPS, batch.text, config.attention,
+        frames_per_block=size, clean_latents=clean,
     )  # fmt: skip
-    for step in range(config.steps):
-        batch = draw_batch(config.batch_size)
-        blocks = num_blocks(batch.latents.shape[1], config.frames_per_block)
-        kept = torch.rand(config.batch_size, 1, 1) >= config.text_dropout
-        batch = Batch(latents=batch.latents, text=batch.text * kept)
-        sigmas = draw_sigmas(config.batch_size, blocks, config)
-        loss = flow_matching_loss(model, batch, sigmas, config)
-        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
-        descend(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
-        yield step, loss.item()
+    errors_BF = (flow.float() - (noise - batch.latents)).square().mean(dim=(2, 3, 4))
+    counted = (sigmas_BF > 0).float()
+    per_video = (errors_BF * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+    return per_video.mean()

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch.distributed.tensor import DTensor
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -21,7 +22,7 @@ def one_cycle(step: int, steps: int, warmup_steps: int) -> float:
 
 def descend(
     optimiser: Optimizer, loss: torch.Tensor, *, learning_rate: float, clip_norm: float
-) -> None:
+) -> float:
     """Take one step down the gradient of `loss`.
 
     Args:
@@ -29,11 +30,31 @@ def descend(
         loss: A scalar with a graph.
         learning_rate: Of this step.
         clip_norm: Largest norm of the gradient, all parameters together.
+
+    Returns:
+        Norm of the gradient before it was clipped.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    return step_down(optimiser, learning_rate=learning_rate, clip_norm=clip_norm)
+
+
+def step_down(optimiser: Optimizer, *, learning_rate: float, clip_norm: float) -> float:
+    """Take one step down the gradient that has been accumulated, and forget it.
+
+    Args:
+        optimiser: Holds the parameters, sharded or not.
+        learning_rate: Of this step.
+        clip_norm: Largest norm of the gradient, all parameters and all shards together.
+
+    Returns:
+        Norm of the gradient before it was clipped.
     """
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm)
     optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    whole = norm.full_tensor() if isinstance(norm, DTensor) else norm
+    return whole.item()

@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +10,12 @@ from hiar.errors import UsageError
 from hiar.training.flow_matching import (
     Batch,
     FlowMatchingConfig,
-    draw_sigmas,
     flow_matching_loss,
-    train_flow_matching,
+    noise_levels,
 )
 from hiar.training.optimise import one_cycle
+from hiar.training.pretrain import PretrainStage
+from hiar.training.stage import data_indices
 from hiar.transformer import CausalWan
 
 Draw = Callable[..., torch.Tensor]
@@ -26,11 +27,28 @@ def batch(draw: Draw) -> Batch:
     return Batch(latents=draw(2, 9, 4, 4, 6), text=draw(2, 4, 8, seed=1))
 
 
+def noise_for(batch: Batch) -> torch.Tensor:
+    return torch.randn(batch.latents.shape, generator=torch.Generator().manual_seed(0))
+
+
 def loss_of(
     model: CausalWan, batch: Batch, sigmas: torch.Tensor, config: FlowMatchingConfig = CAUSAL
 ) -> torch.Tensor:
-    torch.manual_seed(0)
-    return flow_matching_loss(model, batch, sigmas, config)
+    return flow_matching_loss(model, batch, noise_for(batch), sigmas, config)
+
+
+class Repeated:
+    """One batch as a data set that never ends."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch.text)
+
+    def read(self, indices: Sequence[int]) -> Batch:
+        rows = list(indices)
+        return Batch(latents=self.batch.latents[rows], text=self.batch.text[rows])
 
 
 @pytest.mark.parametrize("attention", ["block_causal", "bidirectional"])
@@ -39,8 +57,7 @@ def test_loss_by_hand(small_model: CausalWan, batch: Batch, attention: Any) -> N
     sigmas = torch.tensor([[0.5, 0.0, 0.9], [0.25, 0.75, 0.0]])
     config = replace(CAUSAL, attention=attention)
     found = loss_of(small_model, batch, sigmas, config)
-    torch.manual_seed(0)
-    noise = torch.randn_like(batch.latents)
+    noise = noise_for(batch)
     level = sigmas.repeat_interleave(3, dim=1)
     x = batch.latents + level[:, :, None, None, None] * (noise - batch.latents)
     flow = small_model(x, 1000 * level, batch.text, attention=attention)
@@ -87,21 +104,24 @@ def test_a_few_steps_lower_the_loss(make_model: Callable[..., CausalWan], batch:
     )
     sigmas = torch.tensor([[0.3, 0.6, 0.9], [0.8, 0.5, 0.2]])
     before = loss_of(model, batch, sigmas).item()
-    torch.manual_seed(1)
-    done = list(train_flow_matching(model, lambda _: batch, config))
-    assert [step for step, _ in done] == list(range(40))
-    assert all(math.isfinite(loss) for _, loss in done)
+    stage = PretrainStage(model, Repeated(batch), config, seed=1)
+    losses = [stage.run_step(step)["loss"] for step in range(config.steps)]
+    assert all(math.isfinite(loss) for loss in losses)
     assert loss_of(model, batch, sigmas).item() < 0.8 * before
 
 
-def test_training_is_seeded(make_model: Callable[..., CausalWan], batch: Batch) -> None:
-    def losses() -> list[float]:
-        torch.manual_seed(5)
-        config = FlowMatchingConfig(attention="bidirectional", steps=3, batch_size=2)
-        model = make_model().requires_grad_(True)
-        return [loss for _, loss in train_flow_matching(model, lambda _: batch, config)]
+def test_a_step_depends_on_its_seed_and_number_alone(
+    make_model: Callable[..., CausalWan], batch: Batch
+) -> None:
+    config = FlowMatchingConfig(attention="bidirectional", steps=3, batch_size=2)
 
-    assert losses() == losses()
+    def loss(step: int, seed: int) -> float:
+        torch.rand(step + seed + 1)  # the global generator has no say
+        stage = PretrainStage(make_model(), Repeated(batch), config, seed=seed)
+        return stage.run_step(step)["loss"]
+
+    assert loss(1, 5) == loss(1, 5)
+    assert loss(1, 5) != loss(2, 5) != loss(2, 6)
 
 
 @pytest.mark.parametrize("text_dropout", [0.0, 0.5, 1 - 1e-7])
@@ -115,8 +135,8 @@ def test_text_dropout_zeroes_whole_prompts(
     config = FlowMatchingConfig(
         attention="block_causal", steps=1, batch_size=32, text_dropout=text_dropout
     )
-    torch.manual_seed(0)
-    list(train_flow_matching(model, lambda _: many, config))
+    PretrainStage(model, Repeated(many), config, seed=0).run_step(0)
+    many = Repeated(many).read(order_of(many, config))
     kept = (seen[0] == many.text).flatten(1).all(dim=1)
     dropped = (seen[0] == 0).flatten(1).all(dim=1)
     assert (kept ^ dropped).all()
@@ -125,13 +145,22 @@ def test_text_dropout_zeroes_whole_prompts(
     assert low <= int(dropped.sum()) <= high
 
 
+def order_of(many: Batch, config: FlowMatchingConfig) -> list[int]:
+    """Which clips the samples of step 0 are."""
+    size = config.batch_size
+    return data_indices(
+        len(many.text), seed=0, step=0, batch_size=size, samples=range(size), purpose="clips"
+    )
+
+
 def test_noise_levels() -> None:
-    torch.manual_seed(0)
-    teacher = draw_sigmas(4000, 5, FlowMatchingConfig(attention="bidirectional", steps=1))
+    generator = torch.Generator().manual_seed(0)
+    uniform, clean = (torch.rand(4000, 5, generator=generator) for _ in range(2))
+    teacher = noise_levels(uniform, clean, FlowMatchingConfig(attention="bidirectional", steps=1))
     assert teacher.shape == (4000, 5)
     assert (teacher == teacher[:, :1]).all()
     assert (teacher > 0).all()
-    causal = draw_sigmas(4000, 5, replace(CAUSAL, clean_share=0.2))
+    causal = noise_levels(uniform, clean, replace(CAUSAL, clean_share=0.2))
     # 20,000 blocks: standard error 0.0028
     assert float((causal == 0).float().mean()) == pytest.approx(0.2, abs=0.015)
     noised = causal[causal > 0]
@@ -140,6 +169,31 @@ def test_noise_levels() -> None:
     assert float(noised.median()) == pytest.approx(5 / 6, abs=0.015)
     levels = causal.masked_fill(causal == 0, torch.nan)
     assert (levels[:, 0] != levels[:, 1]).all()
+    forced = noise_levels(uniform, clean, replace(CAUSAL, attention="teacher_forcing"))
+    assert (forced > 0).all()
+
+
+def test_teacher_forcing_sees_clean_blocks_before(
+    make_model: Callable[..., CausalWan], batch: Batch
+) -> None:
+    """By hand: block n is predicted from clean blocks before n and its own noised frames."""
+    model = make_model()
+    config = replace(CAUSAL, attention="teacher_forcing")
+    sigmas = torch.tensor([[0.5, 0.7, 0.9], [0.25, 0.75, 0.3]])
+    noise = noise_for(batch)
+    errors = []
+    for block in range(3):
+        own, before = slice(3 * block, 3 * block + 3), slice(0, 3 * block)
+        level = sigmas[:, block, None, None, None, None]
+        noised = batch.latents[:, own] + level * (noise - batch.latents)[:, own]
+        x = torch.cat((batch.latents[:, before], noised), dim=1)
+        times = torch.cat(
+            (torch.zeros(2, 3 * block), 1000 * sigmas[:, block, None].expand(2, 3)), dim=1
+        )
+        flow = model(x, times, batch.text, "block_causal")[:, own]
+        errors.append((flow - (noise - batch.latents)[:, own]).square().mean())
+    found = flow_matching_loss(model, batch, noise, sigmas, config)
+    torch.testing.assert_close(found, torch.stack(errors).mean(), rtol=1e-5, atol=1e-6)
 
 
 def test_one_cycle_by_hand() -> None:
@@ -165,14 +219,18 @@ def test_the_learning_rate_follows_the_cycle(
     config = FlowMatchingConfig(
         attention="block_causal", steps=6, batch_size=2, warmup_steps=2, learning_rate=0.01
     )
-    list(train_flow_matching(make_model().requires_grad_(True), lambda _: batch, config))
+    stage = PretrainStage(make_model(), Repeated(batch), config, seed=0)
+    for index in range(config.steps):
+        stage.run_step(index)
     assert rates == pytest.approx([0.01 * one_cycle(i, 6, 2) for i in range(6)])
 
 
 def test_a_part_of_a_block_is_refused(make_model: Callable[..., CausalWan], batch: Batch) -> None:
     short = replace(batch, latents=batch.latents[:, :8])
     with pytest.raises(UsageError, match="8 latent frames"):
-        next(train_flow_matching(make_model(), lambda _: short, replace(CAUSAL, batch_size=2)))
+        PretrainStage(
+            make_model(), Repeated(short), replace(CAUSAL, batch_size=2), seed=0
+        ).run_step(0)
 
 
 @pytest.mark.parametrize("change", [{"clean_share": 1.0}, {"text_dropout": -0.1}])
