@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 
 from hiar.attention_backends import MeasuredAttention, attention_backend
+from hiar.bench_pipelined import time_all_ranks
+from hiar.chain import Chain, check_same
 from hiar.checkpoint import load_transformer
 from hiar.compiled import compile_layers
 from hiar.config import ATTENTION_BACKENDS, Order, SamplerConfig, WanConfig
@@ -30,17 +32,21 @@ from hiar.errors import UsageError
 from hiar.flops import video_flops
 from hiar.geometry import SPATIAL_STRIDE, num_blocks, num_frames, token_grid
 from hiar.loading import TINY_WEIGHTS
+from hiar.pipeline_timing import PipelineTiming, time_pipelined
 from hiar.provenance import provenance, weights_sha256
 from hiar.schedule import passes_per_block
+from hiar.stages import split_steps
 from hiar.tiny.preset import asset
 from hiar.tiny.world import SIZE_PX
 from hiar.transformer import CausalWan
-from hiar.video_timing import VideoTiming, time_video
+from hiar.video_timing import VideoTiming, median, time_video
 
 if TYPE_CHECKING:
     from hiar.progress import Progress
 
 SCHEMA = "bench/1"
+PIPELINED = "pipelined"
+FUSED = ("off", "on", "auto")
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ class BenchConfig:
 
     Attributes:
         model: Name in `bench_models`.
-        orders: Orders to time, each with its own context (clean for block_first, else output).
+        orders: Orders to time, each with its own context (clean for block_first, else output);
+            `pipelined` is the order diagonal with its steps shared out among the ranks.
         latent_frames: Latent frames of the video.
         window: Latent frames visible; None = all.
         warmup, repeats: Runs before counting, and counted.
@@ -76,7 +83,9 @@ class BenchConfig:
         attention: Backend, see `hiar.attention_backends`.
         compile: Fuse what lies between the kernels; compile time is measured apart.
         wave_batch: Run the cells of a diagonal wave in one call.
-        kernel_floor: Time the bare attention and matrix kernels of every cell right after it.
+        fused: Of `pipelined`: off, on, or auto (measures both); see `stream_pipelined`.
+        kernel_floor: Time the bare attention and matrix kernels of every cell right after it (of
+            the orders that one process runs).
         weights: Transformer weights; None takes the shipped ones of the tiny model.
         random_weights: Time random weights: speed does not depend on their values.
         checksum: Add the SHA-256 of the latents.
@@ -93,6 +102,7 @@ class BenchConfig:
     attention: str = "sdpa"
     compile: bool = False
     wave_batch: bool = False
+    fused: str = "off"
     kernel_floor: bool = False
     weights: Path | None = None
     random_weights: bool = False
@@ -101,7 +111,9 @@ class BenchConfig:
     def __post_init__(self) -> None:
         _check_choices("config", [self.model], bench_models())
         # hybrid needs settings that this command has no flags for
-        _check_choices("order", self.orders, [o for o in get_args(Order) if o != "hybrid"])
+        known = [order for order in get_args(Order) if order != "hybrid"]
+        _check_choices("order", self.orders, [*known, PIPELINED])
+        _check_choices("fused", [self.fused], FUSED)
         _check_choices("dtype", [self.dtype], ("float32", "bfloat16", "float16"))
         _check_choices("attention", [self.attention], ATTENTION_BACKENDS)
         if not self.orders:
@@ -110,6 +122,8 @@ class BenchConfig:
             raise UsageError("warmup must be at least 0 and repeats at least 1")
         if self.wave_batch and "diagonal" not in self.orders:
             raise UsageError("--wave-batch batches the waves of order 'diagonal': add it to orders")
+        if self.fused != "off" and PIPELINED not in self.orders:
+            raise UsageError(f"--fused {self.fused} is for order 'pipelined': add it to orders")
         num_blocks(self.latent_frames, self.sampler(self.orders[0]).frames_per_block)
 
     def sampler(self, order: str) -> SamplerConfig:
@@ -117,6 +131,8 @@ class BenchConfig:
         base = SamplerConfig(window=self.window)
         if order == "block_first":
             return replace(base, order="block_first", context="clean")
+        if order == PIPELINED:
+            return replace(base, order="diagonal")
         batched = self.wave_batch and order == "diagonal"
         return replace(base, order=order, wave_batch=batched)  # type: ignore[arg-type]
 
@@ -127,28 +143,48 @@ def _check_choices(name: str, values: Iterable[str], known: Iterable[str]) -> No
             raise UsageError(f"{name} {value!r} is unknown: use one of {', '.join(known)}")
 
 
-def run_bench(config: BenchConfig, progress: Progress) -> dict[str, Any]:
-    """Time every order.
+def run_bench(
+    config: BenchConfig,
+    progress: Progress,
+    chain: Chain = Chain(),  # noqa: B008  (frozen)
+    *,
+    on_pipelined: Callable[[PipelineTiming], None] | None = None,
+) -> dict[str, Any]:
+    """Time every order; of several ranks, all time `pipelined` and the first alone the others.
 
     Args:
         config: What to time.
         progress: Gets one `advance` a run.
+        chain: This process among those that time together.
+        on_pipelined: Called with the last run of order `pipelined`.
 
     Returns:
-        A bench/1 record: rows and provenance.
+        A bench/1 record: rows and provenance; the first rank's is whole.
 
     Raises:
         UsageError: For a device, backend or compiler that is not here, or too small a GPU.
     """
     check_device(config.device)
+    if PIPELINED in config.orders:
+        split_steps(len(config.sampler(PIPELINED).steps), chain.num_ranks)
     model, weights = build_model(config)
+    check_same(chain, same_on_all_ranks(config, weights))
     model.attend = attention_backend(config.attention, model.device, model.dtype)
     if config.compile:
         compile_layers(model)
-    peak = matmul_peak(model.device, model.dtype)
+    peak = chain.from_first(matmul_peak(model.device, model.dtype) if chain.is_first else 0.0)
     progress.start(len(config.orders) * (config.warmup + config.repeats))
+    rows = []
     try:
-        rows = [time_order(model, config, order, peak, progress) for order in config.orders]
+        for order in config.orders:
+            if order == PIPELINED:
+                row, timing = time_pipelined_order(model, config, peak, progress, chain)
+                rows.append(row)
+                if on_pipelined is not None:
+                    on_pipelined(timing)
+            elif chain.is_first:
+                rows.append(time_order(model, config, order, peak, progress))
+            chain.wait()
     except torch.cuda.OutOfMemoryError as error:
         raise UsageError(
             f"the GPU's memory is too small for {config.model!r} in {config.dtype}: take "
@@ -164,6 +200,17 @@ def run_bench(config: BenchConfig, progress: Progress) -> dict[str, Any]:
         "rows": rows,
         "settings": settings,
         "provenance": facts,
+    }
+
+
+def same_on_all_ranks(config: BenchConfig, weights: dict[str, str]) -> dict[str, Any]:
+    """What the ranks of a pipeline must have in common: settings, weights, kind of device."""
+    return asdict(config) | {
+        "device": config.device.partition(":")[0],
+        "device_name": device_name(torch.device(config.device)),
+        "threads": torch.get_num_threads(),
+        "weights": weights["transformer"],
+        "torch": torch.__version__,
     }
 
 
@@ -216,6 +263,38 @@ def time_order(
     return row
 
 
+def time_pipelined_order(
+    model: CausalWan, config: BenchConfig, peak: float, progress: Progress, chain: Chain
+) -> tuple[dict[str, Any], PipelineTiming]:
+    """The row of order `pipelined` and its last run, the same on every rank."""
+    sampler = config.sampler(PIPELINED)
+    sizes = bench_models()[config.model]
+    compile_s = None
+    if config.compile:
+
+        def run(latent_frames: int) -> None:
+            time_pipelined(
+                model, sampler, chain, latent_frames=latent_frames, latent_size=sizes.latent_size
+            )
+
+        compile_s = time_compile(run, sampler)
+    facts, timing = time_all_ranks(
+        model, sampler, chain, progress, latent_frames=config.latent_frames,
+        latent_size=sizes.latent_size, warmup=config.warmup, repeats=config.repeats,
+        fused=config.fused,
+    )  # fmt: skip
+    row = describe(config, PIPELINED, chain.num_ranks) | facts
+    row |= rates(config, sampler, row["seconds"], peak, chain.num_ranks)
+    if row["fused"]["chosen"]:
+        row["passes_per_block"] = len(sampler.steps)
+    row["compile_s"] = compile_s
+    if isinstance(model.attend, MeasuredAttention):
+        row["backend_choices"] = dict(model.attend.choices)
+    if config.checksum:
+        row["sha256"] = timing.ranks[-1].sha256
+    return row, timing
+
+
 def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:
     """Seconds that compiling adds to the first video, one long enough to meet every shape."""
     latent_frames = sampler.frames_per_block * (len(sampler.steps) if sampler.wave_batch else 2)
@@ -227,14 +306,15 @@ def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:
     return max(0.0, seconds[0] - seconds[1])
 
 
-def describe(config: BenchConfig, order: str) -> dict[str, Any]:
+def describe(config: BenchConfig, order: str, num_ranks: int = 1) -> dict[str, Any]:
     """What a row timed."""
     sampler = config.sampler(order)
     return {
         "order": order,
         "context": sampler.context,
         "wave_batch": sampler.wave_batch,
-        "gpus": 1 if config.device.startswith("cuda") else 0,
+        "gpus": num_ranks if config.device.startswith("cuda") else 0,
+        "ranks": num_ranks,
         "config": config.model,
         "dtype": config.dtype,
         "backend": config.attention,
@@ -250,22 +330,34 @@ def measure(
     config: BenchConfig, sampler: SamplerConfig, runs: list[VideoTiming], peak: float
 ) -> dict[str, Any]:
     """The medians of the counted runs, and what follows from them."""
+    seconds = statistics.median(run.seconds for run in runs)
+    return (
+        {
+            "seconds": seconds,
+            "seconds_range": [min(r.seconds for r in runs), max(r.seconds for r in runs)],
+            "processor_s": median(run.processor_s for run in runs),
+            "throughput_fps": num_frames(config.latent_frames) / seconds,
+            "latency_s": statistics.median(run.steady_block_s for run in runs),
+            "first_block_s": statistics.median(run.first_block_s for run in runs),
+        }
+        | rates(config, sampler, seconds, peak)
+        | (floor_facts(runs) if config.kernel_floor else {})
+    )
+
+
+def rates(
+    config: BenchConfig, sampler: SamplerConfig, seconds: float, peak: float, num_ranks: int = 1
+) -> dict[str, float]:
+    """Operations a second of a whole video, and their share of what the ranks' devices can do."""
     sizes = bench_models()[config.model]
     rows, columns = token_grid(*sizes.latent_size, sizes.config.patch_size)
     blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
-    seconds = statistics.median(run.seconds for run in runs)
     rate = video_flops(sizes.config, sampler, blocks, rows * columns) / seconds
     return {
-        "seconds": seconds,
-        "seconds_range": [min(r.seconds for r in runs), max(r.seconds for r in runs)],
-        "processor_s": median(run.processor_s for run in runs),
-        "throughput_fps": num_frames(config.latent_frames) / seconds,
-        "latency_s": statistics.median(run.steady_block_s for run in runs),
-        "first_block_s": statistics.median(run.first_block_s for run in runs),
         "tflops_per_s": rate / 1e12,
         "matmul_peak_tflops_per_s": peak / 1e12,
-        "matmul_peak_share": rate / peak,
-    } | (floor_facts(runs) if config.kernel_floor else {})
+        "matmul_peak_share": rate / (peak * num_ranks),
+    }
 
 
 def floor_facts(runs: list[VideoTiming]) -> dict[str, Any]:
@@ -283,9 +375,3 @@ def floor_facts(runs: list[VideoTiming]) -> dict[str, Any]:
         "kernel_ratio_range": [min(ratios), max(ratios)],
         "kernel_ratio_processor": median(shares),
     }
-
-
-def median(values: Iterable[float | None]) -> float | None:
-    """Median of the values that are there."""
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None

@@ -51,7 +51,7 @@ class Ranks:
 @contextmanager
 def joined_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     """The processes that torchrun started, joined over the CPU; one alone without torchrun."""
-    num_ranks = int(environment.get("WORLD_SIZE", "1"))
+    num_ranks = num_ranks_of(environment)
     if num_ranks == 1:
         yield Ranks()
         return
@@ -62,6 +62,11 @@ def joined_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]
         yield Ranks(rank=distributed.get_rank(), num_ranks=num_ranks)
     finally:
         distributed.destroy_process_group()
+
+
+def num_ranks_of(environment: Mapping[str, str] = os.environ) -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(environment.get("WORLD_SIZE", "1"))
 
 
 def device_of_rank(device: str, environment: Mapping[str, str] = os.environ) -> str:

@@ -22,7 +22,7 @@ from hiar.sampler import sample_latents
 from hiar.schedule import Cell, schedule_of, waves
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hiar.config import SamplerConfig
     from hiar.transformer import CausalWan
@@ -182,8 +182,19 @@ def summarise(
         first_block_s=first_block_s,
         floor_s=_sum([watch.seconds(*pair) for pair in clock.floors]),
         floor_processor_s=_sum([watch.processor_seconds(*pair) for pair in clock.floors]),
-        sha256=hashlib.sha256(latents.float().cpu().numpy().tobytes()).hexdigest(),
+        sha256=checksum(latents),
     )
+
+
+def checksum(latents: torch.Tensor) -> str:
+    """SHA-256 of the bytes of latents, float32."""
+    return hashlib.sha256(latents.float().cpu().numpy().tobytes()).hexdigest()
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Median of the values that are there."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

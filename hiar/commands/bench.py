@@ -6,11 +6,15 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hiar.config import ATTENTION_BACKENDS
 from hiar.errors import UsageError
 from hiar.progress import Progress
+
+if TYPE_CHECKING:
+    from hiar.bench import BenchConfig
+    from hiar.chain import Chain
 
 OK = 0
 
@@ -19,13 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.description = (
         "Time sampling: the transformer only, one video, medians after a warm-up. Writes a "
-        "bench/1 record."
+        "bench/1 record. Under torchrun the ranks share the steps of order pipelined; the first "
+        "rank alone times the other orders."
     )
     parser.add_argument("--config", default="tiny", help="tiny, bench-cpu or wan-1.3b")
-    parser.add_argument("--orders", default="block_first,step_first", metavar="A,B")
+    parser.add_argument(
+        "--orders", default="block_first,step_first", metavar="A,B",
+        help="block_first, step_first, diagonal, pipelined (default: block_first,step_first)",
+    )  # fmt: skip
     parser.add_argument(
         "--wave-batch", action="store_true", help="order diagonal: a wave's cells in one call"
     )
+    parser.add_argument(
+        "--fused", default="off", metavar="MODE",
+        help="order pipelined: a block's context and the next block's denoising in one pass: "
+        "off (default: every number of ranks gives the same bits), on, auto (measures)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rank-timeout", type=float, default=600.0, metavar="SECONDS",
+        help="longest wait for another rank's block (default 600)",
+    )  # fmt: skip
     parser.add_argument("--latent-frames", type=int, default=45)
     parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
     parser.add_argument("--warmup", type=int, default=1)
@@ -49,44 +66,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
-    from hiar.bench import BenchConfig, run_bench  # noqa: PLC0415
+    from hiar.chain import joined_chain  # noqa: PLC0415
+
+    if arguments.out.is_dir():
+        raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
+    with joined_chain(arguments.device, timeout_s=arguments.rank_timeout) as chain:
+        time_orders(arguments, chain)
+    return OK
+
+
+def time_orders(arguments: argparse.Namespace, chain: Chain) -> None:
+    """Time what is asked for; the first rank writes and prints."""
+    from hiar.bench import run_bench  # noqa: PLC0415
     from hiar.files import atomic_write_text  # noqa: PLC0415
     from hiar.memory import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
-    config = BenchConfig(
+    shown = sys.stderr if chain.is_first else None
+    record = run_bench(bench_config(arguments), Progress("bench", shown), chain)
+    if chain.is_first:
+        text = json.dumps(record, indent=1) + "\n"
+        atomic_write_text(arguments.out, text)
+        sys.stdout.write(text if arguments.json else format_table(record))
+
+
+def bench_config(arguments: argparse.Namespace) -> BenchConfig:
+    """The settings that the command line asks for, on this rank's device."""
+    from hiar.bench import BenchConfig  # noqa: PLC0415
+    from hiar.ranks import device_of_rank  # noqa: PLC0415
+
+    return BenchConfig(
         model=arguments.config,
         orders=tuple(order.strip() for order in arguments.orders.split(",") if order.strip()),
         wave_batch=arguments.wave_batch, latent_frames=arguments.latent_frames,
         window=arguments.window or None, warmup=arguments.warmup, repeats=arguments.repeats,
-        dtype=arguments.dtype, device=arguments.device, attention=arguments.attention,
-        compile=arguments.compile, kernel_floor=arguments.kernel_floor,
-        weights=arguments.weights, random_weights=arguments.random_weights,
-        checksum=arguments.checksum,
+        dtype=arguments.dtype, device=device_of_rank(arguments.device),
+        attention=arguments.attention, compile=arguments.compile,
+        kernel_floor=arguments.kernel_floor, weights=arguments.weights,
+        random_weights=arguments.random_weights, checksum=arguments.checksum,
+        fused=arguments.fused,
     )  # fmt: skip
-    if arguments.out.is_dir():
-        raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
-    record = run_bench(config, Progress("bench"))
-    text = json.dumps(record, indent=1) + "\n"
-    atomic_write_text(arguments.out, text)
-    sys.stdout.write(text if arguments.json else format_table(record))
-    return OK
 
 
 def format_table(record: dict[str, Any]) -> str:
     """The rows for people."""
     with_floor = any("kernel_ratio" in row for row in record["rows"])
-    head = "order        frames/s  block s  first s  passes  TFLOP/s  of peak"
+    head = "order        ranks  frames/s  block s  first s  passes  TFLOP/s  of peak"
     lines = [head + ("  kernels s  ratio" if with_floor else "")]
     for row in record["rows"]:
         line = (
-            f"{row['order']:12} {row['throughput_fps']:8.1f} {row['latency_s']:8.3f} "
-            f"{row['first_block_s']:8.3f} {row['passes_per_block']:7d} {row['tflops_per_s']:8.4f} "
-            f"{row['matmul_peak_share']:8.0%}"
+            f"{row['order']:12} {row['ranks']:5d} {row['throughput_fps']:9.1f} "
+            f"{row['latency_s']:8.3f} {row['first_block_s']:8.3f} {row['passes_per_block']:7d} "
+            f"{row['tflops_per_s']:8.4f} {row['matmul_peak_share']:8.0%}"
         )
-        if with_floor:
+        if "kernel_ratio" in row:
             line += f" {row['kernel_floor_s']:10.3f} {row['kernel_ratio']:6.3f}"
         lines.append(line)
-        if row["compile_s"] is not None:
-            lines.append(f"             compiling took {row['compile_s']:.1f} s, not counted")
+        lines += [f"             {note}" for note in row_notes(row)]
     return "\n".join(lines) + "\n"
+
+
+def row_notes(row: dict[str, Any]) -> list[str]:
+    """What does not fit into a column."""
+    notes = []
+    if row["compile_s"] is not None:
+        notes.append(f"compiling took {row['compile_s']:.1f} s, not counted")
+    if row["order"] == "pipelined":
+        steps = "+".join(str(count) for count in row["steps_per_rank"])
+        waits = ", ".join(f"{share:.0%}" for share in row["rank_wait_share"])
+        notes.append(
+            f"steps {steps}; a steady block passes in {row['transit_s']:.3f} s; "
+            f"ranks wait {waits}; {row['bytes_sent'] / 1e6:.1f} MB sent"
+        )
+    return notes
