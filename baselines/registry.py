@@ -1,9 +1,11 @@
-"""The compared models in the order of the paper's Table 1; one line a model."""
+"""The compared models in the order of the paper's Table 1, then others; one line a model."""
 
 from baselines.models import (
     causal_forcing,
+    causal_forcing_framewise,
     causvid,
     hiar,
+    longlive,
     ltx_video,
     magi_1_4_5b,
     nova,
@@ -13,6 +15,7 @@ from baselines.models import (
     wan2_1_1_3b,
 )
 from baselines.spec import ModelSpec
+from hiar.errors import UsageError
 
 MODELS: tuple[ModelSpec, ...] = (
     ltx_video.SPEC,
@@ -25,10 +28,12 @@ MODELS: tuple[ModelSpec, ...] = (
     self_forcing.SPEC,
     causal_forcing.SPEC,
     hiar.SPEC,
+    causal_forcing_framewise.SPEC,
+    longlive.SPEC,
 )
 
 
-class UnknownModelError(ValueError):
+class UnknownModelError(UsageError):
     """A name that is no model; the message is one line for the user."""
 
 

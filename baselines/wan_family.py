@@ -4,16 +4,35 @@ Weights and samplers are those of `hiar.releases`, from which `hiar` loads and r
 """
 
 from baselines.spec import Distilled, Length, Rollout
-from hiar.releases import COMMON_PARTS, WeightFile, find_part, find_release
+from hiar.config import SamplerConfig
+from hiar.geometry import decoded_frames_per_block, num_frames
+from hiar.releases import WeightFile, find_release, parts_of
 
-# num_frames = 4 (num_latent_frames - 1) + 1: 21 latent frames are 81, 81 latent frames are 321.
-SHORT = Length(num_frames=81, setting="21 latent frames")
-LONG = Length(num_frames=321, setting="81 latent frames, window 21")
+NEGATIVE_PROMPT = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
+    "JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，"
+    "形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+"""What guidance leads away from (Wan2.1 9737cba wan/configs/shared_config.py; SkyReels-V2 too)."""
+
+
+def latent_length(latent_frames: int) -> Length:
+    """The length of that many latent frames, sampled in one run."""
+    return Length(num_frames=num_frames(latent_frames), arguments={"latent_frames": latent_frames})
+
+
+SHORT = latent_length(21)  # 81 frames, 5.06 s
+LONG = latent_length(81)  # 321 frames, 20.06 s
 
 
 def release_weights(key: str) -> tuple[WeightFile, ...]:
     """A release's transformer; and text encoder and VAE, which are the base model's."""
-    return tuple(find_part(name).file for name in (find_release(key).part, *COMMON_PARTS))
+    return tuple(part.file for part in parts_of(key))
+
+
+def block_frames(key: str) -> int:
+    """Decoded frames that a steady block of a release adds."""
+    return decoded_frames_per_block(find_release(key).sampler.frames_per_block)
 
 
 def sampler_of(key: str, *, rollout: Rollout = "rolling window", overlap: int = 0) -> Distilled:
@@ -41,4 +60,19 @@ def sampler_of(key: str, *, rollout: Rollout = "rolling window", overlap: int = 
         overlap=overlap,
         state_dict_keys=release.state_dict_keys,
         source=release.source,
+    )
+
+
+def sampler_config(distilled: Distilled) -> SamplerConfig:
+    """The settings with which `hiar` samples the model; within a window, if windows overlap."""
+    return SamplerConfig(
+        steps=distilled.steps,
+        warp=distilled.warp,
+        shift=distilled.shift,
+        frames_per_block=distilled.frames_per_block,
+        order=distilled.order,
+        context=distilled.context,
+        stochastic=distilled.stochastic,
+        window=distilled.window,
+        sink=distilled.sink,
     )

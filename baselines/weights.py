@@ -1,12 +1,13 @@
-"""Where weights lie on this machine, and which of them are there."""
+"""Where weights lie on this machine, which of them are there, and what they are."""
 
-import shlex
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.spec import ModelSpec
+from hiar.errors import UsageError
 from hiar.releases import WeightFile
-from hiar.weights import is_present, target_path
+from hiar.weights import is_filled, is_present, known_sha256, read_record, target_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,14 @@ class WeightStatus:
 
     file: WeightFile
     target: Path
-    fetch: str
     present: bool
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """What is on record of the files that are there, by path: `fetch` checks and notes it."""
+        files = [self.target] if self.target.is_file() else sorted(self.target.rglob("*"))
+        records = {path: read_record(path) for path in files if is_filled(path)}
+        return {str(path): record.sha256 for path, record in records.items() if record}
 
 
 def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
@@ -32,23 +39,30 @@ def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
     Returns:
         One status a needed file or folder, in the spec's order.
     """
-    return tuple(_check_file(file, folder) for file in spec.weights)
-
-
-def _check_file(file: WeightFile, folder: Path) -> WeightStatus:
-    command = (*_fetch_command(file), "--local-dir", str(folder / file.repo))
-    return WeightStatus(
-        file=file,
-        target=target_path(file, folder),
-        fetch=shlex.join(command),
-        present=is_present(file, folder),
+    return tuple(
+        WeightStatus(file=file, target=target_path(file, folder), present=is_present(file, folder))
+        for file in spec.weights
     )
 
 
-def _fetch_command(file: WeightFile) -> tuple[str, ...]:
-    """``hf download`` with the arguments that select a file, without ``--local-dir``."""
-    if file.path == "":
-        return ("hf", "download", file.repo)
-    if file.is_folder:
-        return ("hf", "download", file.repo, "--include", f"{file.path}*")
-    return ("hf", "download", file.repo, file.path)
+def require_weights(spec: ModelSpec, folder: Path) -> None:
+    """Makes sure that everything a model needs is there.
+
+    Raises:
+        UsageError: All that is missing, each with its address and where it belongs.
+    """
+    missing = [status for status in check_weights(spec, folder) if not status.present]
+    if missing:
+        named = "; ".join(f"{status.file.address} -> {status.target}" for status in missing)
+        raise UsageError(
+            f"weights of {spec.key} are missing: {named}; get them with: hiar-baselines fetch "
+            f"{spec.key} (it checks each file's published hash), or pass --weights FOLDER"
+        )
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 over the names and hashes of a folder's safetensors files, as hex."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(f"{path.relative_to(folder).as_posix()} {known_sha256(path)}\n".encode())
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Causal Forcing, chunk-wise, distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
 from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_chunkwise.yaml"
@@ -18,7 +18,12 @@ SPEC = ModelSpec(
     width_px=WIDTH_PX,
     fps=FPS,
     lengths=(SHORT, LONG),
-    settings=(Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),),
+    settings=(
+        Setting(
+            name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG, use="fact"
+        ),
+    ),
+    chunk_frames=block_frames("causal-forcing"),
     distilled=sampler_of("causal-forcing"),
     notes=(
         "Its README calls this 5 s checkpoint an unfair long-video baseline and points to "

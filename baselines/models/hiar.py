@@ -1,7 +1,7 @@
 """HiAR, distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
 from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "HiAR da267d3 configs/hiar.yaml"
@@ -19,13 +19,17 @@ SPEC = ModelSpec(
     fps=FPS,
     lengths=(SHORT, LONG),
     settings=(
-        Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),
+        Setting(
+            name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG, use="fact"
+        ),
         Setting(
             name="inference_method",
             value="timestep_first, 81 latent frames",
             source="HiAR da267d3 README",
+            use="fact",
         ),
     ),
+    chunk_frames=block_frames("hiar"),
     distilled=sampler_of("hiar"),
     notes=(
         "8 forward passes a block against Self-Forcing's 5: faster only when its stages run "

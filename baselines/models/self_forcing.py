@@ -1,7 +1,7 @@
 """Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
 from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
@@ -19,13 +19,17 @@ SPEC = ModelSpec(
     fps=FPS,
     lengths=(SHORT, LONG),
     settings=(
-        Setting(name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG),
+        Setting(
+            name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG, use="fact"
+        ),
         Setting(
             name="long videos",
             value="frame_first, 81 latent frames, window 21",
             source="HiAR da267d3 scripts/run_comparison.sh",
+            use="fact",
         ),
     ),
+    chunk_frames=block_frames("self-forcing"),
     distilled=sampler_of("self-forcing"),
     notes=(
         "Its authors support 81 frames with this checkpoint; 20 s with a rolling window is the "

@@ -1,6 +1,7 @@
 """Wan2.1-T2V-1.3B, bidirectional: the base of the distilled models."""
 
 from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
+from baselines.wan_family import NEGATIVE_PROMPT
 from hiar.releases import FPS, HEIGHT_PX, WAN_REPO, WIDTH_PX
 
 _README = "Wan2.1 9737cba README, 1.3B"
@@ -17,19 +18,23 @@ SPEC = ModelSpec(
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
     fps=FPS,
-    lengths=(Length(num_frames=81, setting="num_frames=81"),),
+    lengths=(Length(num_frames=81, arguments={"num_frames": 81}),),
     settings=(
-        Setting(name="height, width", value="480, 832", source=_README),
-        Setting(name="num_inference_steps", value="50, UniPC", source=_GENERATE),
-        Setting(name="guidance_scale", value="6", source=_README),
-        Setting(name="flow_shift", value="8 (range 8 to 12)", source=_README),
-        Setting(
-            name="vae dtype", value="float32, the rest bfloat16", source="diffusers 0.42.1 docs"
-        ),
+        Setting(name="height, width", value="480, 832", source=_README, use="fact"),
+        Setting(name="num_inference_steps", value=50, source=_GENERATE),
+        Setting(name="guidance_scale", value=6.0, source=_README),
+        Setting(name="max_sequence_length", value=512, source="Wan2.1 9737cba config, text_len"),
+        Setting(name="flow_shift", value=8.0, source=f"{_README} (8 to 12)", use="scheduler"),
         Setting(
             name="negative_prompt",
-            value="the Chinese one of Wan's config",
-            source="Wan2.1 9737cba config",
+            value=NEGATIVE_PROMPT,
+            source="Wan2.1 9737cba wan/configs/shared_config.py",
+        ),
+        Setting(
+            name="vae dtype",
+            value="float32, whatever the rest has",
+            source="diffusers 0.42.1 docs",
+            use="fact",
         ),
     ),
     notes=(

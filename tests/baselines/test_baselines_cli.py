@@ -10,19 +10,21 @@ import pytest
 
 from baselines.cli import main
 from baselines.registry import MODELS, find_model
+from baselines.status import count_gpus
 from baselines.weights import check_weights
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HIAR_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("HIAR_ENVIRONMENTS", str(tmp_path / "environments"))
     return tmp_path
 
 
 def run_json(capsys: pytest.CaptureFixture[str], *argv: str) -> dict[str, Any]:
     assert main([*argv, "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["schema"] == "baselines/1"
+    assert record["schema"] == "baselines/2"
     return record
 
 
@@ -33,7 +35,7 @@ def put(path: Path, content: str = "x") -> None:
 
 def put_everything(key: str, folder: Path) -> None:
     """Makes one file for each thing that the model needs."""
-    names = {"*": "a.bin", "*.safetensors": "a.safetensors"}
+    names = {"*": "a.bin", "*.safetensors": "a.safetensors", "**/*": "a/b.bin"}
     for status in check_weights(find_model(key), folder):
         if not status.file.is_folder:
             put(status.target)
@@ -42,16 +44,59 @@ def put_everything(key: str, folder: Path) -> None:
             put(status.target / names.get(pattern, pattern.replace("*", "a.bin")))
 
 
-def test_list_names_every_model_and_where_to_fetch(
+def test_list_is_one_line_a_model_in_100_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baselines.status.NVIDIA", folder / "no-driver")
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = {line.split()[0]: line for line in lines if line}
+    assert all(spec.key in rows for spec in MODELS)
+    assert rows["magi-1-4.5b"].endswith("0 of 3  needs weights, environment, GPU")
+    assert "5, 20 " in rows["hiar"]
+    put_everything("hiar", folder)
+    assert main(["list"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert rows["hiar"].endswith("4 of 4  ready, on the CPU: hours a video")
+    assert "3 of 4" in rows["self-forcing"]  # they share the base model's encoder and VAE
+
+
+def test_show_names_file_address_and_place(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["list"]) == 0
+    assert main(["show", "hiar"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    place = lines.index(f"missing  {folder}/jackyhate/HiAR/hiar.pt")
+    assert lines[place + 1] == "from https://huggingface.co/jackyhate/HiAR/resolve/main/hiar.pt"
+
+
+def test_show_has_the_recipe_of_an_environment(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", "pyramid-flow"]) == 0
     out = capsys.readouterr().out
-    assert all(spec.key in out for spec in MODELS)
-    address = "https://huggingface.co/jackyhate/HiAR/resolve/main/hiar.pt"
-    assert f"{address} -> {folder}/jackyhate/HiAR/hiar.pt" in out
-    # Four models share the base model's text encoder; it is listed once.
-    assert out.count(f"-> {folder}/Wan-AI/Wan2.1-T2V-1.3B-Diffusers/text_encoder\n") == 1
+    code = folder / "environments/pyramid-flow/code"
+    assert f"git clone https://github.com/jy0205/Pyramid-Flow {code}" in out
+    assert f"git -C {code} checkout 3040d71" in out
+
+
+def test_an_environment_counts_when_all_of_it_is_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = folder / "environments/nova"
+    assert "environment" in run_json(capsys, "show", "nova")["needs"]
+    put(home / "venv/bin/python")
+    assert run_json(capsys, "show", "nova")["environment_missing"] == [str(home / "code")]
+    put(home / "code/README.md")
+    assert run_json(capsys, "show", "nova")["environment_missing"] == []
+
+
+def test_gpus_are_counted_without_torch(tmp_path: Path) -> None:
+    assert count_gpus(tmp_path / "none") == 0
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    assert count_gpus(tmp_path) == 2
 
 
 @pytest.mark.parametrize("key", [spec.key for spec in MODELS])
@@ -84,13 +129,14 @@ def test_show_gives_settings_sources_and_the_sampler(
     assert record["distilled"]["steps"] == [1000, 750, 500, 250]
     assert record["lengths"][0] == {
         "num_frames": 81,
-        "setting": "21 latent frames",
+        "made_frames": None,
+        "arguments": {"latent_frames": 21},
         "seconds": 81 / 16,
     }
     assert main(["show", "causvid"]) == 0
     out = capsys.readouterr().out
     assert "wan_causal_dmd_warp_4step_cfg2.yaml" in out
-    assert "hf download tianweiy/CausVid" in out
+    assert "windows=5, cut from 360 frames" in out
 
 
 def test_user_mistakes_are_one_line(
@@ -105,6 +151,45 @@ def test_user_mistakes_are_one_line(
     monkeypatch.setenv("HIAR_WEIGHTS", str(tmp_path / "file"))
     assert main(["list"]) == 2
     assert "HIAR_WEIGHTS" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["generate", "hiar"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nova", "--seconds", "20"], "nova does not make 20 s; its own code makes 2.75 s"),
+        (
+            ["wan2.1-1.3b", "--seconds", "20"],
+            "wan2.1-1.3b does not make 20 s",
+        ),
+        (["skyreels-v2-1.3b", "--seconds", "5"], "makes 4, 10, 20, 30, 60 s"),
+        (["hiar", "--steps", "2"], "--steps does not fit hiar"),
+        (["nova", "--size", "32x32"], "--size does not fit nova"),
+        (["nova", "--dtype", "float32"], "--dtype does not fit nova"),
+        (["pyramid-flow"], "the environment of pyramid-flow is missing"),
+        (["hiar"], "hiar weights fetch hiar"),
+        (["ltx-video"], "weights of ltx-video are missing: https://huggingface.co/Lightricks"),
+        (["ltx-video", "--weights", "nowhere"], "nowhere is no pipeline"),
+        (["hiar", "--device", "cuda:99"], "'cuda:99' is not here"),
+    ],
+)
+@pytest.mark.parametrize("command", ["generate", "time"])
+def test_what_cannot_be_done_is_one_line(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    making = ["--prompt", "a disc", "--out", str(folder / "out")] if command == "generate" else []
+    assert main([command, *arguments, *making]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(folder.glob("out/*"))
 
 
 def test_runs_as_a_module() -> None:

@@ -1,0 +1,146 @@
+"""What every way of running a model has in common: options in, one video a job out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from baselines.spec import Length, ModelSpec
+from hiar.errors import UsageError
+
+
+class VideoFailedError(Exception):
+    """One video that could not be made; the message is one line, the others may go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How the user wants a model to be run.
+
+    Attributes:
+        device: cpu, cuda or cuda:N.
+        dtype: Of the network; None is bfloat16 on a GPU, as released, and float32 on a CPU.
+        weights: A folder of the user's, or "tiny", instead of the weights folder.
+        size_px: (height, width) instead of the model's own.
+        num_steps: Denoising steps instead of the model's own.
+        environment: Folder of an external program's environment.
+        timeout_s: Longest time for one video of an external program.
+    """
+
+    device: str = "cpu"
+    dtype: str | None = None
+    weights: str | None = None
+    size_px: tuple[int, int] | None = None
+    num_steps: int | None = None
+    environment: Path | None = None
+    timeout_s: float | None = None
+
+    @property
+    def dtype_name(self) -> str:
+        """The dtype that a run has."""
+        return self.dtype or ("float32" if self.device == "cpu" else "bfloat16")
+
+    def size_of(self, spec: ModelSpec) -> tuple[int, int]:
+        """(height, width) of the videos."""
+        return self.size_px or (spec.height_px, spec.width_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video to make.
+
+    Attributes:
+        prompt: Its text.
+        prompt_index: Position of the prompt in its list.
+        seed: Of this sample of it.
+        length: Of the video.
+    """
+
+    prompt: str
+    prompt_index: int
+    seed: int
+    length: Length
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What was measured of one model at one length.
+
+    Attributes:
+        chunk_frames: Frames of a steady chunk, or of the whole video for a model without chunks.
+        chunk_s: Seconds that such a chunk took, a value for each repeat.
+        counted: What lies inside `chunk_s`, in words.
+        latency_s: Seconds until a viewer has a chunk, by the paper's definition: the time of one
+            chunk, or of the whole video for a model without chunks.
+        parts_s: Median seconds of what lies outside `chunk_s`, by name.
+        facts: Anything else a reader needs, such as passes a chunk.
+    """
+
+    chunk_frames: int
+    chunk_s: tuple[float, ...]
+    counted: str
+    latency_s: float
+    parts_s: Mapping[str, float]
+    facts: Mapping[str, Any]
+
+
+class Adapter(Protocol):
+    """A model that is ready to run."""
+
+    def facts(self) -> dict[str, Any]:
+        """What decides a video's content beside the job: weights, number type, size, settings."""
+        ...
+
+    def make(self, job: Job, path: Path) -> dict[str, float]:
+        """Make one video; it appears at `path` whole or not at all.
+
+        Returns:
+            Seconds by part of the work.
+
+        Raises:
+            VideoFailedError: If this video could not be made.
+        """
+        ...
+
+    def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
+        """Measure speed at one length; `repeats` runs count, `warmup` runs before them do not."""
+        ...
+
+    def close(self) -> None:
+        """End what the adapter has started."""
+        ...
+
+
+def open_adapter(spec: ModelSpec, options: Options) -> Adapter:
+    """Load a model.
+
+    Raises:
+        UsageError: If weights or an environment are missing (each is named with its place), or
+            an option does not fit the model.
+    """
+    if options.num_steps is not None and spec.how == "hiar engine":
+        raise UsageError(f"--steps does not fit {spec.key}: its step list is part of its weights")
+    if spec.how == "hiar engine":
+        from baselines.adapters.hiar_engine import HiarEngine  # noqa: PLC0415  (torch)
+
+        return HiarEngine(spec, options)
+    if spec.how == "diffusers pipeline":
+        from baselines.adapters.diffusers_pipeline import DiffusersPipeline  # noqa: PLC0415
+
+        return DiffusersPipeline(spec, options)
+    from baselines.adapters.external_command import ExternalCommand  # noqa: PLC0415
+
+    return ExternalCommand(spec, options)
+
+
+def random_seed(seed: int, prompt_index: int) -> int:
+    """The seed of one video for a model that takes a single number, in [0, 2**31).
+
+    Args:
+        seed: Of the sample.
+        prompt_index: Position of the prompt.
+    """
+    import hashlib  # noqa: PLC0415
+
+    digest = hashlib.sha256(f"{seed}/{prompt_index}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1

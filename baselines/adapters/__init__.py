@@ -1,0 +1,1 @@
+"""Three ways to run a model; `baselines.adapter` chooses."""

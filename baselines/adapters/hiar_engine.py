@@ -1,0 +1,153 @@
+"""The distilled Wan family, sampled by `hiar` with each release's own schedule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from baselines.adapter import Job, Options, Timing, VideoFailedError
+from baselines.adapters.overlapping import overlapping_windows
+from baselines.spec import Distilled, Length, ModelSpec
+from baselines.videos import write_video
+from baselines.wan_family import sampler_config
+from hiar.device import Stopwatch
+from hiar.errors import UsageError
+from hiar.frames import to_output
+from hiar.loading import TINY
+from hiar.pipeline import HiARPipeline
+from hiar.schedule import passes_per_block
+from hiar.video_timing import time_video
+
+if TYPE_CHECKING:
+    import torch
+
+
+class HiarEngine:
+    """A release, or other weights of the same architecture, under that release's sampler.
+
+    Args:
+        spec: The model.
+        options: Its `weights` may name a folder in diffusers' layout, or "tiny".
+    """
+
+    def __init__(self, spec: ModelSpec, options: Options) -> None:
+        assert spec.distilled is not None
+        self._spec = spec
+        self._distilled: Distilled = spec.distilled
+        self._config = sampler_config(spec.distilled)
+        size_px = options.size_px
+        if size_px is None and options.weights != TINY:
+            size_px = options.size_of(spec)
+        self.pipeline = HiARPipeline.from_pretrained(
+            options.weights or spec.key,
+            torch_dtype=options.dtype_name,
+            device=options.device,
+            size_px=size_px,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Weights, number type, size and sampler."""
+        return {
+            "weights": {"name": self.pipeline.name, **self.pipeline.weights},
+            "dtype": str(self.pipeline.transformer.dtype).removeprefix("torch."),
+            "size_px": list(self.pipeline.size_px),
+            "sampler": asdict(self._distilled),
+        }
+
+    def make(self, job: Job, path: Path) -> dict[str, float]:
+        """Make one video; the same as `hiar sample` makes, where windows do not overlap."""
+        started = time.monotonic()
+        parts = self._overlapping(job) if "windows" in job.length.arguments else self._rolling(job)
+        chunks = (to_output(video, "uint8")[0] for video in parts)
+        try:
+            write_video(path, chunks, job.length, self._spec.fps)
+        except UsageError as error:  # such as latents that are not finite
+            raise VideoFailedError(str(error)) from error
+        return {"total": time.monotonic() - started}
+
+    def _rolling(self, job: Job) -> Iterator[torch.Tensor]:
+        return self.pipeline.decode_blocks(
+            self.pipeline.stream_blocks(
+                [job.prompt],
+                self._config,
+                latent_frames=_count(job.length, "latent_frames"),
+                seed=job.seed,
+                prompt_indices=[job.prompt_index],
+            )
+        )
+
+    def _overlapping(self, job: Job) -> Iterator[torch.Tensor]:
+        return overlapping_windows(
+            self.pipeline,
+            job.prompt,
+            self._config,
+            num_windows=_count(job.length, "windows"),
+            overlap=self._distilled.overlap,
+            seed=job.seed,
+            prompt_index=job.prompt_index,
+        )
+
+    def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
+        """Time the transformer block by block, and the decoding of a block apart."""
+        overlapping = "windows" in length.arguments
+        frames = self._distilled.window if overlapping else _count(length, "latent_frames")
+        runs = [
+            time_video(
+                self.pipeline.transformer,
+                self._config,
+                latent_frames=frames,
+                latent_size=self.pipeline.latent_shape[1:],
+            )
+            for _ in range(warmup + repeats)
+        ][warmup:]
+        assert self._spec.chunk_frames is not None
+        chunk_s = tuple(run.steady_block_s for run in runs)
+        window = (
+            ", within one window: encoding the carried frame again is not" if overlapping else ""
+        )
+        return Timing(
+            chunk_frames=self._spec.chunk_frames,
+            chunk_s=chunk_s,
+            counted=f"transformer, denoising and context passes of a steady block{window}",
+            latency_s=median(chunk_s),
+            parts_s={
+                "first_chunk": median([run.first_block_s for run in runs]),
+                "decode_chunk": self._time_decode(repeats),
+            },
+            facts={
+                "passes_per_chunk": passes_per_block(self._config),
+                "order": self._config.order,
+                "window": self._config.window,
+            },
+        )
+
+    def _time_decode(self, repeats: int) -> float:
+        """Median seconds to decode a steady block."""
+        import torch  # noqa: PLC0415
+
+        block = torch.zeros(
+            1, self._config.frames_per_block, *self.pipeline.latent_shape,
+            device=self.pipeline.device,
+        )  # fmt: skip
+        decoder = self.pipeline.autoencoder.stream()
+        decoder.decode_block(block)
+        watch = Stopwatch(self.pipeline.device)
+        marks = [watch.mark()]
+        for _ in range(repeats):
+            decoder.decode_block(block)
+            marks.append(watch.mark())
+        return median([watch.seconds(a, b) for a, b in pairwise(marks)])
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def _count(length: Length, name: str) -> int:
+    value = length.arguments[name]
+    assert isinstance(value, int)
+    return value
