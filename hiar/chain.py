@@ -14,19 +14,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import torch
 
-from hiar.errors import UsageError
+from hiar.errors import RankLostError, UsageError
 from hiar.ranks import TIMEOUT, Ranks, num_ranks_of
+from hiar.stages import split_steps
 
 if TYPE_CHECKING:
     from torch.distributed import Work
 
+T = TypeVar("T")
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 SLOTS = 2
 """Blocks on their way to a neighbour at most: one arrives while one is worked on."""
+JOIN_TIMEOUT = timedelta(minutes=10)
 POLL_S = 2e-4
 GRACE_S = 1.0
 """A rank that is told to stop leaves the word that long to one that knows why."""
@@ -45,10 +48,6 @@ class Notes(Protocol):
         ...
 
 
-class RankLostError(RuntimeError):
-    """A neighbour is gone or silent; the message says which one, and at which block."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Chain(Ranks):
     """This process among those of a pipeline.
@@ -65,6 +64,24 @@ class Chain(Ranks):
     def is_last(self) -> bool:
         """Whether blocks end here, clean."""
         return self.rank + 1 == self.num_ranks
+
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether the processes share each video's steps, not the list."""
+        return True
+
+    @property
+    def gets_videos(self) -> bool:
+        """Whether finished videos come out at this process."""
+        return self.is_last
+
+    def num_own_steps(self, num_steps: int) -> int:
+        """Denoising steps of a video that this process runs."""
+        return len(split_steps(num_steps, self.num_ranks)[self.rank])
+
+    def share(self, items: Sequence[T]) -> list[T]:
+        """All items: every process has a part in each."""
+        return list(items)
 
     def gather(self, value: Any) -> list[Any]:
         """Every rank's value, in every rank."""
@@ -227,7 +244,7 @@ def joined_chain(
 
     Args:
         device: Kind of device of every rank: cpu, or cuda.
-        timeout_s: Longest wait for a neighbour's block, and for all ranks to join.
+        timeout_s: Longest wait for a neighbour's block.
         environment: What torchrun set.
 
     Raises:
@@ -257,7 +274,7 @@ def _join(device: str, timeout_s: float, environment: Mapping[str, str]) -> Chai
     check_address(environment)
     backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
     try:
-        store, rank, num_ranks = next(rendezvous("env://", timeout=timedelta(seconds=timeout_s)))
+        store, rank, num_ranks = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
         distributed.init_process_group(
             backend, store=store, rank=rank, world_size=num_ranks, timeout=TIMEOUT
         )
@@ -287,6 +304,16 @@ def check_address(environment: Mapping[str, str]) -> None:
             f"{environment['MASTER_ADDR']}: the others cannot find it; start torchrun with "
             "--rdzv-endpoint HOST:PORT, HOST a name that all hosts resolve"
         )
+
+
+def free_gpu(
+    device: torch.device, environment: Mapping[str, str] = os.environ
+) -> torch.device | None:
+    """A GPU of this machine that no rank uses, for decoding; None on a CPU or if all are taken."""
+    taken = int(environment.get("LOCAL_WORLD_SIZE", "1"))
+    if device.type != "cuda" or torch.cuda.device_count() <= taken:
+        return None
+    return torch.device("cuda", taken)
 
 
 def use_one_thread(device: str, environment: Mapping[str, str]) -> None:

@@ -1,5 +1,9 @@
-"""The one error class that a command line turns into a single line and exit code 2."""
+"""Errors that a command line turns into a single line."""
 
 
 class UsageError(ValueError):
-    """A mistake of the caller: the message names the value, the rule and the remedy."""
+    """A mistake of the caller: the message names value, rule and remedy. Exit code 2."""
+
+
+class RankLostError(RuntimeError):
+    """Another process of a pipeline is gone or silent; the message says which. Exit code 1."""

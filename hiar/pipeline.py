@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ from hiar.frames import OutputType, check_output_type, fit_picture, fit_video, j
 from hiar.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.loading import DEFAULT_SAMPLER, load_parts
 from hiar.noise import initial_noise
+from hiar.parallel import stream_pipelined
 from hiar.releases import VAE
 from hiar.sampler import sample_latents, stream_latents
 from hiar.sigmas import denoising_steps
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+    from hiar.chain import Chain
     from hiar.sampler import OnCell
     from hiar.schedule import Cell
     from hiar.text import PromptEncoder
@@ -84,6 +87,8 @@ class HiARPipeline:
         self.weights = weights
         self.sampler = sampler
         self.device = transformer.device
+        self.chain: Chain | None = None
+        """Processes that share the steps of a stream; the last one gets the clean blocks."""
         self._offloads = False
 
     @classmethod
@@ -254,8 +259,11 @@ class HiARPipeline:
             return
         blocks = None if latent_frames is None else num_blocks(latent_frames, size, initial=given)
         text = self.text_encoder.encode(list(prompts))
+        stream = stream_latents
+        if self.chain is not None:
+            stream = partial(stream_pipelined, chain=self.chain)
         with self._at_work(self.transformer):
-            for _, latents in stream_latents(
+            for _, latents in stream(
                 self.transformer, text, config, latent_shape=self.latent_shape, num_blocks=blocks,
                 seed=seed, prompt_index=indices, initial_latents=initial_latents, on_cell=on_cell,
             ):  # fmt: skip

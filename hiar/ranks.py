@@ -30,6 +30,20 @@ class Ranks:
         """This process's part of a list that is the same in all: every num_ranks-th item."""
         return list(items[self.rank :: self.num_ranks])
 
+    @property
+    def is_pipeline(self) -> bool:
+        """Whether the processes share each video's steps, not the list."""
+        return False
+
+    @property
+    def gets_videos(self) -> bool:
+        """Whether finished videos come out at this process."""
+        return True
+
+    def num_own_steps(self, num_steps: int) -> int:
+        """Denoising steps of a video that this process runs."""
+        return num_steps
+
     def from_first(self, value: T) -> T:
         """The first process's value, in every process."""
         if self.num_ranks == 1:

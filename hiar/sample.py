@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -11,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiar.background import in_background
 from hiar.config import SamplerConfig
-from hiar.errors import UsageError
+from hiar.errors import RankLostError, UsageError
 from hiar.files import atomic_path, atomic_write_text
 from hiar.frames import to_output
 from hiar.geometry import num_blocks, num_frames
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 SIDECAR_SCHEMA = "hiar-sample/1"
 RUN_SCHEMA = "hiar-run/1"
+PARTIAL = ".partial.mp4"
+"""Suffix of what was decoded before a pipeline lost a process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +148,10 @@ def sample_folder(
     ]
     pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
     batches = ranks.share(list(batched(pending, run.batch_size)))
-    progress.start(len(batches) * run.num_blocks * len(run.config.steps))
+    progress.start(len(batches) * run.num_blocks * ranks.num_own_steps(len(run.config.steps)))
     started = time.monotonic()
     for batch in batches:
-        make_batch(pipeline, batch, out, run, progress)
+        make_batch(pipeline, batch, out, run, progress, ranks)
     progress.finish()
     ranks.wait()
     record = {
@@ -177,35 +181,38 @@ def batched(takes: Sequence[Take], size: int) -> Iterator[list[Take]]:
 
 
 def make_batch(
-    pipeline: HiARPipeline, batch: Sequence[Take], out: Path, run: SampleRun, progress: Progress
+    pipeline: HiARPipeline,
+    batch: Sequence[Take],
+    out: Path,
+    run: SampleRun,
+    progress: Progress,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
 ) -> None:
     """Sample, decode and write one batch; a video's sidecar is written last.
 
     Frames go to the files as they are decoded, so a long video needs no more memory than a short
-    one, but for latents that are to be saved.
+    one, but for latents that are to be saved. Of a pipeline, the last process writes, and decodes
+    while the next blocks are sampled.
     """
+    blocks = pipeline.stream_blocks(
+        [take.prompt for take in batch],
+        run.config,
+        latent_frames=run.latent_frames,
+        seed=run.seed + batch[0].sample_index,
+        prompt_indices=[take.prompt_index for take in batch],
+        initial_latents=None if run.beginning is None else run.beginning.latents,
+        on_cell=lambda *_: progress.advance(),
+    )
+    if not ranks.gets_videos:
+        for _ in blocks:
+            pass
+        return
     for take in batch:
         sidecar_path(out, take).unlink(missing_ok=True)  # it would vouch for the new pictures
+        (out / f"{take.name}{PARTIAL}").unlink(missing_ok=True)
     started = time.monotonic()
-    watched = Watched(
-        pipeline.stream_blocks(
-            [take.prompt for take in batch],
-            run.config,
-            latent_frames=run.latent_frames,
-            seed=run.seed + batch[0].sample_index,
-            prompt_indices=[take.prompt_index for take in batch],
-            initial_latents=None if run.beginning is None else run.beginning.latents,
-            on_cell=lambda *_: progress.advance(),
-        ),
-        keep=run.save_latents,
-    )
-    with ExitStack() as files:
-        writers = [
-            files.enter_context(open_mp4(out / f"{take.name}.mp4", pipeline.fps)) for take in batch
-        ]
-        for video in pipeline.decode_blocks(watched):
-            for writer, frames in zip(writers, to_output(video, "uint8"), strict=True):
-                writer.write(frames)
+    watched = Watched(in_background(blocks) if ranks.is_pipeline else blocks, keep=run.save_latents)
+    write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch], ranks)
     seconds = {
         "batch_size": len(batch),
         "sampling": round(watched.seconds, 3),
@@ -223,6 +230,31 @@ def make_batch(
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
         atomic_write_text(sidecar_path(out, take), text)
+
+
+def write_videos(
+    pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], paths: Sequence[Path], ranks: Ranks
+) -> None:
+    """Decode blocks into one mp4 a video of the batch, as they come.
+
+    What a pipeline had decoded when it lost a process is kept, as NAME and `PARTIAL`.
+    """
+    lost: BaseException | None = None
+    with ExitStack() as files:
+        writers = [files.enter_context(open_mp4(path, pipeline.fps)) for path in paths]
+        try:
+            for video in pipeline.decode_blocks(blocks):
+                for writer, frames in zip(writers, to_output(video, "uint8"), strict=True):
+                    writer.write(frames)
+        except (RankLostError, KeyboardInterrupt) as error:
+            if not ranks.is_pipeline or not writers[-1].num_frames:
+                raise
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever ended the others ends us soon
+            lost = error
+    if lost is not None:
+        for path in paths:
+            path.replace(path.with_suffix(PARTIAL))
+        raise lost
 
 
 class Watched:
@@ -293,6 +325,29 @@ def model_facts(pipeline: HiARPipeline) -> dict[str, Any]:
         "name": pipeline.name,
         "weights": pipeline.weights,
         "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def same_on_all_ranks(
+    pipeline: HiARPipeline, prompts: Sequence[str], run: SampleRun
+) -> dict[str, Any]:
+    """What the processes of a pipeline must have in common."""
+    import torch  # noqa: PLC0415
+
+    from hiar.device import device_name  # noqa: PLC0415
+
+    return {
+        "device": pipeline.device.type,
+        "device_name": device_name(pipeline.device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "prompts": hashlib.sha256("\n".join(prompts).encode()).hexdigest(),
+        **run.facts(),
+        **{
+            name: getattr(run, name)
+            for name in ("seed", "samples", "batch_size", "attention", "compiled")
+        },
+        **model_facts(pipeline),
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -25,6 +25,7 @@ OK = 0
 DEFAULT_LATENT_FRAMES = 81
 """321 frames: 20 s, the paper's length."""
 CONTACT_SHEET = "contact_sheet.png"
+PIPELINED = "pipelined"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_sampler(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--order", choices=get_args(Order), help="default: the model's own")
+    parser.add_argument(
+        "--order", choices=[*get_args(Order), PIPELINED],
+        help="default: the model's own; pipelined is diagonal, the processes of torchrun sharing "
+        "each video's steps",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rank-timeout", type=float, default=600.0, metavar="SECONDS",
+        help="pipelined: longest wait for another process's block (default 600)",
+    )  # fmt: skip
     parser.add_argument(
         "--block-first-steps", type=int, metavar="N",
         help="hybrid: first steps that each block runs at once",
@@ -135,11 +144,11 @@ def run(args: argparse.Namespace) -> int:
     from hiar.compiled import compile_layers  # noqa: PLC0415
     from hiar.memory import keep_freed_memory  # noqa: PLC0415
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
-    from hiar.ranks import device_of_rank, joined_ranks  # noqa: PLC0415
+    from hiar.ranks import device_of_rank  # noqa: PLC0415
     from hiar.sample import SampleRun  # noqa: PLC0415
 
     keep_freed_memory()
-    with joined_ranks() as ranks, _out_of_memory_named():
+    with _joined(args) as ranks, _out_of_memory_named():
         pipeline = HiARPipeline.from_pretrained(
             args.model, transformer=args.weights, torch_dtype=args.dtype,
             device=device_of_rank(args.device), size_px=args.size, decoder=args.decoder,
@@ -158,6 +167,8 @@ def run(args: argparse.Namespace) -> int:
             beginning=beginning, save_latents=args.save_latents,
             attention=args.attention, compiled=args.compile,
         )  # fmt: skip
+        if ranks.is_pipeline:
+            _share_steps(pipeline, prompts, run, ranks)
         if ranks.is_first:
             _warn_long_prompts(pipeline, prompts)
         ranks.wait()
@@ -167,13 +178,40 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def _joined(args: argparse.Namespace) -> AbstractContextManager[Ranks]:
+    """The processes of torchrun: they share each video's steps, or the prompts."""
+    if args.order != PIPELINED:
+        from hiar.ranks import joined_ranks  # noqa: PLC0415
+
+        return joined_ranks()
+    from hiar.chain import joined_chain  # noqa: PLC0415
+
+    if args.low_memory:
+        raise UsageError("--low-memory moves networks about: leave it out with --order pipelined")
+    return joined_chain(args.device, timeout_s=args.rank_timeout)
+
+
+def _share_steps(pipeline: HiARPipeline, prompts: list[str], run: SampleRun, ranks: Ranks) -> None:
+    """Make the processes a pipeline, if all were started alike; decode on a GPU of its own."""
+    from hiar.chain import Chain, check_same, free_gpu  # noqa: PLC0415
+    from hiar.sample import same_on_all_ranks  # noqa: PLC0415
+
+    assert isinstance(ranks, Chain)
+    ranks.num_own_steps(len(run.config.steps))  # raises if a process would own none
+    check_same(ranks, same_on_all_ranks(pipeline, prompts, run))
+    pipeline.chain = ranks
+    free = free_gpu(pipeline.device)
+    if ranks.is_last and free is not None:
+        pipeline.decoder.to(free)
+
+
 def sampler_changes(args: argparse.Namespace) -> dict[str, Any]:
     """The sampler settings that were given on the command line."""
     changes: dict[str, Any] = {}
     if args.order is not None:
         counts = args.block_first_steps or 0, args.block_first_blocks
         is_hybrid = args.order == "hybrid"
-        changes["order"] = args.order
+        changes["order"] = "diagonal" if args.order == PIPELINED else args.order
         # One block, as the release's hybrid_block0 (inference.py, num_frame_first_blocks).
         default_blocks = int(is_hybrid and not counts[0])
         changes["block_first_steps"] = counts[0]
