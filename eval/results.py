@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.dimensions import DIMENSIONS, SOURCE
+from eval.errors import UsageError
 from eval.score import VBenchScore
 
 SCHEMA = "vbench/1"
@@ -19,7 +20,7 @@ RESULT_PATTERN = "*_eval_results.json"
 _RAW_BOUND = 1.0 + 1e-3
 
 
-class ResultError(ValueError):
+class ResultError(UsageError):
     """A result folder or file that cannot be scored; the message is one line for the user."""
 
 
@@ -72,7 +73,7 @@ def read_results(folder: Path) -> RawResults:
             if name not in known:
                 ignored.append(f"{path.name}: {key}")
                 continue
-            raw = _aggregate(path, name, value)
+            raw = parse_aggregate(name, path.name, value)
             earlier = found.setdefault(name, (raw, path.name))
             if earlier[0] != raw:
                 raise ResultError(
@@ -104,8 +105,21 @@ def _parse_results(path: Path, content: bytes) -> dict[str, Any]:
     return results
 
 
-def _aggregate(path: Path, name: str, value: object) -> float:
-    where = f"{name} in {path.name}"
+def parse_aggregate(name: str, source: str, value: object) -> float:
+    """The aggregate of one dimension.
+
+    Args:
+        name: The dimension.
+        source: Where it stands, for messages.
+        value: Upstream's ``[aggregate, per video, ...]``.
+
+    Returns:
+        The aggregate, finite and in [-1, 1].
+
+    Raises:
+        ResultError: It is anything else.
+    """
+    where = f"{name} in {source}"
     if not isinstance(value, list) or not value:
         raise ResultError(f"{where} is not upstream's [aggregate, per video]; run it again")
     raw = value[0]

@@ -1,0 +1,1 @@
+"""Commands of ``hiar-vbench``, a file each: `add_arguments(parser)` and `run(arguments)`."""

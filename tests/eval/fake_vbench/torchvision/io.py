@@ -1,0 +1,1 @@
+"""A torchvision.io of these days: without write_video."""
