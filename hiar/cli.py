@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
-from hiar.commands import bench, doctor, sample, trajectories, weights
+from hiar.commands import bench, doctor, sample, train, trajectories, weights
 from hiar.errors import UsageError
 
 OK, WRONG_USE, INTERRUPTED = 0, 2, 130
@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_module(commands.add_parser("bench", help="time sampling on this machine"), bench)
     made = commands.add_parser("trajectories", help="sample the teacher's ODE, for training")
     _add_module(made, trajectories)
+    _add_module(commands.add_parser("train", help="train a model, stage by stage"), train)
     _add_module(commands.add_parser("weights", help="list, fetch and verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is here, what is missing"), doctor)
     for command in commands.choices.values():

@@ -27,15 +27,16 @@ class Progress:
         self._total, self._done = total, 0
         self._started = self._shown = time.monotonic()
 
-    def advance(self) -> None:
-        """One more unit is done."""
+    def advance(self, note: str = "") -> None:
+        """One more unit is done; `note` is shown with the count."""
         self._done += 1
         now = time.monotonic()
         moving = self._stream is not None and self._stream.isatty()
         if now - self._shown > (0.2 if moving else LINE_EVERY_S):
             self._shown = now
             left_s = (now - self._started) / self._done * (self._total - self._done)
-            self._write(f"{self._label}: {self._done}/{self._total}, {left_s:.0f} s left", moving)
+            count = f"{self._label}: {self._done}/{self._total}"
+            self._write(f"{count}, {f'{note}, ' if note else ''}{left_s:.0f} s left", moving)
 
     def finish(self) -> None:
         """Say how long it took."""

@@ -28,6 +28,7 @@ from hiar.config import WanConfig
 from hiar.files import atomic_path, atomic_write_text
 from hiar.geometry import num_frames as num_frames_of
 from hiar.memory import keep_freed_memory
+from hiar.progress import Progress
 from hiar.provenance import provenance
 from hiar.text import load_text_encoder
 from hiar.tiny import world
@@ -38,7 +39,7 @@ from hiar.training.autoencoder import (
     inflate_from_pictures,
     train_autoencoder,
 )
-from hiar.training.clips import ClipFile
+from hiar.training.clips import ClipFile, encode_scenes, write_clips
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.pretrain import PretrainStage
 from hiar.training.text import TextTrainConfig, train_text_encoder
@@ -50,7 +51,7 @@ CLIP_LATENT_FRAMES = 21
 VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
 STAGES = ("text", "vae", "latents", "first_block", "teacher", "causal")
-Progress = Iterator[tuple[int, float]]
+Steps = Iterator[tuple[int, float]]
 
 
 def main() -> None:
@@ -146,7 +147,7 @@ def draw_clip(rng: np.random.Generator, num_frames: int) -> np.ndarray:
     return world.render(scene, num_frames, first_frame=int(rng.integers(0, VAE_OFFSET_FRAMES)))
 
 
-def snapshots(steps: Progress, save: Callable[[], None], every: int = 250) -> Progress:
+def snapshots(steps: Steps, save: Callable[[], None], every: int = 250) -> Steps:
     """Pass a training loop on, saving the model now and then so that one can look at it."""
     for step, loss in steps:
         if step % every == every - 1:
@@ -213,28 +214,10 @@ def encode_clips(args: argparse.Namespace) -> None:
             continue
         rng = np.random.default_rng(args.seed + 2 + 100 * offset)
         scenes = [world.draw_scene(rng) for _ in range(count)]
-        latents = encode_scenes(args, scenes, num_frames_of(num_latent_frames))
-        with atomic_path(path) as temporary:
-            save_file({"latents": latents}, temporary)
-        prompts = json.dumps([scene.prompt for scene in scenes])
-        atomic_write_text(args.work / f"{name}.json", prompts)
-
-
-def encode_scenes(
-    args: argparse.Namespace, scenes: list[world.Scene], num_frames: int
-) -> torch.Tensor:
-    """Latents of the first frames of each scene, [scenes, F, C, H, W]."""
-    vae = load_autoencoder(args.out / "vae")
-    latents: list[torch.Tensor] = []
-
-    def chunks() -> Iterator[tuple[int, float]]:
-        for start in range(0, len(scenes), 4):
-            clips = [world.render(scene, num_frames) for scene in scenes[start : start + 4]]
-            latents.append(vae.encode(clips_to_tensor(clips)))
-            yield start, 0.0
-
-    follow(chunks(), len(scenes))
-    return torch.cat(latents).contiguous()
+        vae = load_autoencoder(args.out / "vae")
+        progress = Progress(f"encoding {name}")
+        latents = encode_scenes(vae, scenes, num_frames_of(num_latent_frames), progress)
+        write_clips(path, latents, [scene.prompt for scene in scenes])
 
 
 def train_first_block(args: argparse.Namespace) -> None:
@@ -311,7 +294,7 @@ def save_transformer(model: CausalWan, path: Path) -> None:
         save_file(weights, temporary)
 
 
-def follow(steps: Progress, total: int) -> list[list[float]]:
+def follow(steps: Steps, total: int) -> list[list[float]]:
     """Run a training loop with a line of progress a minute; the loss curve in 50 points."""
     started = last_line = time.monotonic()
     losses: list[float] = []

@@ -86,8 +86,9 @@ def run(args: argparse.Namespace) -> int:
     from hiar.training.networks import (  # noqa: PLC0415
         default_teacher,
         draw_prompts,
+        encode_texts,
+        load_encoder,
         load_network,
-        load_texts,
         weights_fact,
         world_of,
     )  # fmt: skip
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed, shard_size=args.shard_size, batch_size=args.batch_size,
             dtype=args.store,
         )  # fmt: skip
-        texts = load_texts(prompts, args.size, negative_prompt=negative)
+        texts = encode_texts(prompts, load_encoder(args.size), args.size, negative_prompt=negative)
         progress = Progress("trajectories", sys.stderr if ranks.is_first else None)
         index = write_trajectories(plan, args.out, model, texts, progress, ranks)
     if ranks.is_first:

@@ -13,10 +13,15 @@ from safetensors.torch import load_file, save_file
 
 from hiar.errors import UsageError
 from hiar.files import atomic_path, atomic_write_text
+from hiar.tiny.world import render
+from hiar.training.autoencoder import clips_to_tensor
 from hiar.training.flow_matching import Batch
 
 if TYPE_CHECKING:
+    from hiar.progress import Progress
     from hiar.text import PromptEncoder
+    from hiar.tiny.world import Scene
+    from hiar.vae import VideoAutoencoder
 
 
 class ClipFile:
@@ -60,6 +65,26 @@ class ClipFile:
         """Those clips, in that order."""
         rows = list(indices)
         return Batch(latents=self._latents[rows].float(), text=self._text[rows].float())
+
+
+def encode_scenes(
+    autoencoder: VideoAutoencoder,
+    scenes: Sequence[Scene],
+    num_frames: int,
+    progress: Progress,
+    *,
+    batch_size: int = 4,
+) -> torch.Tensor:
+    """Latents [N, F, C, H, W] of the first frames of scenes of the tiny world."""
+    starts = range(0, len(scenes), batch_size)
+    progress.start(len(starts))
+    latents = []
+    for start in starts:
+        clips = [render(scene, num_frames) for scene in scenes[start : start + batch_size]]
+        latents.append(autoencoder.encode(clips_to_tensor(clips)))
+        progress.advance()
+    progress.finish()
+    return torch.cat(latents)
 
 
 def write_clips(path: Path, latents: torch.Tensor, prompts: Sequence[str]) -> None:

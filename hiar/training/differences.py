@@ -1,10 +1,35 @@
-"""Which fields of two nested settings differ, in words."""
+"""A folder belongs to the settings it was begun with; others are told which fields differ."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from hiar.errors import UsageError
+from hiar.files import atomic_write_text
+
+
+def claim(path: Path, facts: dict[str, Any]) -> None:
+    """Note what a folder is made with, or check that it is this.
+
+    Raises:
+        UsageError: If it was begun with other settings; the differing fields are named.
+    """
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise UsageError(f"{path} is damaged: remove the folder and begin again") from None
+        changed = differing(found, facts)
+        if changed:
+            raise UsageError(
+                f"{path.parent} was begun with other settings ({'; '.join(changed)}): "
+                "use those, or another --out"
+            )
+    else:
+        atomic_write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

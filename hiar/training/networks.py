@@ -207,14 +207,19 @@ class EncodedTexts:
         return self._kept[prompt]
 
 
-def load_texts(
-    prompts: Sequence[str], size: str, *, negative_prompt: str | None = None
+def encode_texts(
+    prompts: Sequence[str], encoder: PromptEncoder, size: str, *, negative_prompt: str | None = None
 ) -> EncodedTexts:
     """Embeddings of prompts for a size of transformer; None is the world's negative prompt."""
-    world, config = world_of(size), size_config(size)
-    encoder = load_text(world, config.text_len)
-    negative = world.negative_prompt if negative_prompt is None else negative_prompt
-    return EncodedTexts(prompts, encoder, negative_prompt=negative, text_dim=config.text_dim)
+    negative = world_of(size).negative_prompt if negative_prompt is None else negative_prompt
+    return EncodedTexts(
+        prompts, encoder, negative_prompt=negative, text_dim=size_config(size).text_dim
+    )
+
+
+def load_encoder(size: str) -> PromptEncoder:
+    """The text encoder that a size of transformer was trained with."""
+    return load_text(world_of(size), size_config(size).text_len)
 
 
 def draw_prompts(num_prompts: int, seed: int) -> list[str]:

@@ -26,7 +26,7 @@ from hiar.files import atomic_path, atomic_write_text
 from hiar.noise import keyed_noise
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
-from hiar.training.differences import differing
+from hiar.training.differences import claim
 from hiar.training.stage import Texts, TrajectoryBatch
 from hiar.training.trajectories import OdeConfig, sample_trajectory
 
@@ -163,27 +163,6 @@ def write_trajectories(
         atomic_write_text(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
     ranks.wait()
     return index | {"made": len(pending), "already_there": len(shards) - len(pending)}
-
-
-def claim(path: Path, facts: dict[str, Any]) -> None:
-    """Note what a folder is made with, or check that it is this.
-
-    Raises:
-        UsageError: If it was begun with other settings; the differing fields are named.
-    """
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise UsageError(f"{path} is damaged: remove the folder and begin again") from None
-        changed = differing(found, facts)
-        if changed:
-            raise UsageError(
-                f"{path.parent} was begun with other settings ({'; '.join(changed)}): "
-                "use those, or another --out"
-            )
-    else:
-        atomic_write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
 
 
 def shard_name(number: int) -> str:

@@ -1,0 +1,53 @@
+"""How much a video moves: a cheap stand-in for VBench's dynamic degree.
+
+VBench takes RAFT's flow between frames and the mean of its largest 5 % of magnitudes (VBench,
+dynamic_degree.py). Here the flow is OpenCV's Farneback, which needs no weights, and the value stays
+a length: pixels a frame on a picture whose short side is 256, the scale of VBench's threshold.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from hiar.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOP_SHARE = 0.05
+REFERENCE_PX = 256
+FARNEBACK = {
+    "pyr_scale": 0.5, "levels": 3, "winsize": 9, "iterations": 3, "poly_n": 5, "poly_sigma": 1.1,
+    "flags": 0,
+}  # fmt: skip
+
+
+def dynamic_degree(frames: NDArray[np.uint8]) -> float:
+    """Mean over consecutive frames of the mean of the largest 5 % of the flow's magnitudes.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), T >= 2.
+
+    Returns:
+        Pixels a frame, at a short side of 256.
+
+    Raises:
+        UsageError: For fewer than two frames.
+    """
+    if len(frames) < 2:
+        raise UsageError(f"{len(frames)} frames: motion needs at least 2")
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    scale = REFERENCE_PX / min(grey[0].shape)
+    degrees = [_top_mean(a, b) for a, b in pairwise(grey)]
+    return float(np.mean(degrees)) * scale
+
+
+def _top_mean(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    flow = cv2.calcOpticalFlowFarneback(first, second, None, **FARNEBACK)
+    magnitudes = np.sort(np.linalg.norm(flow, axis=-1).ravel())
+    count = max(1, round(TOP_SHARE * magnitudes.size))
+    return float(magnitudes[-count:].mean())
