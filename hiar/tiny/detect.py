@@ -1,0 +1,137 @@
+"""What a video of the tiny world shows: simple detectors that know the world's palette and shapes.
+
+They stand in for the semantic dimensions of VBench at this size, and only at this size: a number
+from here is a *tiny proxy*. On the world's own pictures they are right (tests/hiar/test_detect.py).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from hiar.errors import UsageError
+from hiar.tiny import world
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+    Weights = NDArray[np.float32]
+
+BORDER_PX = 8
+"""How far a silhouette may reach over the edge of the picture."""
+COLOUR_MASS_RANGE = (0.5, 2.0)
+"""Colour present: half to twice the mass that the scene's own picture has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFollowing:
+    """Shares of the frames looked at that show what the prompt names, 0 to 1."""
+
+    shape: float
+    colour: float
+
+    @property
+    def mean(self) -> float:
+        """Of the two."""
+        return (self.shape + self.colour) / 2
+
+
+@lru_cache(maxsize=4096)
+def scene_named(prompt: str) -> world.Scene:
+    """The scene that a prompt names, in the middle of all that the prompt leaves open.
+
+    Raises:
+        UsageError: If the tiny world knows no such prompt.
+    """
+    for colour, shape, texture, motion, background, pan in world.all_words():
+        scene = world.Scene(
+            colour=colour, shape=shape, texture=texture, motion=motion, background=background,
+            pan=pan, jitter=(0.0,) * 6,
+        )  # fmt: skip
+        if scene.prompt == prompt:
+            return scene
+    raise UsageError(f"{prompt!r} is no prompt of the tiny world: its words make a fixed sentence")
+
+
+def colour_weights(frame: Picture, scene: world.Scene) -> Weights:
+    """Weight of the shape's colour against the background's at each pixel, 0 to 1.
+
+    Each pixel's chroma (a, b of CIELAB) is projected on the line between the two colours.
+
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        scene: Names the two colours.
+
+    Returns:
+        float32 (H, W).
+    """
+    palette = np.array(
+        [world.BACKGROUNDS[scene.background], world.COLOURS[scene.colour]], np.float32
+    )
+    background, colour = cv2.cvtColor(palette[None], cv2.COLOR_RGB2LAB)[0, :, 1:]
+    chroma = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+    line = colour - background
+    weights: Weights = ((chroma - background) @ line / (line @ line)).clip(0, 1)
+    return weights
+
+
+def colour_mass(frame: Picture, scene: world.Scene) -> float:
+    """Mean colour weight, 0 to 1. Blur does not change it, unlike the pixels past a threshold."""
+    return float(colour_weights(frame, scene).mean())
+
+
+def shape_seen(frame: Picture, scene: world.Scene) -> str:
+    """The kind of shape whose silhouette correlates best with the colour weights, at any place.
+
+    A shape that spins is seen right while it stands near its upright position only.
+    """
+    weights = cv2.copyMakeBorder(
+        colour_weights(frame, scene), *(BORDER_PX,) * 4, cv2.BORDER_CONSTANT
+    )
+    scores = {
+        kind: float(cv2.matchTemplate(weights, _silhouette(kind), cv2.TM_CCOEFF_NORMED).max())
+        for kind in world.SHAPES
+    }
+    return max(scores, key=scores.__getitem__)
+
+
+@lru_cache(maxsize=16)
+def _silhouette(kind: str) -> Weights:
+    """Colour weights of a shape in the middle of its picture, cut out close to it."""
+    scene = world.Scene(
+        colour="red", shape=kind, texture="plain", motion="up", background="teal", pan="still",
+        jitter=(0.0,) * 6,
+    )  # fmt: skip
+    reach = math.ceil(world.RADIUS_PX) + 2
+    near = slice(world.SIZE_PX // 2 - reach, world.SIZE_PX // 2 + reach)
+    return colour_weights(world.render(scene, 1)[0], scene)[near, near]
+
+
+def prompt_following(video: NDArray[np.uint8], prompt: str, *, every: int = 16) -> PromptFollowing:
+    """How much of a video shows the shape and the colour that its prompt names.
+
+    Args:
+        video: uint8 RGB (T, H, W, 3), 48 x 48 pixels.
+        prompt: Of the tiny world.
+        every: Frames from one looked at to the next, at least 1.
+
+    Returns:
+        Shares of the frames looked at.
+
+    Raises:
+        UsageError: For a prompt that the tiny world does not know.
+    """
+    scene = scene_named(prompt)
+    frames = video[::every]
+    drawn = colour_mass(world.render(scene, 1)[0], scene)
+    low, high = (drawn * bound for bound in COLOUR_MASS_RANGE)
+    return PromptFollowing(
+        shape=float(np.mean([shape_seen(frame, scene) == scene.shape for frame in frames])),
+        colour=float(np.mean([low < colour_mass(frame, scene) < high for frame in frames])),
+    )
