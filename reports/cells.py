@@ -19,6 +19,7 @@ class Measured:
         interval: 95 % interval, None where none was measured.
         job: The job whose output holds it.
         scale: `tiny` or `paper`; only the latter may be compared with a published number.
+        note: How it was measured, where that is not the same for a whole column.
     """
 
     value: float
@@ -27,6 +28,7 @@ class Measured:
     interval: tuple[float, float] | None
     job: str
     scale: str
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

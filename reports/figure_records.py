@@ -6,12 +6,12 @@
      "unit": "share of videos", "training": "what was trained, and how long", "videos": 72,
      "points": [{"step": 500, "bidirectional": 0.69, "causal": 0.66}, ...], "provenance": {...}}
 
-`records/strips.json`, one prompt and seed denoised in a single step under each attention, with the
-videos beside it (paths relative to the file):
+`records/strips.json`, clips after a single denoising step from the same noise under each attention,
+with the videos beside the record (paths relative to it):
 
-    {"schema": "reports-strips/1", "scale": ..., "prompt": "...", "seed": 0, "timestep": 1000.0,
-     "strips": [{"attention": "bidirectional" | "causal", "video": "strips/causal.mp4"}, ...],
-     "provenance": {...}}
+    {"schema": "reports-strips/1", "scale": ..., "timestep": 1000.0, "provenance": {...},
+     "clips": [{"prompt": "...", "seed": 0, "bidirectional": "strips/0-bidirectional.mp4",
+                "causal": "strips/0-causal.mp4"}, ...]}
 """
 
 from __future__ import annotations
@@ -58,19 +58,18 @@ class DynamicsRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One clip after a single denoising step."""
+    """One prompt and seed, denoised once under each attention; `videos` by attention."""
 
-    attention: str
-    video: Path
+    prompt: str
+    seed: int
+    videos: Mapping[str, Path]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StripsRecord:
-    """One prompt and seed, denoised in a single step under each kind of attention."""
+    """Clips after a single denoising step from `timestep`."""
 
     scale: str
-    prompt: str
-    seed: int
     timestep: float
     strips: tuple[Strip, ...]
 
@@ -111,26 +110,24 @@ def read_strips(path: Path) -> StripsRecord:
     """Reads which clips were denoised in one step.
 
     Raises:
-        RecordError: Another schema, a missing key, a missing video, or not one clip a kind of
-            attention.
+        RecordError: Another schema, a missing key or video, or no clip.
     """
     data = read_json(path, STRIPS_SCHEMA)
-    strips = tuple(
-        Strip(
-            attention=member(path, item, "attention"),
-            video=path.parent / member(path, item, "video"),
-        )
-        for item in member(path, data, "strips")
-    )
-    if sorted(strip.attention for strip in strips) != sorted(ATTENTIONS):
-        raise RecordError(f"{path}: strips must be one {' and one '.join(ATTENTIONS)}")
-    for strip in strips:
-        if not strip.video.is_file():
-            raise RecordError(f"{path}: {strip.video.name} is not there; copy it beside the record")
+    strips = tuple(_strip(path, item) for item in member(path, data, "clips"))
+    if not strips:
+        raise RecordError(f"{path}: clips is empty; one is needed")
     return StripsRecord(
         scale=member(path, data, "scale"),
-        prompt=member(path, data, "prompt"),
-        seed=int(member(path, data, "seed")),
         timestep=float(member(path, data, "timestep")),
-        strips=tuple(sorted(strips, key=lambda strip: strip.attention)),
+        strips=strips,
+    )
+
+
+def _strip(path: Path, item: Mapping[str, Any]) -> Strip:
+    videos = {name: path.parent / member(path, item, name) for name in ATTENTIONS}
+    for video in videos.values():
+        if not video.is_file():
+            raise RecordError(f"{path}: {video.name} is not there; copy it beside the record")
+    return Strip(
+        prompt=member(path, item, "prompt"), seed=int(member(path, item, "seed")), videos=videos
     )

@@ -6,6 +6,7 @@ from collections import Counter
 
 from reports.cells import Change, NotRun
 from reports.measurements import Measurements
+from reports.needs import merge_needs
 from reports.stand_ins import DRIFT, change
 from reports.tables import TABLES
 
@@ -103,16 +104,9 @@ def _not_measured(measurements: Measurements) -> str:
                     continue
                 total += 1
                 if isinstance(cell.measured, NotRun):
-                    reasons[_kind(cell.measured.reason)] += 1
+                    reasons[merge_needs(cell.measured.reason)] += 1
     shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return (
         f"Of the {total} numbers in Tables 1-3, {total - reasons.total()} have one here"
         f"{f'; of the rest, {shown}' if shown else ''}."
     )
-
-
-def _kind(reason: str) -> str:
-    """Merges reasons that differ only in a name: which weights, which job."""
-    parts = ["need weights" if p.startswith("needs weights") else p for p in reason.split(", ")]
-    parts = ["a job failed or was not run" if p.startswith("job ") else p for p in parts]
-    return " and ".join(dict.fromkeys(part.replace("needs ", "need ", 1) for part in parts))

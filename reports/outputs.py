@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from drift.records import atomic_write_text
 from reports.cells import Table
+from reports.claims import judge_claims, write_claims
+from reports.clips import Clip, clips_to_make, make_clip
 from reports.execute import Outcome
-from reports.figures import FIGURES
+from reports.figures import FIGURES, Drawn, FigureEntry, write_figure
 from reports.jobs import BENCH_NAME, score_name
 from reports.manifest import Artifact
 from reports.measurements import Measurements
-from reports.page import Picture, render_page
+from reports.page import render_page
+from reports.parallel import run_side_by_side
 from reports.parts import FIGURES_PART
 from reports.render import write_table
+from reports.render.as_picture import write_pictures
 from reports.tables import TABLES
 
 
@@ -45,28 +50,62 @@ def write_outputs(
         about: What `manifest.environment` returned.
         out: The reproduction folder.
     """
-    scale = measurements.preset.scale
     tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
+    entries = list(FIGURES.values()) if FIGURES_PART in parts else []
+    figures, clips, pictures = _draw(measurements, tables, entries, out)
     artifacts = [
-        Artifact(
-            path=path, jobs=tuple(job for job in table_jobs(table.name, scale) if job in outcomes)
-        )
-        for table in tables
-        for path in write_table(table, out / "tables")
+        Artifact(path=path, jobs=_made_from(table, measurements, outcomes))
+        for table, drawn in zip(tables, pictures, strict=True)
+        for path in [*write_table(table, out / "tables"), *drawn]
     ]
-    pictures: list[Picture] = []
-    for figure in FIGURES.values() if FIGURES_PART in parts else ():
-        paths = figure.draw(measurements, out / "figures")
-        jobs = tuple(name for name in outcomes if name.startswith(f"{figure.reads}-"))
-        artifacts += [Artifact(path=path, jobs=jobs) for path in paths]
-        pictures += [Picture(name=figure.name, title=figure.title, png=path) for path in paths[:1]]
+    artifacts += [
+        Artifact(path=path, jobs=_readers(drawn.entry, outcomes))
+        for drawn in figures
+        for path in drawn.paths
+    ]
+    claims = judge_claims(measurements)
+    artifacts += [
+        Artifact(path=path, jobs=tuple(outcomes))
+        for path in write_claims(claims, measurements.preset.scale, out)
+    ]
     report = out / "report.html"
-    atomic_write_text(report, render_page(measurements, tables, pictures, outcomes, about))
+    page = render_page(measurements, tables, figures, clips, claims, outcomes, about)
+    atomic_write_text(report, page)
     artifacts.append(Artifact(path=report, jobs=tuple(outcomes)))
     return Outputs(tables=tables, artifacts=artifacts, report=report)
+
+
+def _draw(
+    measurements: Measurements, tables: Sequence[Table], entries: Sequence[FigureEntry], out: Path
+) -> tuple[list[Drawn], list[Clip], list[list[Path]]]:
+    """Draws all figures, clips and pictures of tables side by side."""
+    wanted = clips_to_make(measurements)
+    results: list[Any] = run_side_by_side(
+        [
+            *(partial(write_figure, entry, measurements, out / "figures") for entry in entries),
+            *(partial(write_pictures, table, out / "tables") for table in tables),
+            *(partial(make_clip, label, video) for label, video in wanted),
+        ]
+    )
+    first_clip = len(entries) + len(tables)
+    return results[: len(entries)], results[first_clip:], results[len(entries) : first_clip]
+
+
+def _made_from(
+    table: Table, measurements: Measurements, outcomes: Mapping[str, Outcome]
+) -> tuple[str, ...]:
+    jobs = table_jobs(table.name, measurements.preset.scale)
+    return tuple(job for job in jobs if job in outcomes)
 
 
 def table_jobs(name: str, scale: str) -> tuple[str, ...]:
     """Names the jobs whose outputs a table reads at a scale; a preset need not hold them all."""
     spec = TABLES[name]
     return (*(score_name(run) for run in spec.runs(scale)), *([BENCH_NAME] if spec.bench else []))
+
+
+def _readers(figure: FigureEntry, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
+    """Names the jobs whose outputs a figure reads."""
+    if not figure.reads:
+        return ()
+    return tuple(name for name in outcomes if name.startswith(f"{figure.reads}-"))

@@ -1,51 +1,36 @@
-"""report.html: one self-contained file with tables, figures, films and where they come from."""
+"""report.html: one self-contained file with claims, tables, films, figures and their provenance."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.cells import Column, Measured, Row, Table
+from reports.cells import Table
+from reports.claims import VERDICTS, Verdict, how_judged
+from reports.clips import Clip
 from reports.execute import Outcome
+from reports.figures import Drawn
 from reports.findings import findings
 from reports.measurements import Measurements
+from reports.page_tables import table_view
 from reports.progress import clock
-from reports.render.layout import (
-    heading,
-    legend,
-    measured_columns,
-    shared_legend,
-    shown_measured,
-    shown_published,
-)
+from reports.render.layout import shared_legend
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A figure of the page."""
-
-    name: str
-    title: str
-    png: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class Film:
-    """A video of the page."""
-
-    label: str
-    source: str
+MARKS = dict(zip(VERDICTS, ("✓", "✗", "?", "–"), strict=True))
+"""A sign for each verdict, so that none is told by its colour alone."""
 
 
 def render_page(
     measurements: Measurements,
-    tables: list[Table],
-    pictures: list[Picture],
+    tables: Sequence[Table],
+    figures: Sequence[Drawn],
+    clips: Sequence[Clip],
+    claims: Sequence[Verdict],
     outcomes: Mapping[str, Outcome],
     about: Mapping[str, Any],
 ) -> str:
@@ -54,7 +39,9 @@ def render_page(
     Args:
         measurements: What was measured.
         tables: Finished tables.
-        pictures: Figures on disk; embedded.
+        figures: Figures on disk; embedded.
+        clips: Films of one prompt, a run each.
+        claims: What was found about each claim.
         outcomes: How each job ended.
         about: What `manifest.environment` returned.
 
@@ -69,89 +56,25 @@ def render_page(
         lstrip_blocks=True,
     )
     environment.filters["clock"] = clock
-    prompt, films = _films(measurements)
+    counts = Counter(verdict.verdict for verdict in claims)
     return environment.get_template("report.html").render(
         preset=measurements.preset,
         findings=findings(measurements),
-        tables=[_table_view(table, measurements, outcomes) for table in tables],
+        claims=claims,
+        counts=[(name, MARKS[name], counts[name]) for name in VERDICTS],
+        marks=MARKS,
+        judging=how_judged(measurements.preset.scale),
+        tables=[table_view(table, measurements, outcomes) for table in tables],
         reading=shared_legend(tables),
-        pictures=[(picture, _embed(picture.png, "image/png")) for picture in pictures],
-        prompt=prompt,
-        films=films,
+        figures=[(drawn, _embed(drawn.png)) for drawn in figures],
+        clips=clips,
         outcomes=outcomes,
         failed=[outcome for outcome in outcomes.values() if not outcome.ok],
         about=about,
     )
 
 
-def _embed(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-
-
-def _films(measurements: Measurements) -> tuple[str, list[Film]]:
-    runs = [run for run in measurements.preset.runs if measurements.videos.get(run.name)]
-    if not runs:
-        return "", []
-    first = measurements.videos[runs[0].name][0]
-    films = [
-        Film(label=run.label, source=_embed(video.path, "video/mp4"))
-        for run in runs
-        for video in measurements.videos[run.name]
-        if video.prompt_index == first.prompt_index
-    ]
-    return first.prompt, films
-
-
-def _table_view(
-    table: Table, measurements: Measurements, outcomes: Mapping[str, Outcome]
-) -> dict[str, Any]:
-    measured = measured_columns(table)
-    return {
-        "name": table.name,
-        "title": table.title,
-        "heads": [(_keep_arrow(heading(c)), 2 if c in measured else 1) for c in table.columns],
-        "rows": [
-            {"row": row, "cells": _row_view(table, row, measured, measurements, outcomes)}
-            for row in table.rows
-        ],
-        "span": len(table.columns) + len(measured) + 1,
-        "legend": [line for line in legend(table) if line not in shared_legend([table])],
-    }
-
-
-def _keep_arrow(head: str) -> str:
-    """Keeps an arrow on the line of the word before it."""
-    text, _, arrow = head.rpartition(" ")
-    return f"{text}\N{NO-BREAK SPACE}{arrow}"
-
-
-def _row_view(
-    table: Table,
-    row: Row,
-    measured: list[Column],
-    measurements: Measurements,
-    outcomes: Mapping[str, Outcome],
-) -> list[dict[str, Any]]:
-    views: list[dict[str, Any]] = []
-    for column in table.columns:
-        shown = shown_published(table, row, column)
-        source = f"published: {table.source}"
-        views.append({"side": "published", "shown": shown, "tip": shown.why or source})
-        if column not in measured:
-            continue
-        shown = shown_measured(table, row, column)
-        outcome = row.cells[column.id].measured
-        tip = shown.why
-        if isinstance(outcome, Measured):
-            tip = _provenance(outcome, measurements, outcomes)
-        views.append({"side": "measured", "shown": shown, "tip": tip})
-    return views
-
-
-def _provenance(cell: Measured, measurements: Measurements, outcomes: Mapping[str, Outcome]) -> str:
-    record = outcomes[cell.job].record if cell.job in outcomes else None
-    commit = record.commit if record and record.commit else None
-    return (
-        f"job {cell.job}; commit {commit[:12] if commit else 'unknown'}; "
-        f"seed {measurements.preset.sample.seed}; {cell.n} {cell.n_of}"
-    )
+def _embed(png: Path | None) -> str:
+    if png is None:
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"

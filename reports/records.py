@@ -62,13 +62,15 @@ class BenchRecord:
     """One row of the speed measurement.
 
     Attributes:
-        seconds_range: Fastest and slowest of the repeats, over their median; None where one ran.
+        repeats: How many runs the numbers are a median of.
+        seconds_range: Fastest and slowest of them, over the median; None where one ran.
     """
 
     order: str
     throughput_fps: float
     latency_s: float
     passes_per_block: float
+    repeats: int = 1
     seconds_range: tuple[float, float] | None = None
 
 
@@ -133,6 +135,7 @@ def read_bench(path: Path) -> dict[str, BenchRecord]:
             throughput_fps=float(row["throughput_fps"]),
             latency_s=float(row["latency_s"]),
             passes_per_block=float(row["passes_per_block"]),
+            repeats=int(row.get("repeats", 1)),
             seconds_range=_spread(row),
         )
         for row in data["rows"]

@@ -95,9 +95,17 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
     if records.bench is None:
         return NotRun(reason=records.reasons["bench"])
     return Measured(
-        value=getattr(records.bench, column), n=measurements.preset.bench.repeats, n_of="repeats",
-        interval=None, job=BENCH_NAME, scale=scale,
+        value=getattr(records.bench, column), n=records.bench.repeats, n_of="repeats",
+        interval=None, job=BENCH_NAME, scale=scale, note=_speed_note(records.bench),
     )  # fmt: skip
+
+
+def _speed_note(bench: BenchRecord) -> str:
+    note = f"order {bench.order}"
+    if bench.seconds_range is not None:
+        low, high = (100 * (bound - 1) for bound in bench.seconds_range)
+        note += f", repeats from {low:+.0f} % to {high:+.0f} % of the median time"
+    return note
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
@@ -114,8 +122,8 @@ def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
 def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     """Returns the relative change of a column between two rows, where both have a number.
 
-    The interval of drift is a paired bootstrap over videos; that of speed spans the extremes of the
-    repeats; a VBench score has none, since upstream gives no value for each prompt and dimension.
+    The interval of drift is a paired bootstrap over videos. A speed has none (its spread over
+    repeats is in the cell's note), and a VBench score has none: upstream gives one number.
     """
     if column == DRIFT:
         return _drift_change(ours.drift, theirs.drift)

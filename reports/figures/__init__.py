@@ -2,45 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from reports.figures.drawing import Drawing
     from reports.measurements import Measurements
 
 
 @dataclass(frozen=True, kw_only=True)
 class FigureEntry:
-    """A line of the registry; `reads` is sample or score: which jobs of every run it needs."""
+    """A line of the registry.
+
+    Attributes:
+        caption: What it shows, for the page and for LaTeX.
+        reads: Kinds of jobs whose outputs it reads, of every run: sample, score; none for a figure
+            that is drawn from a given record.
+        name: Of the files, and of the module below reports.figures whose `draw` takes the
+            measurements and returns a `Drawing`.
+    """
 
     name: str
     title: str
-    reads: str
+    caption: str
+    reads: str = ""
 
-    def draw(self, measurements: Measurements, folder: Path) -> list[Path]:
-        """Draws the figure, or nothing when no run that it needs is done."""
-        found: Mapping[str, object] = measurements.videos
-        if self.reads == "score":
-            found = measurements.drifts
-        if not found:
-            return []
-        paths: list[Path] = import_module(f"reports.figures.{self.name}").draw(measurements, folder)
-        return paths
+    def draw(self, measurements: Measurements) -> Drawing:
+        """Draws the figure; imports matplotlib."""
+        drawing: Drawing = import_module(f"reports.figures.{self.name}").draw(measurements)
+        return drawing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A written figure; `png` is None where nothing of it was measured."""
+
+    entry: FigureEntry
+    png: Path | None
+    paths: tuple[Path, ...]
+    needs: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def write_figure(entry: FigureEntry, measurements: Measurements, folder: Path) -> Drawn:
+    """Draws a figure and writes `<name>.{png,pdf}`, and `.{md,csv,tex,json}` of what is in it."""
+    from reports.figures.as_text import write_texts  # noqa: PLC0415  (listing draws nothing)
+    from reports.figures.style import save_figure  # noqa: PLC0415
+
+    drawing = entry.draw(measurements)
+    pictures: list[Path] = []
+    if drawing.figure is not None:
+        pictures = save_figure(drawing.figure, folder, entry.name)
+    texts = write_texts(entry, drawing, measurements.preset.scale, folder)
+    return Drawn(
+        entry=entry,
+        png=pictures[0] if pictures else None,
+        paths=(*pictures, *texts),
+        needs=drawing.needs,
+        notes=drawing.notes,
+    )
 
 
 FIGURES: dict[str, FigureEntry] = {
     entry.name: entry
     for entry in (
         FigureEntry(
-            name="segment_curves", title="How each metric moves over a video", reads="score"
+            name="segment_curves",
+            title="How each metric moves over a video",
+            caption="Means over the five segments of a video, with 95 % intervals over prompts. "
+            "The drift score is made of the slopes of these lines.",
+            reads="score",
         ),
         FigureEntry(
-            name="contact_sheet",
-            title="Frames over time, as in Fig. 3 of the paper",
+            name="fig1",
+            title="Fig. 1. Motivation",
+            caption="One prompt under (a) bidirectional denoising, (b) block-first denoising with "
+            "clean context, (c) step-first denoising without and with training for it.",
             reads="sample",
+        ),
+        FigureEntry(
+            name="fig3",
+            title="Fig. 3. Frames over time",
+            caption="Frames of every run at equal times, a block a prompt.",
+            reads="sample",
+        ),
+        FigureEntry(
+            name="fig4",
+            title="Fig. 4. Bidirectional and causal dynamics during training",
+            caption="A point a training checkpoint of a run without forward KL; lighter is later.",
+        ),
+        FigureEntry(
+            name="fig5",
+            title="Fig. 5. A single denoising step",
+            caption="The same noise denoised in one step under bidirectional and under causal "
+            "attention; below, the sharpness of every frame.",
         ),
     )
 }

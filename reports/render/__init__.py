@@ -1,4 +1,4 @@
-"""Writes a finished table in every format."""
+"""Writes a finished table in every format of text; `as_picture` draws it."""
 
 from pathlib import Path
 

@@ -91,6 +91,7 @@ def _measured_record(cell: Cell) -> dict[str, Any]:
         "n": outcome.n,
         "n_of": outcome.n_of,
         "job": outcome.job,
+        "note": outcome.note or None,
     }
 
 
@@ -115,6 +116,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
         "scale": measured.get("scale"),
         "job": measured.get("job"),
         "reason": measured.get("reason"),
+        "note": measured.get("note"),
         "difference": record["difference"],
         "change_published": record["change_published"],
         "change_measured": change.get("value"),

@@ -22,6 +22,7 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "–": "--",
     "−": "$-$",
+    "Δ": r"$\Delta$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
@@ -95,5 +96,7 @@ def _set(shown: Shown) -> str:
     value = rf"\textbf{{{escape(shown.value)}}}" if shown.best else escape(shown.value)
     mark = rf"\textsuperscript{{{shown.mark}}}" if shown.mark else ""
     last = shown.change or shown.note
-    parts = (value + mark, shown.interval, f"({escape(last)})" if last else "")
+    parts = (
+        value + mark, shown.interval, f"({escape(last)})" if last else "", escape(shown.difference)
+    )  # fmt: skip
     return " ".join(part for part in parts if part)

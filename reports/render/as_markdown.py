@@ -44,7 +44,7 @@ def _heads(table: Table, measured: list[Column]) -> list[str]:
 def _cells(table: Table, row: Row, measured: list[Column]) -> list[str]:
     cells = [_escape(row.label)]
     for column in table.columns:
-        cells.append(shown_published(table, row, column).text())
+        cells.append(_bold(shown_published(table, row, column)))
         if column in measured:
             cells.append(_bold(shown_measured(table, row, column)))
     return [*cells, _escape(row.origin)]

@@ -20,7 +20,8 @@ class Shown:
         interval: `[low, high]` or empty.
         change: Change against the reference row, or empty.
         mark: `tiny` on a measured number of that scale, else empty.
-        best: Whether it is the best measured number of its column.
+        difference: Measured less published, or empty; at the paper's own scale only.
+        best: Whether it is the best measured number of its column, or published in bold.
         why: For a dash: why there is no number.
         note: The same where the reader must see it: a stand-in was there, but has no number.
     """
@@ -28,6 +29,7 @@ class Shown:
     value: str = DASH
     interval: str = ""
     change: str = ""
+    difference: str = ""
     mark: str = ""
     best: bool = False
     why: str = ""
@@ -36,7 +38,9 @@ class Shown:
     def text(self) -> str:
         """Joins all parts in plain text."""
         last = self.change or self.note
-        parts = (self.value, self.interval, self.mark, f"({last})" if last else "")
+        parts = (
+            self.value, self.interval, self.mark, f"({last})" if last else "", self.difference
+        )  # fmt: skip
         return " ".join(part for part in parts if part)
 
 
@@ -53,7 +57,7 @@ def shown_published(table: Table, row: Row, column: Column) -> Shown:
         return Shown(why=why)
     change = table.published_change(row, column) if column.id in row.changes else None
     text = f"{value:g}" if value >= 1 else f"{value:.{column.decimals}f}"
-    return Shown(value=text, change=percent(change))
+    return Shown(value=text, change=percent(change), best=table.published_best(column) == row.id)
 
 
 def shown_measured(table: Table, row: Row, column: Column) -> Shown:
@@ -63,11 +67,12 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
         return Shown(why=outcome.reason, note=outcome.reason if row.stand_in else "")
     interval = ""
     if outcome.interval is not None:
-        interval = "[" + ", ".join(_measured(bound, column) for bound in outcome.interval) + "]"
+        interval = "[" + ", ".join(measured_text(bound, column) for bound in outcome.interval) + "]"
     return Shown(
-        value=_measured(outcome.value, column),
+        value=measured_text(outcome.value, column),
         interval=interval,
         change=percent(row.changes.get(column.id)),
+        difference=_difference(row.cells[column.id].difference, column),
         mark=outcome.scale if outcome.scale != "paper" else "",
         best=table.best(column) == row.id,
     )
@@ -82,6 +87,12 @@ def percent(change: Change | None) -> str:
         low, high = (100 * bound for bound in change.interval)
         text += f" [{low:+.0f}, {high:+.0f}]"
     return text.replace("-", MINUS)
+
+
+def _difference(value: float | None, column: Column) -> str:
+    if value is None:
+        return ""
+    return f"Δ {'+' if value >= 0 else MINUS}{measured_text(abs(value), column)}"
 
 
 def heading(column: Column) -> str:
@@ -119,8 +130,13 @@ def shared_legend(tables: Sequence[Table], best_mark: str = "Bold") -> list[str]
     lines = ["Square brackets: 95 % bootstrap interval over prompts."]
     labels = dict.fromkeys(t.reference_label for t in tables if any(r.changes for r in t.rows))
     lines += [f"Round brackets: change against {label} in the same column." for label in labels]
+    cells = [cell for table in tables for row in table.rows for cell in row.cells.values()]
+    if any(cell.difference is not None for cell in cells):
+        lines.append("Δ: measured less published.")
     if any(table.best(column) for table in tables for column in table.columns):
         lines.append(f"{best_mark}: best measured number of a column; intervals may overlap.")
+    if any(table.bold_groups for table in tables) and best_mark != "*":
+        lines.append(f"{best_mark} published numbers of Table 1: best of the group, as printed.")
     for table in tables:
         lines += [note for note in table.shared_notes if note]
         lines.append(f"Published numbers: {table.source}.")
@@ -132,6 +148,12 @@ def _counts(table: Table, column: Column) -> list[str]:
     return list(dict.fromkeys(f"{o.n} {o.n_of}" for o in outcomes if isinstance(o, Measured)))
 
 
-def _measured(value: float, column: Column) -> str:
+def published_text(value: float, column: Column) -> str:
+    """Formats a published number as the paper prints it."""
+    return f"{value:g}" if value >= 1 else f"{value:.{column.decimals}f}"
+
+
+def measured_text(value: float, column: Column) -> str:
+    """Formats a measured number with its column's decimals."""
     decimals = column.decimals if column.measured_decimals is None else column.measured_decimals
     return f"{value:.{decimals}f}"

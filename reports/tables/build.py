@@ -39,6 +39,11 @@ class TableSpec:
         """Names the runs that the table reads at a scale."""
         return tuple(stand_in.run for stand_in in self.stand_ins.get(scale, {}).values())
 
+    def run(self, measurements: Measurements, row_id: str) -> str | None:
+        """Names the run that is measured for a row, None where this preset has none."""
+        stand_in = self.stand_ins.get(measurements.preset.scale, {}).get(row_id)
+        return stand_in.run if stand_in else None
+
     def records(self, measurements: Measurements, row_id: str) -> RowRecords | str:
         """Returns the records behind a row, or why there is none."""
         return row_records(measurements, self.stand_ins, row_id, self.needs(row_id))

@@ -1,15 +1,24 @@
+import csv
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from matplotlib import image
 
-from reports.figures import FIGURES
-from reports.figures.contact_sheet import build_mosaic, pick_frames
+from reports.correlation import pearson_with_interval
+from reports.figure_records import read_dynamics, read_strips
+from reports.figures import FIGURES, write_figure
+from reports.figures.frame_grid import build_mosaic, pick_frames
 from reports.measurements import Measurements
+from reports.record_files import RecordError
 from reports.records import VideoRecord
+from reports.single_step import measure_sharpening, rise
 
 PNG = b"\x89PNG"
 
@@ -37,11 +46,11 @@ def video(path: Path, num_frames: int, prompt: str = "a $5 red_disc") -> VideoRe
     )
 
 
-def test_frames_are_those_of_their_times(tmp_path: Path) -> None:
+def test_frames_are_those_of_their_indices(tmp_path: Path) -> None:
     write_ramp(tmp_path / "v.mp4", 81)
-    frames = pick_frames(video(tmp_path / "v.mp4", 81), [0.0, 2.0, 5.0, 99.0])
+    frames = pick_frames(tmp_path / "v.mp4", [0, 32, 80, 1584])
     levels = [float(frame.mean()) for frame in frames]
-    # Frames 0, 32, 80 and, past the end, 80 again; h264 at crf 1 and 8-bit YUV cost a level or two.
+    # Past the end the last frame again; h264 at crf 1 and 8-bit YUV cost a level or two.
     assert levels == pytest.approx([40, 104, 200, 200], abs=2.5)
 
 
@@ -53,25 +62,169 @@ def test_mosaic_keeps_pictures_whole_and_in_place() -> None:
     assert mosaic[0, 20, 0] == 255
 
 
-def test_contact_sheet_is_drawn_from_real_videos(
-    tmp_path: Path, measurements: Measurements
-) -> None:
+@pytest.fixture
+def sampled(tmp_path: Path, measurements: Measurements) -> Measurements:
+    """Two runs with a real video each, whose prompt is awkward."""
     write_ramp(tmp_path / "v.mp4", 65)
     runs = [run.name for run in measurements.preset.runs[:2]]
     videos = {run: [video(tmp_path / "v.mp4", 65, "<b> $x$ _y_ 🎈")] for run in runs}
-    paths = FIGURES["contact_sheet"].draw(replace(measurements, videos=videos), tmp_path / "f")
-    assert [path.name for path in paths] == ["contact_sheet.png", "contact_sheet.pdf"]
-    pixels = image.imread(paths[0])
-    assert min(pixels.shape[:2]) > 300
+    return replace(measurements, videos=videos)
+
+
+@pytest.mark.parametrize("name", ["fig1", "fig3"])
+def test_frames_over_time_are_drawn_from_real_videos(
+    name: str, tmp_path: Path, sampled: Measurements
+) -> None:
+    drawn = write_figure(FIGURES[name], sampled, tmp_path / "f")
+    assert {path.suffix for path in drawn.paths} == {".png", ".pdf", ".md", ".tex", ".json", ".csv"}
+    pixels = image.imread(tmp_path / "f" / f"{name}.png")
+    assert min(pixels.shape[:2]) > 200
     assert float(pixels[..., :3].min()) < 0.3
+    data = json.loads((tmp_path / "f" / f"{name}.json").read_text())
+    times = sampled.preset.figures.sheet_times_s
+    assert [point["time_s"] for point in data["data"]] == [*times, *times]
+    # 4 s x 16 frames/s is frame 64, the last; later times show it again.
+    assert [point["frame"] for point in data["data"]][:3] == [0, 64, 64]
 
 
-def test_segment_curves_are_drawn(tmp_path: Path, measurements: Measurements) -> None:
-    png, pdf = FIGURES["segment_curves"].draw(measurements, tmp_path)
-    assert png.read_bytes().startswith(PNG)
-    assert pdf.read_bytes().startswith(b"%PDF")
+def test_fig1_says_which_part_is_missing(tmp_path: Path, sampled: Measurements) -> None:
+    drawn = write_figure(FIGURES["fig1"], sampled, tmp_path)
+    assert drawn.needs == (
+        "videos of a bidirectional model, for (a) bidirectional",
+        "videos of a model trained step-first, for (c) step-first, with training",
+    )
+    assert "Needs videos of a bidirectional model" in (tmp_path / "fig1.md").read_text()
 
 
-def test_no_runs_no_figures(tmp_path: Path, measurements: Measurements) -> None:
+def test_segment_curves_are_drawn_with_their_numbers(
+    tmp_path: Path, measurements: Measurements
+) -> None:
+    drawn = write_figure(FIGURES["segment_curves"], measurements, tmp_path)
+    assert drawn.png is not None
+    assert drawn.png.read_bytes().startswith(PNG)
+    assert (tmp_path / "segment_curves.pdf").read_bytes().startswith(b"%PDF")
+    lines = list(csv.DictReader((tmp_path / "segment_curves.csv").open()))
+    assert len(lines) == 4 * 2 * 5  # runs, metrics, segments
+    assert [float(line["mean"]) for line in lines[:5]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_nothing_measured_is_said_and_nothing_drawn(
+    tmp_path: Path, measurements: Measurements
+) -> None:
     empty = replace(measurements, drifts={}, videos={})
-    assert [figure.draw(empty, tmp_path) for figure in FIGURES.values()] == [[], []]
+    for name, entry in FIGURES.items():
+        drawn = write_figure(entry, empty, tmp_path)
+        assert drawn.png is None
+        assert drawn.needs
+        assert json.loads((tmp_path / f"{name}.json").read_text())["status"] == "not run"
+        assert r"\fbox" in (tmp_path / f"{name}.tex").read_text()
+    assert not list(tmp_path.glob("*.png")) + list(tmp_path.glob("*.pdf"))
+
+
+def write_dynamics(path: Path, points: list[tuple[int, float, float]], **changes: Any) -> Path:
+    data = {
+        "schema": "reports-dynamics/1",
+        "scale": "tiny",
+        "measure": "VBench dynamic_degree",
+        "unit": "share of videos",
+        "training": "tiny, DMD without forward KL",
+        "videos": 8,
+        "points": [{"step": s, "bidirectional": b, "causal": c} for s, b, c in points],
+        "provenance": {},
+        **changes,
+    }
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_fig4_gives_the_correlation_with_its_interval(
+    tmp_path: Path, measurements: Measurements
+) -> None:
+    points = [(300, 0.3, 0.2), (100, 0.7, 0.6), (200, 0.5, 0.45), (400, 0.1, 0.15)]
+    record = read_dynamics(write_dynamics(tmp_path / "d.json", points))
+    assert [point.step for point in record.points] == [100, 200, 300, 400]
+    drawn = write_figure(FIGURES["fig4"], replace(measurements, dynamics=record), tmp_path)
+    assert drawn.png is not None
+    assert [line["step"] for line in csv.DictReader((tmp_path / "fig4.csv").open())] == [
+        "100", "200", "300", "400",
+    ]  # fmt: skip
+
+
+def test_correlation_is_pearson_s_with_fisher_s_interval() -> None:
+    x, y = [1.0, 2.0, 3.0, 4.0, 5.0], [1.0, 3.0, 2.0, 5.0, 4.0]
+    found = pearson_with_interval(x, y)
+    # By hand: deviations (-2 -1 0 1 2) and (-2 0 -1 2 1): 4 + 0 + 0 + 2 + 2 = 8, over 10.
+    assert found.r == pytest.approx(0.8)
+    # tanh(atanh(0.8) +- 1.96 / sqrt(2)), with atanh(0.8) = ln(9) / 2 = 1.0986.
+    half = 1.959964 / 2**0.5
+    assert found.interval == pytest.approx((np.tanh(1.0986123 - half), np.tanh(1.0986123 + half)))
+    assert pearson_with_interval([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]).r is None
+
+
+@pytest.mark.parametrize(
+    ("points", "changes", "words"),
+    [
+        ([(1, 0.5, 0.5)], {}, "steps [1]; a line needs two points or more"),
+        ([(1, 0.5, 0.5), (1, 0.4, 0.4)], {}, "steps [1, 1]"),
+        ([(1, float("nan"), 0.5), (2, 0.4, 0.4)], {}, "a point needs two numbers"),
+        ([], {"schema": "reports-dynamics/2"}, "this version reads 'reports-dynamics/1'"),
+    ],
+)
+def test_a_log_that_cannot_be_drawn_is_refused(
+    tmp_path: Path, points: list[tuple[int, float, float]], changes: dict[str, Any], words: str
+) -> None:
+    path = write_dynamics(tmp_path / "d.json", points, **changes)
+    with pytest.raises(RecordError, match=re.escape(words)):
+        read_dynamics(path)
+
+
+def write_blur(path: Path, sigmas: list[float]) -> None:
+    """A picture blurred by a sigma a frame."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (48, 48, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=16, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
+        for sigma in sigmas:
+            frame = cv2.GaussianBlur(noise, (0, 0), sigma)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_strips(folder: Path, clips: int = 2) -> Path:
+    """Clips that keep their blur under bidirectional attention and lose it under causal."""
+    items = []
+    for index in range(clips):
+        write_blur(folder / f"{index}-b.mp4", [2.0] * 16)
+        write_blur(folder / f"{index}-c.mp4", list(np.linspace(2.0, 1.0 + 0.1 * index, 16)))
+        items.append({"prompt": f"prompt {index} $", "seed": index,
+                      "bidirectional": f"{index}-b.mp4", "causal": f"{index}-c.mp4"})  # fmt: skip
+    data = {"schema": "reports-strips/1", "scale": "tiny", "timestep": 1000.0, "clips": items}
+    (folder / "strips.json").write_text(json.dumps(data))
+    return folder / "strips.json"
+
+
+def test_fig5_is_drawn_from_real_clips(tmp_path: Path, measurements: Measurements) -> None:
+    record = read_strips(write_strips(tmp_path))
+    drawn = write_figure(FIGURES["fig5"], replace(measurements, strips=record), tmp_path / "f")
+    assert drawn.png is not None
+    lines = list(csv.DictReader((tmp_path / "f/fig5.csv").open()))
+    assert [line["attention"] for line in lines] == ["bidirectional"] * 16 + ["causal"] * 16
+    causal = [float(line["ln_sharpness"]) for line in lines[16:]]
+    assert causal[-1] > causal[0] + 1
+    found = measure_sharpening(record)
+    assert found.clips == 2
+    assert found.interval is not None
+    assert found.interval[0] > 0.5
+
+
+def test_rise_compares_the_outer_quarters() -> None:
+    assert rise([1.0, 1.0, 9.0, 9.0, 9.0, 9.0, 4.0, 6.0]) == 4.0
+    assert rise([2.0, 5.0]) == 3.0
+
+
+def test_a_strip_without_its_clip_is_refused(tmp_path: Path) -> None:
+    path = write_strips(tmp_path)
+    (tmp_path / "1-c.mp4").unlink()
+    with pytest.raises(RecordError, match=r"1-c\.mp4 is not there; copy it beside the record"):
+        read_strips(path)

@@ -1,0 +1,160 @@
+"""How one claim is judged: the change between rows, a correlation, or sharpening."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reports.cells import Change, Measured
+from reports.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict
+from reports.correlation import pearson_with_interval
+from reports.measurements import Measurements
+from reports.needs import merge_needs
+from reports.published import PublishedTable, load_published, published_table
+from reports.render.layout import measured_text, percent, published_text
+from reports.single_step import measure_sharpening
+from reports.stand_ins import RowRecords, change, measured
+from reports.tables import TABLES
+from reports.tables.columns import COLUMNS
+
+
+def judge(claim: Claim, measurements: Measurements) -> Verdict:
+    """Judges a claim by what was measured."""
+    by_kind = {"change": _change, "correlation": _correlation, "sharpening": _sharpening}
+    return by_kind[claim.kind](claim, measurements)
+
+
+def rows_against(claim: Claim, table: PublishedTable) -> list[str]:
+    """Resolves `others` to every other row, of the claim's group, with a published number."""
+    if claim.against != ("others",):
+        return list(claim.against)
+    return [
+        row.id
+        for row in table.rows
+        if row.id != claim.row
+        and row.values[claim.column] is not None
+        and (not claim.group or row.group == claim.group)
+    ]
+
+
+def side(changes: Sequence[Change], direction: str) -> str:
+    """Says on which side of 0 changes lie, with their whole intervals where they have one."""
+    sign = -1 if direction == "lower" else 1
+    bounds = [sorted(sign * b for b in (c.interval or (c.value, c.value))) for c in changes]
+    if all(low > 0 for low, _ in bounds):
+        return HOLDS
+    return FAILS if any(high < 0 for _, high in bounds) else UNDECIDED
+
+
+def _change(claim: Claim, measurements: Measurements) -> Verdict:
+    table = published_table(claim.table)
+    others = rows_against(claim, table)
+    published = {row.id: row.values[claim.column] for row in table.rows}
+    values = {row: value for row in (claim.row, *others) if (value := published[row]) is not None}
+    paper = _words(claim, [values[claim.row]], [values[row] for row in others],
+                   [Change(value=values[claim.row] / values[row] - 1) for row in others],
+                   published=True)  # fmt: skip
+    spec = TABLES[claim.table]
+    records = {row: spec.records(measurements, row) for row in (claim.row, *others)}
+    labels = {row.id: row.label for row in table.rows}
+    missing = {
+        row: reason
+        for row, found in records.items()
+        if (reason := _why_missing(found, claim, measurements))
+    }
+    if missing:
+        why = _why_not_run(missing, len(records), labels)
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
+    found = {row: r for row, r in records.items() if isinstance(r, RowRecords)}
+    ours = found[claim.row]
+    order = ours.bench.order if ours.bench else ""
+    if claim.order and order != claim.order:
+        why = f"needs the order {claim.order}; measured was {order}"
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
+    changes = {row: change(ours, found[row], claim.column) for row in others}
+    known = [c for c in changes.values() if c is not None]
+    if len(known) < len(others):
+        why = "a number to compare with is 0"
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, why=why)
+    numbers = {
+        row: cell.value
+        for row, r in found.items()
+        if isinstance(cell := measured(r, claim.column, measurements), Measured)
+    }
+    said = _words(claim, [numbers[claim.row]], [numbers[row] for row in others], known)
+    verdict = side(known, claim.direction)
+    why = "an interval holds 0" if verdict == UNDECIDED else ""
+    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
+
+
+def _why_not_run(missing: Mapping[str, str], total: int, labels: Mapping[str, str]) -> str:
+    needs = "; ".join(dict.fromkeys(merge_needs(reason) for reason in missing.values()))
+    if len(missing) > 2:
+        return f"no number for {len(missing)} of {total} rows: {needs}"
+    return f"no number for {' and '.join(labels[row] for row in missing)}: {needs}"
+
+
+def _why_missing(records: RowRecords | str, claim: Claim, measurements: Measurements) -> str:
+    if isinstance(records, str):
+        return records
+    cell = measured(records, claim.column, measurements)
+    return "" if isinstance(cell, Measured) else cell.reason
+
+
+def _words(
+    claim: Claim,
+    ours: Sequence[float],
+    others: Sequence[float],
+    changes: Sequence[Change],
+    *,
+    published: bool = False,
+) -> str:
+    """Says values and their change: `0.257 against 0.355 (−27.6 %)`, or a range of several."""
+    column = COLUMNS[claim.column]
+
+    def show(value: float) -> str:
+        return published_text(value, column) if published else measured_text(value, column)
+
+    shown = [show(value) for value in (min(others), max(others))]
+    against = shown[0] if len(set(shown)) == 1 else f"{shown[0]} to {shown[1]}"
+    text = f"{show(ours[0])} against {against}"
+    if len(changes) > 1:
+        return text
+    only = changes[0]
+    if not claim.factor:
+        return f"{text} ({percent(only)})"
+    factor = f"{1 + only.value:.2f} times"
+    if only.interval is not None:
+        factor += " [{:.2f}, {:.2f}]".format(*(1 + bound for bound in only.interval))
+    return f"{text} ({factor})"
+
+
+def _correlation(claim: Claim, measurements: Measurements) -> Verdict:
+    paper = f"r = {load_published()['figures']['fig4']['pearson_r']}"
+    record = measurements.dynamics
+    if record is None:
+        why = "needs records/dynamics.json of a training run"
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
+    points = record.points
+    found = pearson_with_interval([p.bidirectional for p in points], [p.causal for p in points])
+    if found.r is None or found.interval is None:
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=found.text(),
+                       why="too few points, or all alike")  # fmt: skip
+    verdict = side([Change(value=found.r, interval=found.interval)], "higher")
+    why = "the interval holds 0" if verdict == UNDECIDED else ""
+    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=found.text(), why=why)
+
+
+def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
+    paper = "shown in pictures, no number"
+    if measurements.strips is None:
+        why = "needs records/strips.json of a trained model"
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
+    found = measure_sharpening(measurements.strips)
+    said = f"ln sharpness rises by {found.value:+.3f} more"
+    if found.interval is None:
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
+                       why="one prompt has no interval; two are needed")  # fmt: skip
+    said += " [{:+.3f}, {:+.3f}]".format(*found.interval) + f", n = {found.clips} clips"
+    verdict = side([Change(value=found.value, interval=found.interval)], "higher")
+    why = "the interval holds 0" if verdict == UNDECIDED else ""
+    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
