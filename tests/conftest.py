@@ -1,7 +1,23 @@
 """What every test needs of the process that runs it."""
 
+import shutil
 import signal
+from collections.abc import Iterator
+
+import pytest
+from chromium import PROGRAMS, Chromium
 
 # A shell without job control starts background jobs with Ctrl-C ignored, and children inherit
 # that: the tests that interrupt real commands would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """A headless Chromium; the test is skipped where there is none."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    chromium = Chromium(program, tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.close()

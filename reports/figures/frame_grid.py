@@ -86,7 +86,8 @@ def _strip(row: GridRow, times_s: Sequence[float]) -> Picture | None:
 def _row_in(strip: Picture | None, columns: int) -> float:
     if strip is None:
         return MISSING_IN
-    return PICTURE_IN * columns * strip.shape[0] / strip.shape[1]
+    height, width = strip.shape[:2]
+    return PICTURE_IN * columns * float(height) / float(width)
 
 
 def pick_frames(path: Path, wanted: Sequence[int]) -> list[Picture]:
