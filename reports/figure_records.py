@@ -1,10 +1,12 @@
-"""The records that Figs. 4 and 5 are drawn from, and their readers; a training run writes them.
+"""The records that Figs. 4 and 5 are drawn from, and their readers; a training run gives them.
 
-`records/dynamics.json` of a reproduction folder, one point a training checkpoint:
+`records/dynamics.json` of a reproduction folder, with the `dynamics.jsonl` of a `hiar train` run
+beside it (a line a sampled step: `{"step": 500, "bidirectional": 2.1, "causal": 1.9, "videos":
+{"bidirectional": [...], "causal": [...]}}`, one value a video):
 
-    {"schema": "reports-dynamics/1", "scale": "tiny" | "paper", "measure": "VBench dynamic_degree",
-     "unit": "share of videos", "training": "what was trained, and how long", "videos": 72,
-     "points": [{"step": 500, "bidirectional": 0.69, "causal": 0.66}, ...], "provenance": {...}}
+    {"schema": "reports-dynamics/1", "scale": "tiny" | "paper", "training": "what was trained",
+     "measure": "Farneback flow, mean of the largest 5 %", "unit": "pixels a frame at 256",
+     "log": "dynamics.jsonl"}
 
 `records/strips.json`, clips after a single denoising step from the same noise under each attention,
 with the videos beside the record (paths relative to it):
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.record_files import RecordError, member, read_json
+from reports.record_files import RecordError, member, read_json, read_json_lines
 
 DYNAMICS_SCHEMA = "reports-dynamics/1"
 STRIPS_SCHEMA = "reports-strips/1"
@@ -78,23 +80,27 @@ def read_dynamics(path: Path) -> DynamicsRecord:
     """Reads a log of dynamic degrees.
 
     Raises:
-        RecordError: Another schema, a missing key, fewer than two points, a step twice, or a value
-            that is not finite.
+        RecordError: Another schema, a missing key or log, fewer than two points, a step twice, or
+            a value that is not finite.
     """
     data = read_json(path, DYNAMICS_SCHEMA)
-    points = tuple(sorted((_point(path, item) for item in member(path, data, "points")),
-                          key=lambda point: point.step))  # fmt: skip
+    log = path.parent / member(path, data, "log")
+    lines = read_json_lines(log)
+    points = tuple(sorted((_point(log, line) for line in lines), key=lambda point: point.step))
     steps = [point.step for point in points]
     if len(points) < 2 or len(set(steps)) < len(steps):
         raise RecordError(
-            f"{path}: steps {steps}; a line needs two points or more, a checkpoint each"
+            f"{log}: steps {steps}; a line needs two points or more, a checkpoint each"
         )
+    counts = {len(line.get("videos", {}).get(name, ())) for line in lines for name in ATTENTIONS}
+    if len(counts) > 1:
+        raise RecordError(f"{log}: points are over {sorted(counts)} videos; give them one number")
     return DynamicsRecord(
         scale=member(path, data, "scale"),
         measure=member(path, data, "measure"),
         unit=member(path, data, "unit"),
         training=member(path, data, "training"),
-        videos=int(member(path, data, "videos")),
+        videos=counts.pop(),
         points=points,
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 from reports.cells import Change, NotRun
 from reports.measurements import Measurements
 from reports.needs import merge_needs
+from reports.render.layout import signed
 from reports.stand_ins import DRIFT, change
 from reports.tables import TABLES
 
@@ -49,7 +50,7 @@ def _drift(measurements: Measurements) -> str:
     return (
         f"Drift: {ours.drift.value:.3f} step-first against {base.drift.value:.3f} block-first, "
         f"{verdict(found)}. Between the trained models the paper reports "
-        f"{100 * paper.value:+.1f} % ({values[0]:g} against {values[1]:g})."
+        f"{signed(100 * paper.value, 1)} % ({values[0]:g} against {values[1]:g})."
     )
 
 
@@ -76,7 +77,7 @@ def verdict(change: Change) -> str:
     if change.interval is None:
         return text
     low, high = (100 * bound for bound in change.interval)
-    text += f" (95 % interval {low:+.0f} to {high:+.0f} %, paired over prompts)"
+    text += f" (95 % interval {signed(low, 0)} to {signed(high, 0)} %, paired over prompts)"
     return f"{text}; the interval holds 0, so no difference is shown" if low <= 0 <= high else text
 
 

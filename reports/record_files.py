@@ -34,6 +34,31 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     return record
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Reads a file of JSON objects, one a line; a last line that a kill cut is passed over.
+
+    Raises:
+        RecordError: When it is not there, or another line is no JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); copy it there") from error
+    lines = text.splitlines()
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            if number == len(lines) and not text.endswith("\n"):
+                break
+            raise RecordError(f"{path}: line {number} is no JSON; copy the file again") from error
+        if not isinstance(item, dict):
+            raise RecordError(f"{path}: line {number} is no JSON object; copy the file again")
+        found.append(item)
+    return found
+
+
 def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
     """Returns a value of a record.
 

@@ -19,12 +19,13 @@ class StandIn:
     """What is run for a row.
 
     Attributes:
-        order: Its order in the speed measurement, None where the table has no speed.
+        orders: Its orders in the speed measurement, the first that was timed counts; none where
+            the table has no speed.
         origin: What it is, in the words of the table's last column.
     """
 
     run: str
-    order: str | None = None
+    orders: tuple[str, ...] = ()
     origin: str
 
 
@@ -71,7 +72,9 @@ def row_records(
         job=job,
         drift=measurements.drifts.get(stand_in.run),
         vbench=measurements.vbench.get(stand_in.run),
-        bench=measurements.bench.get(stand_in.order) if stand_in.order else None,
+        bench=next(
+            (measurements.bench[o] for o in stand_in.orders if o in measurements.bench), None
+        ),
         reasons={
             DRIFT: measurements.why(job),
             "bench": measurements.why(BENCH_NAME),

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from reports.measurements import Measurements
 
 NEEDS = (
-    "records/dynamics.json: the dynamic degree of each checkpoint of a training run without "
-    "forward KL, under both kinds of attention"
+    "records/dynamics.json and the dynamics.jsonl of a training run without forward KL: "
+    "the dynamic degree of its checkpoints under both kinds of attention"
 )
 
 

@@ -122,7 +122,9 @@ class _Pen:
 def _draw_cells(pen: _Pen, cells: tuple[_Cell, ...], widths: list[float]) -> None:
     x = 0.0
     for cell, width in zip(cells, widths, strict=True):
-        place: dict[str, Any] = {"x": x + 0.3, "ha": "left"} if cell.left else {"x": x + width - 0.4, "ha": "right"}
+        place: dict[str, Any] = (
+            {"x": x + 0.3, "ha": "left"} if cell.left else {"x": x + width - 0.4, "ha": "right"}
+        )
         for index, line in enumerate(cell.lines):
             style: dict[str, Any] = {"weight": "bold"} if cell.bold and not index else {}
             if index:

@@ -82,17 +82,22 @@ def percent(change: Change | None) -> str:
     """Formats a change: `−27.6 %`, with its interval where it has one."""
     if change is None:
         return ""
-    text = f"{100 * change.value:+.1f} %"
+    text = f"{signed(100 * change.value, 1)} %"
     if change.interval is not None:
         low, high = (100 * bound for bound in change.interval)
-        text += f" [{low:+.0f}, {high:+.0f}]"
-    return text.replace("-", MINUS)
+        text += f" [{signed(low, 0)}, {signed(high, 0)}]"
+    return text
+
+
+def signed(value: float, decimals: int) -> str:
+    """Formats a number with its sign, a true minus where it is below 0."""
+    return f"{value:+.{decimals}f}".replace("-", MINUS)
 
 
 def _difference(value: float | None, column: Column) -> str:
     if value is None:
         return ""
-    return f"Δ {'+' if value >= 0 else MINUS}{measured_text(abs(value), column)}"
+    return f"Δ {signed(value, _decimals(column))}"
 
 
 def heading(column: Column) -> str:
@@ -155,5 +160,8 @@ def published_text(value: float, column: Column) -> str:
 
 def measured_text(value: float, column: Column) -> str:
     """Formats a measured number with its column's decimals."""
-    decimals = column.decimals if column.measured_decimals is None else column.measured_decimals
-    return f"{value:.{decimals}f}"
+    return f"{value:.{_decimals(column)}f}"
+
+
+def _decimals(column: Column) -> int:
+    return column.decimals if column.measured_decimals is None else column.measured_decimals

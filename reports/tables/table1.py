@@ -8,15 +8,19 @@ from reports.tables.build import TableSpec
 STAND_INS = {
     "tiny": {
         "self-forcing": StandIn(
-            run="block-first-clean", order="block_first", origin="tiny, block-first, not distilled"
+            run="block-first-clean",
+            orders=("block_first",),
+            origin="tiny, block-first, not distilled",
         ),
         "hiar": StandIn(
-            run="step-first-output", order="step_first", origin="tiny, step-first, not distilled"
+            run="step-first-output",
+            orders=("pipelined", "step_first"),
+            origin="tiny, step-first, not distilled",
         ),
     },
     "paper": {
         model.key: StandIn(
-            run=model.key, order=model.key, origin=f"{model.repository}, {model.how}"
+            run=model.key, orders=(model.key,), origin=f"{model.repository}, {model.how}"
         )
         for model in MODELS
     },

@@ -122,18 +122,23 @@ def test_nothing_measured_is_said_and_nothing_drawn(
 
 
 def write_dynamics(path: Path, points: list[tuple[int, float, float]], **changes: Any) -> Path:
+    """A record, with a log as `hiar train` writes it beside it."""
     data = {
         "schema": "reports-dynamics/1",
         "scale": "tiny",
-        "measure": "VBench dynamic_degree",
-        "unit": "share of videos",
+        "measure": "Farneback flow",
+        "unit": "pixels a frame",
         "training": "tiny, DMD without forward KL",
-        "videos": 8,
-        "points": [{"step": s, "bidirectional": b, "causal": c} for s, b, c in points],
-        "provenance": {},
+        "log": "dynamics.jsonl",
         **changes,
     }
     path.write_text(json.dumps(data))
+    lines = [
+        {"step": s, "bidirectional": b, "causal": c,
+         "videos": {"bidirectional": [b, b], "causal": [c, c]}}
+        for s, b, c in points
+    ]  # fmt: skip
+    (path.parent / "dynamics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
 
 
@@ -143,6 +148,7 @@ def test_fig4_gives_the_correlation_with_its_interval(
     points = [(300, 0.3, 0.2), (100, 0.7, 0.6), (200, 0.5, 0.45), (400, 0.1, 0.15)]
     record = read_dynamics(write_dynamics(tmp_path / "d.json", points))
     assert [point.step for point in record.points] == [100, 200, 300, 400]
+    assert record.videos == 2
     drawn = write_figure(FIGURES["fig4"], replace(measurements, dynamics=record), tmp_path)
     assert drawn.png is not None
     assert [line["step"] for line in csv.DictReader((tmp_path / "fig4.csv").open())] == [
@@ -175,6 +181,16 @@ def test_a_log_that_cannot_be_drawn_is_refused(
 ) -> None:
     path = write_dynamics(tmp_path / "d.json", points, **changes)
     with pytest.raises(RecordError, match=re.escape(words)):
+        read_dynamics(path)
+
+
+def test_a_log_that_a_kill_cut_is_read_up_to_the_cut(tmp_path: Path) -> None:
+    path = write_dynamics(tmp_path / "d.json", [(1, 0.5, 0.4), (2, 0.4, 0.4)])
+    log = tmp_path / "dynamics.jsonl"
+    log.write_text(log.read_text() + '{"step": 3, "bidir')
+    assert len(read_dynamics(path).points) == 2
+    log.write_text("{cut\n" + log.read_text())
+    with pytest.raises(RecordError, match="line 1 is no JSON"):
         read_dynamics(path)
 
 

@@ -1,0 +1,205 @@
+"""The claims as data: they hold in the paper's own numbers, and are judged by intervals here."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drift.errors import UsageError
+from reports.cells import Change
+from reports.claims import (
+    FAILS,
+    HOLDS,
+    NOT_RUN,
+    UNDECIDED,
+    Claim,
+    Verdict,
+    judge_claims,
+    load_claims,
+    read_claims,
+    write_claims,
+)
+from reports.figure_records import DynamicsPoint, DynamicsRecord
+from reports.judge import judge, rows_against, side
+from reports.measurements import Measurements
+from reports.needs import merge_needs
+from reports.published import published_table
+from reports.records import BenchRecord, DriftRecord
+
+CHANGES = [claim for claim in load_claims() if claim.kind == "change"]
+
+
+def verdict_of(claim_id: str, measurements: Measurements) -> Verdict:
+    return next(v for v in judge_claims(measurements) if v.claim.id == claim_id)
+
+
+def scored(measurements: Measurements, run: str, scores: tuple[float, ...]) -> DriftRecord:
+    """The record of a run with other scores, one a video."""
+    return replace(
+        measurements.drifts[run],
+        value=sum(scores) / len(scores),
+        videos=len(scores),
+        video_scores={f"{index}.mp4": score for index, score in enumerate(scores)},
+    )
+
+
+@pytest.mark.parametrize("claim", CHANGES, ids=lambda claim: claim.id)
+def test_every_claim_holds_in_the_paper_s_own_numbers(claim: Claim) -> None:
+    table = published_table(claim.table)
+    ours = table.row(claim.row).values[claim.column]
+    theirs = [table.row(row).values[claim.column] for row in rows_against(claim, table)]
+    assert ours is not None
+    assert theirs
+    changes = [Change(value=ours / other - 1) for other in theirs if other is not None]
+    assert len(changes) == len(theirs)
+    assert side(changes, claim.direction) == HOLDS
+
+
+def test_the_paper_s_two_headline_numbers_follow_from_its_cells(measurements: Measurements) -> None:
+    # 0.257 / 0.355 - 1 = -0.276; 30 / 17 = 1.76, which the paper rounds to 1.8.
+    assert verdict_of("drift-reduction", measurements).paper == "0.257 against 0.355 (−27.6 %)"
+    assert verdict_of("speedup", measurements).paper == "30 against 17 (1.76 times)"
+
+
+def test_others_are_the_rows_with_a_number(measurements: Measurements) -> None:
+    claims = {claim.id: claim for claim in CHANGES}
+    table = published_table("table1")
+    assert rows_against(claims["lowest-drift"], table) == [
+        "causvid", "self-forcing", "causal-forcing",
+    ]  # fmt: skip
+    assert len(rows_against(claims["best-total"], table)) == 9
+
+
+@pytest.mark.parametrize(
+    ("changes", "direction", "verdict"),
+    [
+        ([(-0.3, (-0.4, -0.1))], "lower", HOLDS),
+        ([(-0.3, (-0.4, 0.1))], "lower", UNDECIDED),
+        ([(0.3, (0.1, 0.4))], "lower", FAILS),
+        ([(0.3, (0.1, 0.4))], "higher", HOLDS),
+        ([(-0.3, (-0.4, -0.1)), (-0.1, (-0.2, 0.1))], "lower", UNDECIDED),
+        ([(-0.3, (-0.4, 0.1)), (0.1, (0.05, 0.2))], "lower", FAILS),
+        ([(-0.3, None)], "lower", HOLDS),
+        ([(0.0, None)], "lower", UNDECIDED),
+    ],
+)
+def test_an_interval_decides_against_every_row(
+    changes: list[tuple[float, tuple[float, float] | None]], direction: str, verdict: str
+) -> None:
+    found = [Change(value=value, interval=interval) for value, interval in changes]
+    assert side(found, direction) == verdict
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict", "text"),
+    [
+        # Halved on every video: every resample gives -50 %.
+        ((0.2, 0.3, 0.1), HOLDS, "0.200 against 0.400 (−50.0 % [−50, −50])"),
+        ((0.8, 1.2, 0.4), FAILS, "0.800 against 0.400 (+100.0 % [+100, +100])"),
+        ((0.8, 0.3, 0.05), UNDECIDED, "0.383 against 0.400 (−4.2 % [−75, +100])"),
+    ],
+)
+def test_drift_reduction_is_judged_by_paired_videos(
+    ours: tuple[float, ...], verdict: str, text: str, measurements: Measurements
+) -> None:
+    drifts = {
+        **measurements.drifts,
+        "block-first-clean": scored(measurements, "block-first-clean", (0.4, 0.6, 0.2)),
+        "step-first-output": scored(measurements, "step-first-output", ours),
+    }
+    found = verdict_of("drift-reduction", replace(measurements, drifts=drifts))
+    assert found.verdict == verdict
+    assert found.measured == text
+    assert bool(found.why) == (verdict == UNDECIDED)
+
+
+def test_speedup_is_of_the_pipelined_order_only(measurements: Measurements) -> None:
+    found = verdict_of("speedup", measurements)
+    assert found.verdict == NOT_RUN
+    assert found.why == "needs the order pipelined; measured was step_first"
+    pipelined = BenchRecord(
+        order="pipelined", throughput_fps=72.0, latency_s=0.2, passes_per_block=8
+    )
+    filled = replace(measurements, bench={**measurements.bench, "pipelined": pipelined})
+    found = verdict_of("speedup", filled)
+    assert found.verdict == HOLDS
+    assert found.measured == "72.0 against 40.0 (1.80 times)"
+
+
+def test_what_was_not_run_says_what_it_needs(measurements: Measurements) -> None:
+    why = {verdict.claim.id: verdict.why for verdict in judge_claims(measurements)}
+    assert why["lowest-drift"] == "no number for CausVid and Causal Forcing: need weights and a GPU"
+    assert why["best-total"].startswith("no number for 10 of 10 rows: need VBench; need weights")
+    assert "need the trained variant" in why["no-fkl-dynamics"]
+    assert "records/dynamics.json" in why["dynamics-correlate"]
+
+
+def test_a_correlation_holds_when_its_interval_is_above_0(measurements: Measurements) -> None:
+    def log(causal: list[float]) -> DynamicsRecord:
+        points = tuple(
+            DynamicsPoint(step=i, bidirectional=float(i), causal=value)
+            for i, value in enumerate(causal)
+        )
+        return DynamicsRecord(
+            scale="tiny", measure="m", unit="u", training="t", videos=2, points=points
+        )
+
+    rising = verdict_of("dynamics-correlate", replace(measurements, dynamics=log([0, 1, 2, 4, 3])))
+    assert rising.verdict == HOLDS
+    assert rising.measured.startswith("Pearson r = 0.9")
+    mixed = verdict_of("dynamics-correlate", replace(measurements, dynamics=log([0, 4, 1, 3, 2])))
+    assert mixed.verdict == UNDECIDED
+    flat = verdict_of("dynamics-correlate", replace(measurements, dynamics=log([1, 1, 1, 1, 1])))
+    assert (flat.verdict, flat.why) == (UNDECIDED, "too few points, or all alike")
+
+
+def test_files_hold_every_claim(tmp_path: Path, measurements: Measurements) -> None:
+    verdicts = judge_claims(measurements)
+    paths = write_claims(verdicts, "tiny", tmp_path)
+    assert [path.name for path in paths] == ["claims.json", "claims.md"]
+    record = json.loads(paths[0].read_text())
+    assert record["schema"] == "reports-verdicts/1"
+    assert [claim["id"] for claim in record["claims"]] == [claim.id for claim in load_claims()]
+    text = paths[1].read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == len(verdicts) + 2
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {6}
+    assert "neither supports nor contradicts the paper" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('schema = "reports-claims/0"', "this reads 'reports-claims/1'"),
+        ('colour = "red"', "claim x: unknown key 'colour'"),
+        ('kind = "guess"', "claim x: kind 'guess'; choose from change"),
+        ('table = "table9"', "claim x: table 'table9'; there is table1"),
+        ('direction = "up"', "claim x: direction is lower or higher"),
+    ],
+)
+def test_a_claim_that_makes_no_sense_is_refused(text: str, words: str) -> None:
+    lines = {"schema": '"reports-claims/1"'}
+    claim = {
+        "id": '"x"', "text": '"t"', "where": '"w"', "kind": '"change"', "table": '"table1"',
+        "direction": '"lower"',
+    }  # fmt: skip
+    key, value = text.split(" = ")
+    (lines if key == "schema" else claim)[key] = value
+    body = "\n".join(f"{k} = {v}" for k, v in lines.items()) + "\n[[claims]]\n"
+    with pytest.raises(UsageError, match=re.escape(words)):
+        read_claims(body + "\n".join(f"{k} = {v}" for k, v in claim.items()))
+
+
+def test_reasons_lose_their_names() -> None:
+    assert merge_needs("needs weights a/b, needs a GPU") == "need weights and a GPU"
+    assert merge_needs("needs weights a/b, needs a GPU, needs VBench") == (
+        "need weights, a GPU and VBench"
+    )
+    assert merge_needs("job score-x: exit code 1") == "a job has no result"
+
+
+def test_every_claim_says_what_the_paper_gives(measurements: Measurements) -> None:
+    for claim in load_claims():
+        assert judge(claim, measurements).paper
