@@ -18,11 +18,12 @@ WORKERS ?= auto
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-test system reproduce lint test clean
+.PHONY: help setup setup-test system reproduce train-tiny lint test clean
 
 help:
 	@echo "make reproduce   regenerate the tables and the report at the tiny preset, into $(OUT)/"
 	@echo "make test        lint, types, import contracts, then the tests"
+	@echo "make train-tiny  distil a tiny student: trajectories, ODE regression, DMD (into runs/)"
 	@echo "make lint        ruff, mypy and import-linter"
 	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
 	@echo "make clean       remove caches and $(OUT)/ (keeps $(VENV))"
@@ -39,6 +40,9 @@ system:
 
 reproduce: $(VENV)/.installed system
 	@$(BIN)/reproduce-paper --preset tiny --out $(OUT)
+
+train-tiny: $(VENV)/.installed system
+	@PYTHON=$(BIN)/python scripts/train_tiny_distilled.sh
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
