@@ -8,6 +8,7 @@ are gathered only there. Gradients are averaged over the processes in float32.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -86,6 +87,8 @@ def shard(model: CausalWan, mesh: DeviceMesh, dtype: torch.dtype) -> CausalWan:
         register_fsdp_forward_method,
     )
 
+    # It warns of outputs that are views, lest one be changed in place: none is.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
     # Inputs stay as they are: a timestep of 937.5 is 936 in bfloat16. The model casts the rest.
     policy = MixedPrecisionPolicy(
         param_dtype=None if dtype == torch.float32 else dtype,
