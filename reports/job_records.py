@@ -7,25 +7,37 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from drift.records import atomic_write_text
+from drift.errors import UsageError
+from drift.records import atomic_write_text, file_sha256
 from reports.jobs import Job
-from reports.sources import hash_outputs
 
-JOB_SCHEMA = "reports-job/1"
+JOB_SCHEMA = "reports-job/2"
 LOG_TAIL_LINES = 12
+DONE, FAILED, RUNNING, INTERRUPTED = "done", "failed", "running", "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """A file that a job made; size and time tell cheaply that it is still the one hashed."""
+
+    sha256: str
+    num_bytes: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """One attempt at a job.
+    """The last attempt at a job.
 
     Attributes:
         status: running, done, failed or interrupted; only done counts on resume.
         needs: Digest of each needed job's outputs, as this attempt read them.
-        outputs: sha256 by path relative to the reproduction folder.
+        outputs: By path relative to the reproduction folder.
         commit: Git commit of the code that ran, None outside a checkout.
         started: UTC, ISO 8601; `finished` is empty while the job runs.
+        attempts: How often it was tried in a row.
     """
 
     name: str
@@ -36,16 +48,23 @@ class JobRecord:
     needs: Mapping[str, str]
     commit: str | None
     started: str
+    kind: str = ""
     finished: str = ""
     seconds: float = 0.0
     exit_code: int | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = 1
+    outputs: Mapping[str, OutputFile] = field(default_factory=dict)
     schema: str = JOB_SCHEMA
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """sha256 by output."""
+        return {path: file.sha256 for path, file in self.outputs.items()}
 
     @property
     def digest(self) -> str:
         """One sha256 over the names and hashes of all outputs."""
-        return hashlib.sha256(json.dumps(dict(self.outputs), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode()).hexdigest()
 
 
 def record_path(out: Path, name: str) -> Path:
@@ -59,21 +78,33 @@ def log_path(out: Path, name: str) -> Path:
 
 
 def read_record(out: Path, name: str) -> JobRecord | None:
-    """Reads a record; None where there is none that this version can read."""
+    """Reads a record; None where there is none, or half of one after a crash of the machine.
+
+    Raises:
+        UsageError: When another version of the toolkit wrote it.
+    """
+    path = record_path(out, name)
     try:
-        data = json.loads(record_path(out, name).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        data = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
+    return record_from(data, path)
+
+
+def record_from(data: Mapping[str, Any], path: Path) -> JobRecord:
+    """Builds a record from its JSON; `path` is named when the schema is another one."""
     if data.get("schema") != JOB_SCHEMA:
-        return None
-    return JobRecord(**{**data, "argv": tuple(data["argv"])})
+        raise UsageError(
+            f"{path}: schema is {data.get('schema')!r}, this reads {JOB_SCHEMA!r}: another version "
+            "of the toolkit wrote it; use that one, or choose another --out"
+        )
+    outputs = {name: OutputFile(**file) for name, file in data["outputs"].items()}
+    return JobRecord(**{**data, "argv": tuple(data["argv"]), "outputs": outputs})
 
 
 def write_record(out: Path, record: JobRecord) -> None:
     """Writes a record whole or not at all."""
-    path = record_path(out, record.name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(path, json.dumps(asdict(record), indent=1) + "\n")
+    atomic_write_text(record_path(out, record.name), json.dumps(asdict(record), indent=1) + "\n")
 
 
 def log_tail(out: Path, name: str) -> str:
@@ -81,13 +112,41 @@ def log_tail(out: Path, name: str) -> str:
     path = log_path(out, name)
     if not path.is_file():
         return ""
-    lines = path.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 64 * 1024))
+        text = stream.read().decode("utf-8", errors="replace")
+    lines = text.replace("\r", "\n").splitlines()
     return "\n".join([line for line in lines if line.strip()][-LOG_TAIL_LINES:])
 
 
-def need_digests(job: Job, records: Mapping[str, JobRecord]) -> dict[str, str]:
-    """Returns the output digests of the jobs that this one needs."""
-    return {need: records[need].digest for need in job.needs}
+def output_files(out: Path, outputs: tuple[str, ...]) -> dict[str, Path]:
+    """Lists a job's output files by path relative to `out`, sorted; what is missing has no entry.
+
+    Files whose name begins with a dot are no outputs: they are half-written, or somebody's cache.
+    """
+    found: dict[str, Path] = {}
+    for output in outputs:
+        path = out / output
+        paths = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        found |= {p.relative_to(out).as_posix(): p for p in paths if not p.name.startswith(".")}
+    return dict(sorted(found.items()))
+
+
+def describe_file(path: Path) -> OutputFile:
+    """Hashes one file."""
+    state = path.stat()
+    return OutputFile(sha256=file_sha256(path), num_bytes=state.st_size, mtime_ns=state.st_mtime_ns)
+
+
+def is_unchanged(path: Path, file: OutputFile) -> bool:
+    """Whether a file is the recorded one: by size and time, by content where the time differs."""
+    try:
+        state = path.stat()
+        if state.st_size != file.num_bytes:
+            return False
+        return state.st_mtime_ns == file.mtime_ns or file_sha256(path) == file.sha256
+    except OSError:
+        return False
 
 
 def is_done(out: Path, job: Job, record: JobRecord, needs: Mapping[str, str]) -> bool:
@@ -99,21 +158,20 @@ def is_done(out: Path, job: Job, record: JobRecord, needs: Mapping[str, str]) ->
         record: Its record on disk.
         needs: Digests of the needed jobs' outputs now.
     """
-    if record.status != "done" or record.id != job.id:
+    if record.status != DONE or record.id != job.id or dict(record.needs) != dict(needs):
         return False
-    if dict(record.needs) != dict(needs):
-        return False
-    now = hash_outputs(out, job.outputs)
-    return all(now.get(path) == sha256 for path, sha256 in record.outputs.items())
+    return all(is_unchanged(out / path, file) for path, file in record.outputs.items())
 
 
 def plan_states(out: Path, jobs: tuple[Job, ...], *, resume: bool) -> dict[str, bool]:
     """Says for each job whether it is done already; a job after one that runs is not."""
-    done: dict[str, JobRecord] = {}
-    for job in jobs:
-        if not resume or any(need not in done for need in job.needs):
+    done: dict[str, str] = {}
+    there = resume and (out / "jobs").is_dir()
+    for job in jobs if there else ():
+        if any(need not in done for need in job.needs):
             continue
         record = read_record(out, job.name)
-        if record is not None and is_done(out, job, record, need_digests(job, done)):
-            done[job.name] = record
+        needs = {need: done[need] for need in job.needs}
+        if record is not None and is_done(out, job, record, needs):
+            done[job.name] = record.digest
     return {job.name: job.name in done for job in jobs}

@@ -1,13 +1,16 @@
-"""The pure plan: a preset and hashes in, a graph of jobs with stable ids out."""
+"""A job, and graphs of jobs: their order, their ids, what a job needs. Pure, no files."""
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from reports.spec import Preset, RunSpec
+from drift.errors import UsageError
+
+BENCH_NAME = "bench"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,15 +19,21 @@ class Job:
 
     Attributes:
         name: Unique; names the record and the log.
-        kind: sample, score or bench; jobs of one kind take about the same time.
-        argv: Command with `{python}`, `{out}` and `{packages}` in place of this machine's paths,
-            so that an id does not depend on where a reproduction lies.
+        kind: sample, score or bench ...; with `run`, jobs of a kind take about the same time.
+        argv: Command with `{python}`, `{out}`, `{packages}` and `{data}` in place of this machine's
+            paths, so that an id does not depend on where a reproduction lies.
         outputs: Files or folders relative to the reproduction folder; a folder is the job's own.
         proofs: Files that must exist for the job to have succeeded.
         inputs: sha256 by file or package-source name.
         needs: Names of the jobs whose outputs this one reads.
-        expected_s: Rough duration, for the ETA until better is known.
-        id: sha256 over all of the above that a result depends on, ids of needed jobs included.
+        requires: What must be on the machine, such as `weights hiar` (see `reports.requirements`).
+        run: Name of the run in the spec, empty where the job is of none.
+        videos: How many it makes, for the plan.
+        gpus: How many it takes.
+        exclusive: Whether nothing else may run beside it on the machine: it measures time.
+        retries: How often it is tried again after a failure, `backoff_s` later, then twice that.
+        expected_s, disk_bytes: Rough duration and size, for the plan.
+        id: sha256 over all that a result depends on, ids of needed jobs included.
     """
 
     name: str
@@ -34,7 +43,15 @@ class Job:
     proofs: tuple[str, ...]
     inputs: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    run: str = ""
+    videos: int = 0
+    gpus: int = 0
+    exclusive: bool = False
+    retries: int = 0
+    backoff_s: float = 30.0
     expected_s: float = 1.0
+    disk_bytes: int = 0
     id: str = ""
 
     def command(self, places: Mapping[str, str]) -> list[str]:
@@ -45,32 +62,8 @@ class Job:
         return words
 
 
-@dataclass(frozen=True, kw_only=True)
-class InputHashes:
-    """sha256 by name: the files a sampling run reads, and the sources of the two packages."""
-
-    sample_files: Mapping[str, str]
-    hiar_source: str
-    drift_source: str
-
-
-def plan_jobs(preset: Preset, hashes: InputHashes) -> tuple[Job, ...]:
-    """Lists a preset's jobs in an order in which they can run.
-
-    Args:
-        preset: What to run.
-        hashes: Hashes of everything the jobs read.
-
-    Returns:
-        Jobs with ids; each stands after the jobs that it needs.
-    """
-    samples = [_sample_job(preset, run, hashes) for run in preset.runs]
-    scores = [_score_job(preset, run, hashes) for run in preset.runs]
-    return with_ids([*samples, *scores, _bench_job(preset, hashes)])
-
-
 def sample_name(run: str) -> str:
-    """Names the job that samples a run."""
+    """Names the job that samples a run, or begins the names of its jobs."""
     return f"sample-{run}"
 
 
@@ -79,102 +72,60 @@ def score_name(run: str) -> str:
     return f"score-{run}"
 
 
-BENCH_NAME = "bench"
-
-
-def _sample_job(preset: Preset, run: RunSpec, hashes: InputHashes) -> Job:
-    spec = preset.sample
-    folder = f"videos/{run.name}"
-    options = {
-        "--model": spec.model,
-        "--prompts": f"{{packages}}/{spec.prompts}",
-        "--out": f"{{out}}/{folder}",
-        "--order": run.order,
-        "--context": run.context,
-        "--latent-frames": str(spec.latent_frames),
-        "--window": str(spec.window),
-        "--seed": str(spec.seed),
-    }
-    return Job(
-        name=sample_name(run.name),
-        kind="sample",
-        argv=("{python}", "-m", "hiar", "sample", *_flatten(options)),
-        outputs=(folder,),
-        proofs=(f"{folder}/run.json",),
-        inputs={**hashes.sample_files, "source of hiar": hashes.hiar_source},
-        expected_s=spec.expected_s,
-    )
-
-
-def _score_job(preset: Preset, run: RunSpec, hashes: InputHashes) -> Job:
-    folder = f"drift/{run.name}"
-    argv = ("drift", "score", f"{{out}}/videos/{run.name}", "--out", f"{{out}}/{folder}")
-    return Job(
-        name=score_name(run.name),
-        kind="score",
-        argv=("{python}", "-m", *argv),
-        outputs=(folder,),
-        proofs=tuple(f"{folder}/{n}" for n in ("summary.json", "videos.csv", "frames.parquet")),
-        inputs={"source of drift": hashes.drift_source},
-        needs=(sample_name(run.name),),
-        expected_s=preset.score.expected_s,
-    )
-
-
-def _bench_job(preset: Preset, hashes: InputHashes) -> Job:
-    spec = preset.bench
-    options = {
-        "--config": spec.config,
-        "--orders": ",".join(spec.orders),
-        "--latent-frames": str(spec.latent_frames),
-        "--window": str(spec.window),
-        "--warmup": str(spec.warmup),
-        "--repeats": str(spec.repeats),
-        "--out": "{out}/bench.json",
-    }
-    return Job(
-        name=BENCH_NAME,
-        kind="bench",
-        argv=("{python}", "-m", "hiar", "bench", *_flatten(options)),
-        outputs=("bench.json",),
-        proofs=("bench.json",),
-        inputs={**hashes.sample_files, "source of hiar": hashes.hiar_source},
-        expected_s=spec.expected_s,
-    )
-
-
-def _flatten(options: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(word for pair in options.items() for word in pair)
-
-
 def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:
     """Orders jobs so that each follows its needs, and gives each its id.
 
+    Among the jobs that can run, the first one given comes first.
+
     Raises:
-        ValueError: When a need is unknown or the graph has a cycle.
+        UsageError: When a name is given twice, a need is unknown, or jobs need one another.
     """
-    waiting = list(jobs)
-    done: dict[str, Job] = {}
-    while waiting:
-        ready = next((job for job in waiting if all(need in done for need in job.needs)), None)
-        if ready is None:
-            names = ", ".join(job.name for job in waiting)
-            raise ValueError(f"jobs need each other or a job that is not there: {names}")
-        waiting.remove(ready)
-        done[ready.name] = _with_id(ready, {need: done[need].id for need in ready.needs})
-    return tuple(done.values())
+    given = list(jobs)
+    position = {job.name: index for index, job in enumerate(given)}
+    if len(position) < len(given):
+        names = [job.name for job in given]
+        raise UsageError(f"job {next(n for n in names if names.count(n) > 1)!r} is given twice")
+    waiting: dict[str, int] = {}
+    readers: dict[str, list[int]] = {}
+    for index, job in enumerate(given):
+        for need in job.needs:
+            if need not in position:
+                raise UsageError(f"job {job.name!r} needs {need!r}, and there is no such job")
+            readers.setdefault(need, []).append(index)
+        waiting[job.name] = len(job.needs)
+    ready = [index for index, job in enumerate(given) if not job.needs]
+    ids: dict[str, str] = {}
+    ordered: list[Job] = []
+    inputs_text: dict[int, str] = {}
+    while ready:
+        job = given[heapq.heappop(ready)]
+        ids[job.name] = _id(job, [ids[need] for need in job.needs], inputs_text)
+        ordered.append(replace(job, id=ids[job.name]))
+        for index in readers.get(job.name, ()):
+            waiting[given[index].name] -= 1
+            if not waiting[given[index].name]:
+                heapq.heappush(ready, index)
+    if len(ordered) < len(given):
+        cycle = _find_cycle({job.name: job.needs for job in given if job.name not in ids})
+        raise UsageError(f"jobs need one another: {' -> '.join(cycle)}; take one of the needs out")
+    return tuple(ordered)
 
 
-def _with_id(job: Job, need_ids: Mapping[str, str]) -> Job:
-    parts = {
-        "argv": job.argv,
-        "inputs": dict(job.inputs),
-        "needs": dict(need_ids),
-        "outputs": job.outputs,
-    }
-    text = json.dumps(parts, sort_keys=True)
-    values = {**job.__dict__, "id": hashlib.sha256(text.encode()).hexdigest()}
-    return Job(**values)
+def _id(job: Job, need_ids: list[str], inputs_text: dict[int, str]) -> str:
+    """Hashes what a result depends on; jobs share their mapping of inputs, so its text is kept."""
+    text = inputs_text.get(id(job.inputs))
+    if text is None:
+        text = inputs_text[id(job.inputs)] = json.dumps(dict(job.inputs), sort_keys=True)
+    parts = json.dumps([job.argv, job.needs, need_ids, job.outputs])
+    return hashlib.sha256(f"{parts}\n{text}".encode()).hexdigest()
+
+
+def _find_cycle(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """One cycle of a graph in which every job waits for another of it."""
+    path = [next(iter(needs))]
+    while path[-1] not in path[:-1]:
+        path.append(next(need for need in needs[path[-1]] if need in needs))
+    return path[path.index(path[-1]) :]
 
 
 def select_jobs(jobs: Iterable[Job], wanted: Iterable[str]) -> tuple[Job, ...]:

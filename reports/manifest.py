@@ -11,8 +11,9 @@ from typing import Any
 from drift.provenance import collect_provenance
 from drift.records import atomic_write_text, dump_json, file_sha256
 from reports.execute import Outcome
+from reports.spec import Preset
 
-MANIFEST_SCHEMA = "reports-manifest/1"
+MANIFEST_SCHEMA = "reports-manifest/2"
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "matplotlib", "jinja2")
 
 
@@ -38,7 +39,7 @@ def environment() -> dict[str, Any]:
 
 def build_manifest(
     out: Path,
-    preset: str,
+    preset: Preset,
     outcomes: Mapping[str, Outcome],
     artifacts: Iterable[Artifact],
     about: Mapping[str, Any],
@@ -47,7 +48,7 @@ def build_manifest(
 
     Args:
         out: The reproduction folder; paths in the manifest are relative to it.
-        preset: Name of the preset.
+        preset: What was asked for.
         outcomes: How each job ended.
         artifacts: Tables, figures and the report.
         about: What `environment` returned.
@@ -56,16 +57,17 @@ def build_manifest(
         path: {"sha256": sha256, "jobs": [name]}
         for name, outcome in outcomes.items()
         if outcome.ok and outcome.record is not None
-        for path, sha256 in outcome.record.outputs.items()
+        for path, sha256 in outcome.record.hashes.items()
     }
     for artifact in artifacts:
         name = artifact.path.relative_to(out).as_posix()
         files[name] = {"sha256": file_sha256(artifact.path), "jobs": list(artifact.jobs)}
     return {
         "schema": MANIFEST_SCHEMA,
-        "preset": preset,
-        "placeholders": "{python}, {out} and {packages} in argv: the interpreter, this folder, and "
-        "the folder that holds the packages",
+        "preset": preset.name,
+        "preset_sha256": preset.sha256,
+        "placeholders": "{python}, {out}, {packages} and {data} in argv: the interpreter, this "
+        "folder, the folder that holds the packages, the folder of prompts and checkpoints",
         "environment": dict(about),
         "jobs": {name: _job_entry(outcome) for name, outcome in outcomes.items()},
         "artifacts": dict(sorted(files.items())),
@@ -84,7 +86,7 @@ def _job_entry(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.record is not None:
         record = asdict(outcome.record)
-        keys = ("commit", "started", "finished", "seconds", "exit_code")
+        keys = ("commit", "started", "finished", "seconds", "exit_code", "attempts")
         entry |= {key: record[key] for key in keys}
     return entry
 

@@ -5,43 +5,67 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 POLL_S = 0.5
 GRACE_S = 5.0
 """What an interrupted process gets to remove its temporary files before it is killed."""
+SUPERVISOR = Path(__file__).with_name("supervise.py")
 
 
-def run_process(argv: Sequence[str], log: Path, tick: Callable[[float], None]) -> int:
+class StoppedError(Exception):
+    """The run was stopped, and the process with it."""
+
+
+def run_process(
+    argv: Sequence[str],
+    log: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    append: bool = False,
+    tick: Callable[[float], None] | None = None,
+    stop: threading.Event | None = None,
+) -> int:
     """Runs a command to its end.
 
     Args:
         argv: The command.
         log: Gets stdout and stderr, line by line.
+        environment: Variables besides our own.
+        append: Keep what the log holds.
         tick: Called with the seconds so far, twice a second.
+        stop: When set, the process is ended.
 
     Returns:
-        The exit code. When this is interrupted the process and its children are stopped first.
+        The exit code. When this is interrupted, or dies, the process and its children are stopped.
+
+    Raises:
+        StoppedError: When `stop` was set.
     """
     start = time.monotonic()
-    with log.open("wb") as stream:
-        # A session of its own: Ctrl-C reaches us only, and we stop the process.
+    with log.open("ab" if append else "wb") as stream:
+        # A session of its own: Ctrl-C reaches us only, and we stop the process. The supervisor ends
+        # it when the pipe closes, that is when we are gone.
         process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", "-S", str(SUPERVISOR), *argv],
+            stdin=subprocess.PIPE,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             start_new_session=True,
         )
         try:
             while True:
-                try:
+                if stop is not None and stop.is_set():
+                    raise StoppedError
+                with suppress(subprocess.TimeoutExpired):
                     return process.wait(timeout=POLL_S)
-                except subprocess.TimeoutExpired:
+                if tick is not None:
                     tick(time.monotonic() - start)
         finally:
             _stop(process)
@@ -50,10 +74,15 @@ def run_process(argv: Sequence[str], log: Path, tick: Callable[[float], None]) -
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Ends a process and its children: a polite interrupt first, then a kill."""
     for sign, grace_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, None)):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
         try:
             process.wait(timeout=grace_s)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
-        return
+        break
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # what a finished command left behind
+    if process.stdin is not None:
+        process.stdin.close()

@@ -3,66 +3,109 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from statistics import fmean
+import time
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from reports.jobs import Job
+
+TICK_S = 0.5
 
 
 class Progress:
     """Counts jobs and estimates the rest.
 
-    A job that has not run takes as long as jobs of its kind took in this run; before any has, its
-    rough expectation times how wrong the expectations have been so far.
+    A job that has not run takes as long as jobs of its kind and run took in this run, whatever the
+    estimate was; before any has, its estimate times how wrong estimates have been so far.
     """
 
-    def __init__(self, jobs: Iterable[Job], stream: TextIO | None = None) -> None:
-        """Starts with every job open."""
-        self.open = {job.name: job for job in jobs}
-        self.total = len(self.open)
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        stream: TextIO | None = None,
+        *,
+        slots: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts with every job open; `slots` is how many run at once."""
         self.stream = stream or sys.stderr
-        self.seconds: dict[str, list[float]] = {}
-        self.expected_s = 0.0
-        self.current: Job | None = None
+        self.slots = slots
+        self.total = 0
+        self._open: dict[str, Job] = {}
+        self._expected: dict[tuple[str, str], float] = {}  # of open jobs, by kind and run
+        self._took: dict[tuple[str, str], tuple[float, float]] = {}  # seconds, expected seconds
+        self._running: dict[str, tuple[Job, float]] = {}
+        self._clock = clock
+        self._last_tick = 0.0
+        for job in jobs:
+            self.total += 1
+            self._open[job.name] = job
+            self._expected[_key(job)] = self._expected.get(_key(job), 0.0) + job.expected_s
 
-    def left_s(self, running_s: float = 0.0) -> float:
-        """Estimates the seconds left, with the current job `running_s` old."""
-        total = sum(self._estimate_s(job) for job in self.open.values())
-        if self.current is not None:
-            total -= min(running_s, self._estimate_s(self.current))
-        return total
+    def left_s(self) -> float:
+        """Estimates the seconds left until all jobs are done."""
+        total = sum(expected * self._scale(key) for key, expected in self._expected.items())
+        longest = 0.0
+        for job, start in self._running.values():
+            whole = job.expected_s * self._scale(_key(job))
+            passed = min(self._clock() - start, whole)
+            total -= passed
+            longest = max(longest, whole - passed)
+        return max(total / min(self.slots, max(1, len(self._open))), longest)
 
-    def _estimate_s(self, job: Job) -> float:
-        if job.kind in self.seconds:
-            return fmean(self.seconds[job.kind])
-        spent = sum(sum(times) for times in self.seconds.values())
-        return job.expected_s * (spent / self.expected_s if self.expected_s else 1.0)
+    def _scale(self, key: tuple[str, str]) -> float:
+        """Seconds a job takes for a second that was expected."""
+        pairs = [self._took[key]] if key in self._took else list(self._took.values())
+        seconds, expected = (
+            (sum(column) for column in zip(*pairs, strict=True)) if pairs else (1, 1)
+        )
+        return seconds / expected if expected else 1.0
 
     def start(self, job: Job) -> None:
         """Announces a job."""
-        self.current = job
+        self._running[job.name] = job, self._clock()
         self._line(f"{job.name}: running, about {clock(self.left_s())} left in all")
 
-    def tick(self, running_s: float) -> None:
+    def tick(self) -> None:
         """Redraws the current line on a terminal; a log file gets no such lines."""
-        if self.current is not None and self.stream.isatty():
-            text = f"{self._count()} {self.current.name}: {clock(running_s)}, "
-            self.stream.write(f"\r{text}about {clock(self.left_s(running_s))} left in all\x1b[K")
-            self.stream.flush()
+        now = self._clock()
+        if not self.stream.isatty() or now - self._last_tick < TICK_S:
+            return
+        self._last_tick = now
+        names = list(self._running)
+        what = f"{names[0]}: {clock(now - self._running[names[0]][1])}" if names else "waiting"
+        if len(names) > 1:
+            what = f"{len(names)} jobs running, {what}"
+        text = f"{self._count()} {what}, about {clock(self.left_s())} left in all"
+        self.stream.write(f"\r{text[:118]}\x1b[K")
+        self.stream.flush()
 
     def finish(self, job: Job, status: str, seconds: float | None = None) -> None:
         """Closes a job; `seconds` is what it took, now or before, None if it did not get there."""
-        if seconds is not None:
-            self.seconds.setdefault(job.kind, []).append(seconds)
-            self.expected_s += job.expected_s
-        self.open.pop(job.name, None)
-        self.current = None
+        self._close(job, seconds)
         took = "" if seconds is None else f" in {clock(seconds)}"
         self._line(f"{job.name}: {status}{took}")
 
+    def skip(self, jobs: Iterable[tuple[Job, float | None]], what: str) -> None:
+        """Closes many jobs at once, with one line."""
+        count = 0
+        for job, seconds in jobs:
+            count += 1
+            self._close(job, seconds)
+        if count:
+            self._line(f"{count} {'job' if count == 1 else 'jobs'} {what}")
+
+    def _close(self, job: Job, seconds: float | None) -> None:
+        key = _key(job)
+        if seconds is not None:
+            before = self._took.get(key, (0.0, 0.0))
+            self._took[key] = before[0] + seconds, before[1] + job.expected_s
+        if self._open.pop(job.name, None) is not None:
+            self._expected[key] -= job.expected_s
+        self._running.pop(job.name, None)
+
     def _count(self) -> str:
-        return f"[{self.total - len(self.open)}/{self.total}]"
+        return f"[{self.total - len(self._open)}/{self.total}]"
 
     def _line(self, text: str) -> None:
         start = "\r\x1b[K" if self.stream.isatty() else ""
@@ -70,7 +113,19 @@ class Progress:
         self.stream.flush()
 
 
+def _key(job: Job) -> tuple[str, str]:
+    return job.kind, job.run if job.gpus else ""
+
+
 def clock(seconds: float) -> str:
-    """Formats seconds as 8 s or 2 min 05 s."""
+    """Formats seconds as 8 s, 2 min 05 s, 3 h 20 min or 5 d 04 h."""
     whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} d {hours % 24:02d} h"

@@ -10,34 +10,46 @@ from typing import Any
 from drift.errors import UsageError
 from drift.records import file_sha256
 from reports.cells import Table
-from reports.execute import Outcome, local_places, run_jobs
+from reports.execute import Outcome, run_jobs
+from reports.executors import Executor
 from reports.job_records import log_path, plan_states
-from reports.jobs import (
-    InputHashes,
-    Job,
-    plan_jobs,
-    sample_name,
-    score_name,
-    select_jobs,
-)
+from reports.jobs import Job, select_jobs
 from reports.manifest import build_manifest, environment, write_manifest
 from reports.measurements import load_measurements
 from reports.outputs import table_jobs, write_outputs
-from reports.parts import PARTS
+from reports.parts import FIGURES_PART, PARTS
+from reports.places import local_places
+from reports.plan_summary import Plan, summarise
+from reports.planning import InputHashes, plan_jobs
 from reports.render.as_data import table_record
-from reports.sources import package_files, package_root, source_sha256
-from reports.spec import Preset, load_preset
+from reports.requirements import missing_requirements
+from reports.run_folder import Identity, check_identity
+from reports.sources import data_sha256, package_files, package_versions, source_sha256
+from reports.spec import Preset, PromptSet, load_preset
 from reports.tables import TABLES
+
+SAMPLE_PACKAGES = ("torch", "diffusers", "transformers", "av")
+SCORE_PACKAGES = ("av", "numpy", "opencv-python")
+LEARNED_PACKAGES = ("torch",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for; `only` empty means every part, `out` is absolute."""
+    """What the user asked for.
+
+    Attributes:
+        out: The reproduction folder, absolute.
+        only: Parts to make; empty for all.
+        spec: A spec file of one's own.
+        data: Folder of prompts and checkpoints that a user brings; None is the default one.
+    """
 
     preset: str
     out: Path
     only: tuple[str, ...] = ()
     resume: bool = True
+    spec: Path | None = None
+    data: Path | None = None
 
     def __post_init__(self) -> None:
         for part in self.only:
@@ -46,10 +58,10 @@ class Request:
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"--out {self.out} is a file; give a folder")
 
-    @property
-    def parts(self) -> tuple[str, ...]:
+    def parts(self, preset: Preset) -> tuple[str, ...]:
         """The parts to make, in the order of the report."""
-        return tuple(part for part in PARTS if not self.only or part in self.only)
+        wanted = self.only or (*preset.tables, FIGURES_PART)
+        return tuple(part for part in PARTS if part in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,47 +93,115 @@ class Result:
         }
 
 
-def plan(request: Request) -> dict[str, tuple[str, list[str]]]:
-    """Returns state (done or run) and command of each job, without running any."""
-    jobs = _jobs(request, load_preset(request.preset))
-    places = local_places(request.out, package_root("hiar").parent)
+def plan(request: Request, *, gpus: int) -> Plan:
+    """Plans without running: the jobs, what is done, what the rest costs, what is missing.
+
+    Args:
+        request: What is asked for.
+        gpus: How many GPUs it would run on.
+    """
+    preset = load_preset(request.preset, request.spec)
+    places = local_places(request.out, request.data)
+    check_identity(request.out, _identity(preset), resume=request.resume)
+    jobs = _jobs(request, preset, places)
     done = plan_states(request.out, jobs, resume=request.resume)
-    return {job.name: ("done" if done[job.name] else "run", job.command(places)) for job in jobs}
+    missing = _missing(jobs, preset, places)
+    return summarise(preset, jobs, done, missing, places, gpus=gpus)
 
 
-def reproduce(request: Request) -> Result:
+def reproduce(request: Request, executor: Executor | None = None) -> Result:
     """Does all that a request asks for.
+
+    Args:
+        request: What is asked for.
+        executor: Who runs the jobs; one at a time on this machine by default.
 
     Raises:
         UsageError: On a mistake in the request, before anything runs.
     """
-    preset = load_preset(request.preset)
-    places = local_places(request.out, package_root("hiar").parent)
-    outcomes = run_jobs(_jobs(request, preset), request.out, places, resume=request.resume)
+    preset = load_preset(request.preset, request.spec)
+    places = local_places(request.out, request.data)
+    jobs = _jobs(request, preset, places)
+    outcomes = run_jobs(
+        jobs,
+        request.out,
+        places,
+        resume=request.resume,
+        executor=executor,
+        missing=_missing(jobs, preset, places),
+        identity=_identity(preset),
+    )
     measurements = load_measurements(preset, request.out, outcomes)
     about = environment()
-    written = write_outputs(measurements, request.parts, outcomes, about, request.out)
-    manifest = build_manifest(request.out, preset.name, outcomes, written.artifacts, about)
+    parts = request.parts(preset)
+    written = write_outputs(measurements, parts, outcomes, about, request.out)
+    manifest = build_manifest(request.out, preset, outcomes, written.artifacts, about)
     write_manifest(request.out / "manifest.json", manifest)
     return Result(out=request.out, tables=written.tables, outcomes=outcomes, report=written.report)
 
 
-def _jobs(request: Request, preset: Preset) -> tuple[Job, ...]:
-    sample = preset.sample
-    patterns = (sample.prompts, *sample.inputs)
-    inputs = {name: path for pattern in patterns for name, path in package_files(pattern).items()}
-    hashes = InputHashes(
-        sample_files={name: file_sha256(path) for name, path in inputs.items()},
-        hiar_source=source_sha256("hiar"),
-        drift_source=source_sha256("drift"),
+def _identity(preset: Preset) -> Identity:
+    return Identity(preset=preset.name, preset_sha256=preset.sha256)
+
+
+def _missing(jobs: tuple[Job, ...], preset: Preset, places: Mapping[str, str]) -> dict[str, str]:
+    names = dict.fromkeys(name for job in jobs for name in job.requires)
+    get = {sample.prompts.file: sample.prompts.get for sample in preset.samples}
+    return missing_requirements(names, places, get)
+
+
+def _jobs(request: Request, preset: Preset, places: Mapping[str, str]) -> tuple[Job, ...]:
+    """The jobs of the parts that were asked for."""
+    jobs = plan_jobs(preset, _hashes(preset, places))
+    parts = request.parts(preset)
+    if parts == (*preset.tables, FIGURES_PART):
+        return jobs
+    runs = (
+        {run for part in parts if part in TABLES for run in TABLES[part].runs(preset.scale)}
+        if FIGURES_PART not in parts
+        else {run.name for run in preset.runs}
     )
-    jobs = plan_jobs(preset, hashes)
-    wanted: set[str] = set()
-    for part in request.parts:
-        if part in TABLES:
-            wanted.update(table_jobs(part, preset.scale))
-        else:
-            runs = [run.name for run in preset.runs]
-            wanted.update(score_name(run) for run in runs)
-            wanted.update(sample_name(run) for run in runs)
-    return select_jobs(jobs, wanted)
+    shared = {job for part in parts if part in TABLES for job in table_jobs(part, preset.scale)}
+    return select_jobs(jobs, (job.name for job in jobs if job.run in runs or job.name in shared))
+
+
+def _hashes(preset: Preset, places: Mapping[str, str]) -> InputHashes:
+    files = {name: path for glob in preset.inputs for name, path in package_files(glob).items()}
+    prompts = {sample.prompts.name: _prompts_sha256(sample.prompts, places)
+               for sample in preset.samples}  # fmt: skip
+    weights = {run.weights: _data_sha256(run.weights, places) for run in preset.runs if run.weights}
+    learned = LEARNED_PACKAGES if preset.score.metrics != ("fast",) else ()
+    return InputHashes(
+        files={name: file_sha256(path) for name, path in files.items()},
+        prompts={name: sha256 for name, sha256 in prompts.items() if sha256},
+        weights={name: sha256 for name, sha256 in weights.items() if sha256},
+        sources={name: source_sha256(name) for name in ("hiar", "drift", "baselines", "eval")},
+        sample_versions=package_versions(SAMPLE_PACKAGES),
+        score_versions=package_versions((*SCORE_PACKAGES, *learned)),
+    )
+
+
+def _prompts_sha256(prompts: PromptSet, places: Mapping[str, str]) -> str:
+    """Hash of a prompt file, empty where it is not there yet.
+
+    Raises:
+        UsageError: When a file that the user brings holds another number of prompts.
+    """
+    if prompts.shipped:
+        return file_sha256(package_files(prompts.file)[prompts.file])
+    path = Path(prompts.file.replace("{data}", places["data"]))
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    found = sum(1 for line in lines if line.strip())
+    if found != prompts.count:
+        raise UsageError(
+            f"{path}: {found} prompts, one a line; prompts.{prompts.name} has {prompts.count}: "
+            f"{prompts.source}"
+        )
+    return file_sha256(path)
+
+
+def _data_sha256(place: str, places: Mapping[str, str]) -> str:
+    path = Path(place.replace("{data}", places["data"]))
+    return data_sha256(path) if path.is_file() else ""

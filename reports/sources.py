@@ -1,14 +1,18 @@
-"""Hashes of what a job depends on: package files, package sources, output folders."""
+"""What a job depends on: package files and sources, files that a user brings, versions."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from drift.errors import UsageError
-from drift.records import file_sha256
+from drift.errors import StorageError, UsageError
+from drift.records import atomic_write_text, file_sha256
 
 
 @cache
@@ -50,18 +54,29 @@ def source_sha256(package: str) -> str:
     return digest.hexdigest()
 
 
-def hash_outputs(root: Path, outputs: tuple[str, ...]) -> dict[str, str]:
-    """Hashes a job's outputs.
+def data_sha256(path: Path) -> str:
+    """Hashes a file that a user brings, once for each size and time: a checkpoint takes seconds.
 
     Args:
-        root: The reproduction folder.
-        outputs: Files or folders relative to `root`.
-
-    Returns:
-        sha256 by path relative to `root`; a missing output has no entry.
+        path: The file; a hidden record is written beside it where that is allowed.
     """
-    files: list[Path] = []
-    for output in outputs:
-        path = root / output
-        files += [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    return {path.relative_to(root).as_posix(): file_sha256(path) for path in sorted(files)}
+    state = path.stat()
+    key = {"num_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+    record = path.with_name(f".{path.name}.sha256.json")
+    with suppress(OSError, ValueError):
+        known = json.loads(record.read_text(encoding="utf-8"))
+        if {name: known.get(name) for name in key} == key:
+            return str(known["sha256"])
+    sha256 = file_sha256(path)
+    with suppress(OSError, StorageError):
+        atomic_write_text(record, json.dumps({**key, "sha256": sha256}) + "\n")
+    return sha256
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of installed packages, as inputs of the jobs that run on them."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[f"version of {name}"] = version(name)
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import hiar
 from reports.measurements import Measurements
 from reports.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
 from reports.spec import load_preset
@@ -16,11 +17,12 @@ PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 mov
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for PYTHONPATH whose `hiar` draws videos instead of sampling them."""
+    """A folder for PYTHONPATH whose `hiar` draws videos; its other modules are the real ones."""
     root = tmp_path_factory.mktemp("packages")
     assets = root / "hiar/tiny/assets"
     (assets / "transformer").mkdir(parents=True)
-    (root / "hiar/__init__.py").touch()
+    real = Path(hiar.__file__).parent
+    (root / "hiar/__init__.py").write_text(f"__path__.append({str(real)!r})\n")
     shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
     (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
     (assets / "transformer/model.safetensors").write_bytes(b"weights")
@@ -85,7 +87,7 @@ def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measurements() -> Measurements:
     """Records of all runs, with round numbers."""
     scores = {

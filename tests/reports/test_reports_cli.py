@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import hiar
 from drift.records import file_sha256
 from reports.cli import main
 
@@ -61,10 +62,9 @@ def test_out_that_cannot_be_made_is_wrong_use(tmp_path: Path, reproduce: Run) ->
     assert done.stderr.count("\n") == 1
 
 
-def test_unknown_preset_is_wrong_use() -> None:
-    with pytest.raises(SystemExit) as error:
-        main(["--preset", "paper"])
-    assert error.value.code == 2
+def test_unknown_preset_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--preset", "huge"]) == 2
+    assert "--preset huge: unknown; choose from tiny, smoke" in capsys.readouterr().err
 
 
 def test_dry_run_writes_nothing(tmp_path: Path, reproduce: Run) -> None:
@@ -87,23 +87,24 @@ def test_whole_reproduction(reproduction: Reproduction) -> None:
     assert "Table 3. " in done.stdout
     assert done.stdout.strip().endswith(f"report: {out / 'report.html'}")
     names = {path.name for path in (out / "tables").iterdir()}
-    assert names == {f"table{n}.{s}" for n in (1, 2, 3) for s in ("md", "csv", "tex", "json")}
+    formats = ("md", "csv", "tex", "json", "png", "pdf")
+    assert names == {f"table{n}.{s}" for n in (1, 2, 3) for s in formats}
     names = {path.name for path in (out / "figures").iterdir()}
-    assert names == {
-        f"{n}.{s}" for n in ("segment_curves", "contact_sheet") for s in ("png", "pdf")
-    }
+    drawn = {f"{n}.{s}" for n in ("segment_curves", "fig1", "fig3") for s in formats}
+    needed = {f"{n}.{s}" for n in ("fig4", "fig5") for s in ("md", "tex", "json")}
+    assert names == drawn | needed
 
 
 @pytest.mark.slow
 def test_second_run_reruns_nothing(reproduction: Reproduction, reproduce: Run) -> None:
     out, _ = reproduction
     before = {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("*.json")}
-    tables = {path: path.read_text() for path in (out / "tables").iterdir()}
+    tables = {path: path.read_bytes() for path in (out / "tables").glob("*.[!p]*")}
     done = reproduce("--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["jobs"].values()) == {"reused"}
     assert {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("*.json")} == before
-    assert {path: path.read_text() for path in (out / "tables").iterdir()} == tables
+    assert {path: path.read_bytes() for path in tables} == tables
 
 
 @pytest.mark.slow
@@ -111,15 +112,17 @@ def test_manifest_leads_from_every_artifact_to_its_inputs(reproduction: Reproduc
     out, _ = reproduction
     text = (out / "manifest.json").read_text()
     manifest = json.loads(text)
-    assert manifest["schema"] == "reports-manifest/1"
+    assert manifest["schema"] == "reports-manifest/2"
     for path, entry in manifest["artifacts"].items():
         assert file_sha256(out / path) == entry["sha256"]
-        assert entry["jobs"]
+        assert entry["jobs"] or path.startswith(
+            "figures/"
+        )  # one may want a record that is not there
         assert set(entry["jobs"]) <= set(manifest["jobs"])
     job = manifest["jobs"]["sample-block-first-clean"]
     assert "hiar/tiny/assets/transformer/model.safetensors" in job["inputs"]
     assert job["finished"] >= job["started"]
-    assert "figures/contact_sheet.png" in manifest["artifacts"]
+    assert "figures/fig3.png" in manifest["artifacts"]
     assert str(out) not in text
 
 
@@ -149,8 +152,8 @@ def test_report_is_self_contained_and_escapes_prompts(reproduction: Reproduction
     assert page.targets
     assert all(target.startswith("data:") for target in page.targets)
     assert not re.search(r"url\(|@import|https?://", text)
-    assert page.tags.count("video") == 4
-    assert page.tags.count("img") == 2
+    assert page.tags.count("video") == 2 * 4  # both ends of four runs, each with a still
+    assert page.tags.count("img") == 3 + 2 * 4
     assert "a red disc moves left" in page.words
     assert "job score-block-first-clean; commit" in text
     assert str(out) not in text
@@ -176,7 +179,8 @@ def test_failure_is_listed_and_the_rest_is_made(tmp_path: Path, reproduce: Run) 
 
 def test_missing_assets_are_wrong_use(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "hiar").mkdir()
-    (tmp_path / "hiar/__init__.py").touch()
+    real = Path(hiar.__file__).parent
+    (tmp_path / "hiar/__init__.py").write_text(f"__path__.append({str(real)!r})\n")
     done = subprocess.run(
         [sys.executable, "-m", "reports", "--out", "out"],
         cwd=tmp_path,
@@ -186,7 +190,7 @@ def test_missing_assets_are_wrong_use(tmp_path: Path, environment: dict[str, str
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("reproduce-paper: hiar/tiny/assets/heldout_prompts.txt: no such")
+    assert done.stderr.startswith("reproduce-paper: hiar/tiny/assets/**/*.safetensors: no such")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from drift.errors import UsageError
-from reports.execute import Outcome, local_places, run_jobs
+from reports.execute import Outcome, run_jobs
 from reports.job_records import plan_states, read_record
 from reports.jobs import Job, with_ids
+from reports.places import local_places
 from reports.progress import Progress
 
 WRITE = "import pathlib,sys; p=pathlib.Path(sys.argv[1]); p.mkdir(exist_ok=True); "
@@ -123,7 +124,8 @@ def test_interrupt_kills_the_job_and_marks_it(tmp_path: Path) -> None:
     script = textwrap.dedent(
         f"""
         from pathlib import Path
-        from reports.execute import local_places, run_jobs
+        from reports.execute import run_jobs
+        from reports.places import local_places
         from reports.jobs import Job, with_ids
         code = "import os,pathlib,time;"
         code += "pathlib.Path(r'{tmp_path}/pid').write_text(str(os.getpid()));"
@@ -147,14 +149,4 @@ def test_interrupt_kills_the_job_and_marks_it(tmp_path: Path) -> None:
     assert record is not None
     assert record.status == "interrupted"
     left = {path.name for path in (tmp_path / "out/jobs").iterdir()}
-    assert left == {"a.json", "a.log", ".lock"}
-
-
-def test_time_left_follows_jobs_of_the_same_kind() -> None:
-    jobs = with_ids([job("a", expected_s=10.0), job("b", expected_s=10.0)])
-    progress = Progress(jobs, io.StringIO())
-    assert progress.left_s() == 20
-    progress.start(jobs[0])
-    assert progress.left_s(running_s=4) == 16
-    progress.finish(jobs[0], "done", 30.0)
-    assert progress.left_s() == 30
+    assert left == {"a.json", "a.log", ".lock", ".graph.json", ".set_aside.json"}

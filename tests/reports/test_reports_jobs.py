@@ -2,10 +2,17 @@ from dataclasses import replace
 
 import pytest
 
-from reports.jobs import InputHashes, Job, plan_jobs, select_jobs, with_ids
+from drift.errors import UsageError
+from reports.jobs import Job, select_jobs, with_ids
+from reports.planning import InputHashes, plan_jobs
 from reports.spec import load_preset
 
-HASHES = InputHashes(sample_files={"w": "1"}, hiar_source="2", drift_source="3")
+HASHES = InputHashes(
+    files={"w": "1"},
+    prompts={"tiny-heldout": "2"},
+    sources={"hiar": "3", "drift": "4"},
+    sample_versions={"version of torch": "5"},
+)
 
 
 def ids(hashes: InputHashes) -> dict[str, str]:
@@ -19,7 +26,7 @@ def changed(hashes: InputHashes) -> set[str]:
 
 def test_tiny_is_four_samplings_four_scores_and_a_bench() -> None:
     kinds = [job.kind for job in plan_jobs(load_preset("tiny"), HASHES)]
-    assert kinds == ["sample"] * 4 + ["score"] * 4 + ["bench"]
+    assert sorted(kinds) == ["bench"] + ["sample"] * 4 + ["score"] * 4
 
 
 def test_ids_are_stable_and_differ() -> None:
@@ -27,22 +34,37 @@ def test_ids_are_stable_and_differ() -> None:
     assert len(set(ids(HASHES).values())) == 9
 
 
-def test_new_weights_or_hiar_source_change_everything() -> None:
+def test_new_weights_sources_or_torch_change_everything() -> None:
     # The scores change through the ids of the samplings that they need.
-    for hashes in (replace(HASHES, sample_files={"w": "9"}), replace(HASHES, hiar_source="9")):
+    for hashes in (
+        replace(HASHES, files={"w": "9"}),
+        replace(HASHES, sources={"hiar": "9", "drift": "4"}),
+        replace(HASHES, sample_versions={"version of torch": "9"}),
+    ):
         assert changed(hashes) == {"sample", "score", "bench"}
 
 
+def test_new_prompts_change_what_reads_them() -> None:
+    assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {"sample", "score"}
+
+
 def test_new_drift_source_changes_scores_alone() -> None:
-    assert changed(replace(HASHES, drift_source="9")) == {"score"}
+    assert changed(replace(HASHES, sources={"hiar": "3", "drift": "9"})) == {"score"}
 
 
 def test_new_argv_changes_the_id() -> None:
     preset = load_preset("tiny")
-    other = replace(preset, sample=replace(preset.sample, seed=1))
-    before, after = plan_jobs(preset, HASHES), plan_jobs(other, HASHES)
-    assert before[0].id != after[0].id
-    assert before[-1].id == after[-1].id
+    samples = (replace(preset.samples[0], seeds=(1,)),)
+    before = plan_jobs(preset, HASHES)
+    after = plan_jobs(replace(preset, samples=samples), HASHES)
+    kinds = {b.kind for b, a in zip(before, after, strict=True) if a.id != b.id}
+    assert kinds == {"sample", "score"}
+
+
+def test_estimates_and_gpus_do_not_change_an_id() -> None:
+    one = job("a")
+    other = replace(one, expected_s=9.0, gpus=2, retries=3, disk_bytes=5, exclusive=True)
+    assert with_ids([one])[0].id == with_ids([other])[0].id
 
 
 def job(name: str, *needs: str) -> Job:
@@ -54,11 +76,22 @@ def test_order_follows_needs() -> None:
     assert names == ["a", "b", "c"]
 
 
-def test_cycle_and_unknown_need_are_refused() -> None:
-    with pytest.raises(ValueError, match="a, b"):
-        with_ids([job("a", "b"), job("b", "a")])
-    with pytest.raises(ValueError, match="not there"):
+def test_a_cycle_is_spelled_out() -> None:
+    jobs = [job("start"), job("a", "c", "start"), job("b", "a"), job("c", "b"), job("end", "c")]
+    with pytest.raises(
+        UsageError, match=r"jobs need one another: .* take one of the needs out"
+    ) as e:
+        with_ids(jobs)
+    path = str(e.value).split(": ")[1].split(";")[0].split(" -> ")
+    assert path[0] == path[-1]
+    assert set(path) == {"a", "b", "c"}
+
+
+def test_an_unknown_need_and_a_name_given_twice_are_named() -> None:
+    with pytest.raises(UsageError, match="job 'a' needs 'z', and there is no such job"):
         with_ids([job("a", "z")])
+    with pytest.raises(UsageError, match="job 'a' is given twice"):
+        with_ids([job("a"), job("a")])
 
 
 def test_selection_takes_what_is_needed_and_no_more() -> None:

@@ -1,0 +1,93 @@
+"""What jobs require of a machine beside the toolkit, and what of it is missing here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from baselines.registry import find_model
+from baselines.weights import check_weights
+from drift.registry import METRICS, resolve_metrics
+from drift.weights import WEIGHTS, state_of
+from drift.weights import weights_folder as metric_weights_folder
+from eval.environment import default_environment
+from eval.isolated_process import python_of
+from hiar.releases import PARTS
+from hiar.weights import weights_folder
+
+
+def missing_requirements(
+    names: Iterable[str], places: Mapping[str, str], get: Mapping[str, str]
+) -> dict[str, str]:
+    """Looks for everything once.
+
+    Args:
+        names: Such as `model hiar`, `metric all`, `file {data}/x`, `vbench color`.
+        places: What `{data}` stands for.
+        get: By file: how to get it.
+
+    Returns:
+        One line by requirement that is not met: what is missing, and the remedy.
+    """
+    found = {name: _look(name, places, get) for name in dict.fromkeys(names)}
+    return {name: reason for name, reason in found.items() if reason}
+
+
+def _look(name: str, places: Mapping[str, str], get: Mapping[str, str]) -> str:
+    kind, _, what = name.partition(" ")
+    if kind == "model":
+        return _missing_model(what)
+    if kind == "metric":
+        return _missing_metrics(what)
+    if kind == "vbench":
+        return _missing_vbench()
+    assert kind == "file", name
+    if Path(what.replace("{data}", places["data"])).is_file():
+        return ""
+    remedy = get.get(what, "train it (hiar train) and put its checkpoint there")
+    return f"needs {what.replace('{data}', 'DATA')}: {remedy.replace('{data}', 'DATA')}"
+
+
+def _missing_model(key: str) -> str:
+    spec = find_model(key)
+    absent = [s for s in check_weights(spec, weights_folder()) if not s.present]
+    if not absent:
+        return ""
+    others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    sizes = {part.file: part.num_bytes for part in PARTS}
+    known = sum(sizes.get(status.file) or 0 for status in absent)
+    size = f" (at least {known / 1e9:.0f} GB)" if known else ""
+    return f"needs weights {absent[0].file.repo}{others}{size}: hiar-baselines show {key}"
+
+
+def _missing_metrics(group: str) -> str:
+    folder = metric_weights_folder()
+    learned = [METRICS[name] for name in resolve_metrics((group,)) if METRICS[name].learned]
+    names = [weight for metric in learned for weight in metric.variants[0].weights]
+    absent = [name for name in names if state_of(WEIGHTS[name], folder) != "present"]
+    if not absent:
+        return ""
+    return f"needs metric weights {', '.join(absent)}: drift weights fetch"
+
+
+def _missing_vbench() -> str:
+    folder = default_environment()
+    if python_of(folder).exists():
+        return ""
+    return "needs VBench's isolated environment: hiar-vbench setup"
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Ids of this machine's GPUs, as `nvidia-smi` lists them; none where there is no such tool."""
+    if shutil.which("nvidia-smi") is None:
+        return ()
+    done = subprocess.run(
+        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return tuple(done.stdout.split()) if done.returncode == 0 else ()
