@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from hiar.device import Mark, Stopwatch, check_device
 from hiar.errors import UsageError
 from hiar.weights import weights_folder
 
+INDEX = "model_index.json"
 COMPONENTS = ("transformer", "vae", "text_encoder")
 
 
@@ -47,7 +49,7 @@ class DiffusersPipeline:
         self._sha256 = {name: folder_sha256(self._folder / name) for name in COMPONENTS}
 
     def _load(self) -> Any:
-        cls = getattr(diffusers, self._spec.entry.removeprefix("diffusers."))
+        cls = getattr(diffusers, class_name(self._spec))
         parts: dict[str, Any] = {}
         if "vae dtype" in self._spec.values("fact"):
             parts["vae"] = diffusers.AutoencoderKLWan.from_pretrained(
@@ -187,16 +189,24 @@ def find_folder(spec: ModelSpec, options: Options) -> Path:
     """The folder of the pipeline: the user's, or that of the weights folder.
 
     Raises:
-        UsageError: If it is not there, or not whole.
+        UsageError: If it is not there, not whole, or of another pipeline.
     """
+    folder = Path(options.weights or weights_folder() / spec.repository)
     if options.weights is None:
-        root = weights_folder()
-        require_weights(spec, root)
-        return root / spec.repository
-    folder = Path(options.weights)
-    if not (folder / "model_index.json").is_file():
+        require_weights(spec, weights_folder())
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         raise UsageError(
-            f"{folder} is no pipeline: it needs model_index.json and the folders that "
-            "save_pretrained writes"
+            f"{folder} is no pipeline: it needs {INDEX} and the folders that save_pretrained writes"
+        ) from None
+    if index.get("_class_name") != class_name(spec):
+        raise UsageError(
+            f"{folder} holds a {index.get('_class_name')}, not the {class_name(spec)} of {spec.key}"
         )
     return folder
+
+
+def class_name(spec: ModelSpec) -> str:
+    """Name of the pipeline's class."""
+    return spec.entry.removeprefix("diffusers.")

@@ -50,7 +50,7 @@ def test_list_is_one_line_a_model_in_100_columns(
     monkeypatch.setattr("baselines.status.NVIDIA", folder / "no-driver")
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines[2:])) <= 100  # but for the two folders' own paths
     rows = {line.split()[0]: line for line in lines if line}
     assert all(spec.key in rows for spec in MODELS)
     assert rows["magi-1-4.5b"].endswith("0 of 3  needs weights, environment, GPU")
