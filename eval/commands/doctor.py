@@ -79,6 +79,8 @@ def _page(facts: dict[str, Any], environment: str, reason: str) -> list[str]:
     todo = [remedy for remedy in remedies if not remedy.startswith(fetch)]
     if weights:
         todo.append(fetch + " ".join(weights))
-    if found is not None and not found["cuda_devices"]:
+    if found is None:
+        todo.append("until then temporal_flickering: hiar-vbench run ... --in-process")
+    elif not found["cuda_devices"]:
         todo.append("a GPU for a full run: on a CPU only temporal_flickering is quick")
     return page + ([""] if todo else []) + [f"to do: {line}" for line in todo]

@@ -1,7 +1,7 @@
 """Stands in for upstream's VBench-Long: three clips a video, named and grouped as upstream does."""
 
 # Paths are text, as upstream has them.
-# ruff: noqa: PTH116, PTH118, PTH208, T201
+# ruff: noqa: PTH208
 
 import json
 import os
