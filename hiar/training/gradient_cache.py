@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 CacheGradient = Literal["straight_through", "detached"]
 
 
+def check_cache_gradient(name: str) -> None:
+    """An error if there is no such way of the gradient."""
+    if name not in get_args(CacheGradient):
+        choices = ", ".join(get_args(CacheGradient))
+        raise UsageError(f"cache_gradient {name!r} is unknown: use one of {choices}")
+
+
 class BlockPass:
     """The cache of one forward pass over one block: the blocks before it, and what it leaves.
 
@@ -87,9 +94,7 @@ class GradientCache:
         sink: int = 0,
         gradient: CacheGradient = "straight_through",
     ) -> None:
-        if gradient not in get_args(CacheGradient):
-            choices = ", ".join(get_args(CacheGradient))
-            raise UsageError(f"cache_gradient {gradient!r} is unknown: use one of {choices}")
+        check_cache_gradient(gradient)
         self._num_layers = num_layers
         self._frame_tokens = frame_tokens
         self._window = window

@@ -13,7 +13,7 @@ from typing import TypeVar
 from hiar.config import Context, SamplerConfig
 from hiar.errors import UsageError
 from hiar.training.forward_kl import ForwardKLConfig, FullAttention
-from hiar.training.gradient_cache import CacheGradient
+from hiar.training.gradient_cache import CacheGradient, check_cache_gradient
 
 T = TypeVar("T")
 
@@ -61,6 +61,7 @@ class DistillConfig:
     ema_start: int = 200
 
     def __post_init__(self) -> None:
+        check_cache_gradient(self.cache_gradient)
         num_steps = len(self.sampler.steps)
         if not 0 <= self.min_exit_step < num_steps:
             raise UsageError(f"min_exit_step {self.min_exit_step} must lie in [0, {num_steps})")
