@@ -15,7 +15,7 @@ from baselines.spec import Length, ModelSpec
 from hiar.errors import UsageError
 from hiar.files import atomic_write_text
 from hiar.progress import Progress
-from hiar.prompts import video_name
+from hiar.prompts import numbered, video_name
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
 from hiar.video import CODEC, CRF, PIXEL_FORMAT
@@ -35,12 +35,14 @@ class Run:
         seed: Sample i of a prompt uses seed + i.
         samples: Videos a prompt.
         device: Where they are made, for the record.
+        prompt_range: First prompt of the list to make, and the one after the last; None for all.
     """
 
     length: Length
     seed: int = 0
     samples: int = 1
     device: str = "cpu"
+    prompt_range: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Rejects a run of no videos."""
@@ -68,7 +70,7 @@ def list_takes(prompts: Sequence[str], run: Run) -> list[Take]:
             job=Job(prompt=prompt, prompt_index=index, seed=run.seed + sample, length=run.length),
             sample_index=sample,
         )
-        for index, prompt in enumerate(prompts)
+        for index, prompt in numbered(prompts, run.prompt_range)
         for sample in range(run.samples)
     ]
 

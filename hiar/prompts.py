@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from pathlib import Path
 
 from hiar.errors import UsageError
@@ -36,6 +38,30 @@ def read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise UsageError(f"the prompt file {path} has no prompt: write one a line")
     return prompts
+
+
+def prompt_range(text: str) -> tuple[int, int]:
+    """`A:B` of a command line: prompts A to B - 1, counted from 0.
+
+    Raises:
+        ArgumentTypeError: If it is no such range.
+    """
+    first, colon, last = text.partition(":")
+    if not (colon and first.isdigit() and last.isdigit() and int(first) < int(last)):
+        raise ArgumentTypeError(f"{text!r} is no range: write A:B, such as 0:20")
+    return int(first), int(last)
+
+
+def numbered(prompts: Sequence[str], chosen: tuple[int, int] | None) -> list[tuple[int, str]]:
+    """Prompts of a range with their places in the whole list, which names and noise follow.
+
+    Raises:
+        UsageError: If the range leaves the list.
+    """
+    first, last = chosen or (0, len(prompts))
+    if last > len(prompts):
+        raise UsageError(f"prompt range {first}:{last}: there are {len(prompts)} prompts")
+    return list(enumerate(prompts))[first:last]
 
 
 def check_prompt(prompt: str) -> str:

@@ -18,7 +18,7 @@ from hiar.errors import RankLostError, UsageError
 from hiar.files import atomic_path, atomic_write_text
 from hiar.frames import to_output
 from hiar.geometry import num_blocks, num_frames
-from hiar.prompts import video_name
+from hiar.prompts import numbered, video_name
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
 from hiar.video import CODEC, CRF, PIXEL_FORMAT, open_mp4
@@ -82,6 +82,7 @@ class SampleRun:
         beginning: Picture or video that all of them begin with.
         save_latents: Keep the latents beside each video.
         attention, compiled: How the pipeline's transformer computes; told in the records.
+        prompt_range: First prompt of the list to make, and the one after the last; None for all.
     """
 
     config: SamplerConfig
@@ -93,6 +94,7 @@ class SampleRun:
     save_latents: bool = False
     attention: str = "sdpa"
     compiled: bool = False
+    prompt_range: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.batch_size < 1:
@@ -143,7 +145,7 @@ def sample_folder(
         raise UsageError("there are 0 prompts: give at least one")
     takes = [
         Take(prompt=prompt, prompt_index=index, sample_index=sample)
-        for index, prompt in enumerate(prompts)
+        for index, prompt in numbered(prompts, run.prompt_range)
         for sample in range(run.samples)
     ]
     pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])

@@ -13,6 +13,7 @@ from baselines.lengths import find_length
 from baselines.registry import find_model
 from hiar.errors import UsageError
 from hiar.progress import Progress
+from hiar.prompts import prompt_range
 
 OK, SOME_FAILED = 0, 1
 
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
     texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
+    parser.add_argument(
+        "--prompt-range",
+        type=prompt_range,
+        metavar="A:B",
+        help="only prompts A to B - 1 of the list; their videos are those of a whole run",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
@@ -47,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     from baselines.generate import Run, generate_folder  # noqa: PLC0415
     from hiar.ranks import device_of_rank, joined_ranks  # noqa: PLC0415
 
-    settings = Run(length=length, seed=args.seed, samples=args.samples, device=args.device)
+    settings = Run(
+        length=length, seed=args.seed, samples=args.samples, device=args.device,
+        prompt_range=args.prompt_range,
+    )  # fmt: skip
     with joined_ranks() as ranks:
         adapter = open_adapter(spec, replace(options, device=device_of_rank(args.device)))
         progress = Progress(f"{spec.key}, videos", sys.stderr if ranks.is_first else None)

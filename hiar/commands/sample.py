@@ -15,6 +15,7 @@ from hiar.config import ATTENTION_BACKENDS, Context, Order, SamplerConfig
 from hiar.errors import UsageError
 from hiar.geometry import SPATIAL_STRIDE, check_num_frames, num_latent_frames
 from hiar.progress import Progress
+from hiar.prompts import numbered, prompt_range
 
 if TYPE_CHECKING:
     from hiar.pipeline import HiARPipeline
@@ -38,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
     texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
+    parser.add_argument(
+        "--prompt-range", type=prompt_range, metavar="A:B",
+        help="only prompts A to B - 1 of the list; their videos are those of a whole run",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--model", default="tiny",
@@ -165,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
             config=config, seed=args.seed, samples=args.samples, batch_size=args.batch_size,
             latent_frames=_latent_frames(args, config, pipeline.fps, beginning),
             beginning=beginning, save_latents=args.save_latents,
-            attention=args.attention, compiled=args.compile,
+            attention=args.attention, compiled=args.compile, prompt_range=args.prompt_range,
         )  # fmt: skip
         if ranks.is_pipeline:
             _share_steps(pipeline, prompts, run, ranks)
@@ -288,7 +293,8 @@ def _make(
         record = sample_folder(pipeline, prompts, args.out, run, progress, ranks)
         if args.contact_sheet and ranks.is_first:
             names = [Path(name).stem for name in record["videos"]]
-            captions = [prompt for prompt in prompts for _ in range(run.samples)]
+            chosen = numbered(prompts, run.prompt_range)
+            captions = [prompt for _, prompt in chosen for _ in range(run.samples)]
             rows = [
                 Row(args.out / f"{name}.mp4", caption)
                 for name, caption in zip(names, captions, strict=True)

@@ -70,6 +70,13 @@ def test_videos_and_sidecars_appear(tmp_path: Path, read_video: ReadVideo) -> No
     assert abs(int(frames[0, 0, 0, 0]) - 21) <= 2  # the level of prompt 1, seed 1
 
 
+def test_a_range_keeps_the_places_in_the_whole_list(tmp_path: Path) -> None:
+    model = Grey()
+    record = run_folder(model, tmp_path, "abcd", prompt_range=(1, 3))
+    assert model.made == ["1/0", "2/0"]
+    assert len(record["videos"]) == 2
+
+
 def test_only_what_is_missing_is_made(tmp_path: Path) -> None:
     model = Grey()
     first = run_folder(model, tmp_path)

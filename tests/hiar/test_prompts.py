@@ -1,5 +1,6 @@
 import codecs
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hiar.errors import UsageError
-from hiar.prompts import read_prompts, video_name
+from hiar.prompts import numbered, prompt_range, read_prompts, video_name
 
 HARD = [
     'a "quoted" cat\'s `tail`',
@@ -101,3 +102,20 @@ def test_a_file_without_a_prompt_is_named(tmp_path: Path, data: bytes) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no prompt file .*prompts\.txt"):
         read_prompts(tmp_path / "prompts.txt")
+
+
+def test_a_range_keeps_the_places_in_the_whole_list() -> None:
+    assert prompt_range("1:3") == (1, 3)
+    assert numbered(["a", "b", "c"], (1, 3)) == [(1, "b"), (2, "c")]
+    assert numbered(["a", "b"], None) == [(0, "a"), (1, "b")]
+
+
+@pytest.mark.parametrize("text", ["", "3", "3:3", "4:2", "-1:2", "a:b", "1:"])
+def test_no_range_is_named(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="is no range: write A:B, such as 0:20"):
+        prompt_range(text)
+
+
+def test_a_range_past_the_end_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match="prompt range 1:3: there are 2 prompts"):
+        numbered(["a", "b"], (1, 3))

@@ -202,6 +202,18 @@ def test_samples_of_a_prompt_differ_and_the_seed_counts_on(
     assert alone == videos[1]
 
 
+def test_two_ranges_make_the_videos_of_a_whole_run(pipeline: HiARPipeline, tmp_path: Path) -> None:
+    alone = replace(RUN, batch_size=1)  # a batch of another size rounds otherwise
+    sample(pipeline, tmp_path / "whole", alone)
+    for place in ((0, 2), (2, 6)):
+        sample(pipeline, tmp_path / "parts", replace(alone, prompt_range=place))
+    whole, parts = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.mp4")}
+        for name in ("whole", "parts")
+    )
+    assert parts == whole
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
