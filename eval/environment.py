@@ -185,14 +185,17 @@ def set_up(
         tell(f"making an environment with {python} in {environment}")
         shutil.rmtree(environment, ignore_errors=True)  # one without pip cannot be completed
         _run([str(python), "-m", "venv", str(environment)], log)
-    broken = inspect_environment(environment, (), inspect_log).broken
-    for name, reason in broken.items():
+    found = inspect_environment(environment, steps, inspect_log)
+    for name, reason in found.broken.items():
         tell(f"{name} is damaged ({reason}): it will be installed again")
-    _forget(environment, broken)
+    _forget(environment, found.broken)
+    lacking = [s for s in steps if found.broken or set(s.modules) & set(found.failures)]
     for step in steps:
-        if not broken and not inspect_environment(environment, (step,), inspect_log).failures:
+        if step not in lacking:
             tell(f"{step.name}: there, every module imports")
-            continue
+    if not lacking:
+        return found
+    for step in lacking:
         tell(f"{step.name}: installing, about {step.minutes:g} minutes; log: {log}")
         pins = ["-c", str(CONSTRAINTS)] if pinned else []
         _pip_install(environment, [*step.options, *pins, *step.packages], log)
