@@ -17,6 +17,7 @@ import torch
 
 from hiar.attention_backends import MeasuredAttention, attention_backend
 from hiar.bench_pipelined import time_all_ranks
+from hiar.bench_records import PIPELINED, SCHEMA
 from hiar.chain import Chain, check_same
 from hiar.checkpoint import load_transformer
 from hiar.compiled import compile_layers
@@ -25,6 +26,7 @@ from hiar.device import (
     check_device,
     device_name,
     matmul_peak,
+    num_cores,
     peak_memory_bytes,
     reset_peak_memory,
 )
@@ -44,8 +46,6 @@ from hiar.video_timing import VideoTiming, median, time_video
 if TYPE_CHECKING:
     from hiar.progress import Progress
 
-SCHEMA = "bench/1"
-PIPELINED = "pipelined"
 FUSED = ("off", "on", "auto")
 
 
@@ -191,7 +191,11 @@ def run_bench(
             "bfloat16, a smaller --window, or order block_first (one cache instead of four)"
         ) from error
     progress.finish()
-    machine = {"device_name": device_name(model.device), "threads": torch.get_num_threads()}
+    machine = {
+        "device_name": device_name(model.device),
+        "threads": torch.get_num_threads(),
+        "cores": num_cores(),
+    }
     facts = provenance(config.device) | machine | {"weights": weights}
     settings = asdict(config) | {"weights": str(config.weights) if config.weights else None}
     return {

@@ -7,6 +7,7 @@ point-to-point transfers, over NCCL between GPUs and over gloo between CPUs.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -330,6 +331,8 @@ def _leave(chain: Chain, error: BaseException) -> NoReturn:
 
     Without the usual clean-up of a process: that would wait for ranks that are gone.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):  # torchrun stops the others once one has ended
+        signal.signal(number, signal.SIG_IGN)
     if isinstance(error, KeyboardInterrupt):
         time.sleep(GRACE_S)
         code, reason = INTERRUPTED, f"rank {chain.rank} was told to stop: another one ended, or you"

@@ -15,6 +15,7 @@ from hiar.progress import Progress
 if TYPE_CHECKING:
     from hiar.bench import BenchConfig
     from hiar.chain import Chain
+    from hiar.pipeline_timing import PipelineTiming
 
 OK = 0
 
@@ -61,15 +62,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
     parser.add_argument("--random-weights", action="store_true", help="need no checkpoint")
     parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON to write")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
+    parser.add_argument(
+        "--timeline", type=Path, metavar="FILE.png",
+        help="order pipelined: picture of what each rank did when",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE.json", help="the same for chrome://tracing or Perfetto"
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("A", "B"),
+        help="instead of timing: set two records side by side",
+    )  # fmt: skip
+    instead.add_argument(
+        "--model", type=Path, nargs="+", metavar="RECORD",
+        help="instead of timing: predict other numbers of ranks and steps from the passes of order "
+        "pipelined, and check the prediction against every measured row",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    if arguments.out is not None and arguments.out.is_dir():
+        raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
+    if arguments.compare or arguments.model:
+        return read_records(arguments)
+    if arguments.out is None:
+        raise UsageError("--out is missing: name the JSON file to write")
     from hiar.chain import joined_chain  # noqa: PLC0415
 
-    if arguments.out.is_dir():
-        raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
     with joined_chain(arguments.device, timeout_s=arguments.rank_timeout) as chain:
         time_orders(arguments, chain)
     return OK
@@ -83,11 +105,56 @@ def time_orders(arguments: argparse.Namespace, chain: Chain) -> None:
 
     keep_freed_memory()
     shown = sys.stderr if chain.is_first else None
-    record = run_bench(bench_config(arguments), Progress("bench", shown), chain)
+    config = bench_config(arguments)
+    if (arguments.timeline or arguments.trace) and "pipelined" not in config.orders:
+        raise UsageError("--timeline and --trace show order pipelined: add it to --orders")
+
+    def draw(timing: PipelineTiming) -> None:
+        if chain.is_first:
+            write_timeline(timing, arguments)
+
+    record = run_bench(config, Progress("bench", shown), chain, on_pipelined=draw)
     if chain.is_first:
         text = json.dumps(record, indent=1) + "\n"
         atomic_write_text(arguments.out, text)
         sys.stdout.write(text if arguments.json else format_table(record))
+
+
+def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> None:
+    """The picture and the trace of a run, as far as asked for."""
+    from hiar.files import atomic_write_text  # noqa: PLC0415
+    from hiar.timeline import chrome_trace  # noqa: PLC0415
+    from hiar.timeline_plot import plot_timeline  # noqa: PLC0415
+
+    if arguments.timeline is not None:
+        title = (
+            f"{arguments.config}, {arguments.latent_frames} latent frames, {len(timing.ranks)} "
+            f"ranks: {timing.seconds:.2f} s"
+        )
+        plot_timeline(arguments.timeline, timing.spans, title)
+    if arguments.trace is not None:
+        atomic_write_text(arguments.trace, json.dumps(chrome_trace(timing.spans)) + "\n")
+
+
+def read_records(arguments: argparse.Namespace) -> int:
+    """Compare or model records that are there; times nothing."""
+    from hiar.bench_compare import compare, comparison_facts, format_comparison  # noqa: PLC0415
+    from hiar.bench_model import forecast, format_forecast  # noqa: PLC0415
+    from hiar.bench_records import read_record  # noqa: PLC0415
+    from hiar.files import atomic_write_text  # noqa: PLC0415
+
+    records = [read_record(path) for path in arguments.compare or arguments.model]
+    if arguments.compare:
+        pairs, notes = compare(*records)
+        facts, table = comparison_facts(pairs, notes), format_comparison(pairs, notes)
+    else:
+        facts = forecast(records)
+        table = format_forecast(facts)
+    text = json.dumps(facts, indent=1) + "\n"
+    if arguments.out is not None:
+        atomic_write_text(arguments.out, text)
+    sys.stdout.write(text if arguments.json else table)
+    return OK
 
 
 def bench_config(arguments: argparse.Namespace) -> BenchConfig:
