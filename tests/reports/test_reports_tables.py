@@ -3,8 +3,10 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from matplotlib import image
 
 from reports.cells import Cell, Measured, NotRun, Table
 from reports.measurements import Measurements, paired_change_ci
@@ -12,6 +14,7 @@ from reports.published import load_published, published_table
 from reports.render.as_data import to_csv, to_json
 from reports.render.as_latex import escape, to_latex
 from reports.render.as_markdown import to_markdown, to_terminal
+from reports.render.as_picture import write_pictures
 from reports.spec import load_preset
 from reports.tables import TABLES
 
@@ -202,3 +205,53 @@ def test_terminal_says_shared_notes_once(measurements: Measurements) -> None:
     text = to_terminal([spec.build(measurements) for spec in TABLES.values()])
     assert text.count("Square brackets") == 1
     assert text.count("not distilled, on one CPU") == 1
+
+
+def test_at_the_paper_s_scale_the_difference_stands_in_every_format(
+    measurements: Measurements,
+) -> None:
+    # The records of the tiny runs, as if they were of the releases: 0.375 and 0.5 were measured.
+    drifts = {
+        "hiar": measurements.drifts["step-first-output"],
+        "self-forcing": measurements.drifts["block-first-clean"],
+    }
+    table = TABLES["table1"].build(
+        replace(measurements, preset=load_preset("quick"), drifts=drifts)
+    )
+    # 0.375 - 0.257 and 0.5 - 0.355.
+    assert table.row("hiar").cells["drift"].difference == pytest.approx(0.118)
+    assert "**0.375** [0.325, 0.425] (−25.0 % [−25, −25]) Δ +0.118" in to_markdown(table)
+    assert r"\textbf{0.375} [0.325, 0.425] ($-$25.0 \% [$-$25, $-$25]) $\Delta$ +0.118" in to_latex(
+        table
+    )
+    assert "tiny" not in to_markdown(table).split("- Not measured")[0]
+    line = next(
+        line
+        for line in csv.DictReader(io.StringIO(to_csv(table)))
+        if (line["row"], line["column"]) == ("self-forcing", "drift")
+    )
+    assert float(line["difference"]) == pytest.approx(0.145)
+    speed = table.row("self-forcing").cells["throughput_fps"].measured
+    assert isinstance(speed, Measured)
+    assert (speed.value, speed.note) == (40.0, "order block_first")
+
+
+def test_published_numbers_are_bold_where_the_paper_s_are(measurements: Measurements) -> None:
+    # Table 1: "Best distilled AR results are bolded"; CausVid leads in Semantic.
+    table = TABLES["table1"].build(measurements)
+    best = {column.id: table.published_best(column) for column in table.columns}
+    assert best.pop("vbench_semantic") == "causvid"
+    assert set(best.values()) == {"hiar"}
+    assert "**0.740**" in to_markdown(table)
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_table_is_drawn_with_its_text_as_text(
+    name: str, tmp_path: Path, measurements: Measurements
+) -> None:
+    png, pdf = write_pictures(TABLES[name].build(measurements), tmp_path)
+    assert min(image.imread(png).shape[:2]) > 400
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert b"/Font" in content
+    assert b"/Subtype /Image" not in content
