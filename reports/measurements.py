@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reports.execute import Outcome
 from reports.figure_records import DynamicsRecord, StripsRecord, read_dynamics, read_strips
-from reports.jobs import BENCH_NAME, sample_name, score_name
+from reports.jobs import BENCH_NAME, score_name
+from reports.planning import video_parts
 from reports.records import (
     BenchRecord,
     DriftRecord,
     VideoRecord,
     read_bench,
     read_drift,
-    read_videos,
 )
-from reports.spec import Preset
+from reports.sidecars import read_sidecars
+from reports.spec import Preset, RunSpec
+from reports.timing_record import read_timing
 from reports.variants import VariantRecord, read_variants
 from reports.vbench_record import VBenchRecord, read_vbench
 
@@ -89,12 +91,29 @@ def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]
     runs = [run.name for run in preset.runs]
     found: dict[str, Any] = {
         "drifts": {r: read_drift(out / "drift" / r) for r in runs if score_name(r) in ok},
-        "videos": {r: read_videos(out / "videos" / r) for r in runs if sample_name(r) in ok},
-        "bench": read_bench(out / "bench.json") if BENCH_NAME in ok else {},
+        "videos": {run.name: _videos(preset, run, out, ok) for run in preset.runs},
+        "bench": _speeds(out, runs, ok),
         **_given(out, preset),
     }
+    found["videos"] = {run: videos for run, videos in found["videos"].items() if videos}
     failures = {name: outcome.reason for name, outcome in outcomes.items() if not outcome.ok}
     return Measurements(preset=preset, failures=failures, **found)
+
+
+def _videos(preset: Preset, run: RunSpec, out: Path, ok: Collection[str]) -> list[VideoRecord]:
+    """The videos of a run that drift is measured on, with the first seed."""
+    parts = [part for part in video_parts(preset, run) if part.sample is preset.sample]
+    mine = [part for part in parts if part.seed == preset.sample.seed and part.name in ok]
+    return read_sidecars(out / part.folder for part in mine)
+
+
+def _speeds(out: Path, runs: Iterable[str], ok: Collection[str]) -> dict[str, BenchRecord]:
+    """Speeds by order; at the paper's scale also by run, HiAR's being that of the pipeline."""
+    found = read_bench(out / "bench.json") if BENCH_NAME in ok else {}
+    if "pipelined" in found:
+        found["hiar"] = found["pipelined"]
+    timed = [run for run in runs if f"time-{run}" in ok]
+    return found | {run: read_timing(out / f"timing/{run}.json") for run in timed}
 
 
 def _given(out: Path, preset: Preset) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SHARED = "(all)"
 PHASES = {
     "sample": "making",
     "score": "drift",
-    "layout": "VBench",
+    "gather": "VBench",
     "vbench": "VBench",
     "vbench score": "VBench",
     "bench": "speed",

@@ -300,54 +300,54 @@ def _timing_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
 def _vbench_jobs(
     spec: VBenchSpec, run: RunSpec, parts: list[Part], inputs: _Inputs
 ) -> Iterator[Job]:
-    """Layout, one job a dimension, then the score."""
+    """Videos under VBench's names, its dimensions, its score.
+
+    One job runs all dimensions, each in a process of its own: they share the clips of VBench-Long,
+    and what a lost job has measured is kept.
+    """
     mine = [part for part in parts if part.sample.prompts.name == spec.prompts.name]
     seconds = run.seconds or mine[0].sample.seconds
     video_s = seconds * sum(part.last - part.first for part in mine)
-    protocol = spec.protocol if seconds >= LONG_FROM_S else "standard"
-    folder, layout = f"vbench/{run.name}", f"layout-{run.name}"
+    protocol = "vbench-long" if seconds >= LONG_FROM_S else "vbench"
+    folder, gather, measure = f"vbench/{run.name}", f"gather-{run.name}", f"vbench-{run.name}"
     job = partial(Job, inputs=inputs.vbench, run=run.name)
     whole = f"{{out}}/videos/{run.name}/{spec.prompts.name}"
-    argv = ("layout", whole, "--prompts", prompts_place(spec.prompts.file), "--protocol", protocol,
-            "--out", f"{{out}}/{folder}/layout")  # fmt: skip
+    argv: tuple[str, ...] = ("reports.gather", whole, "--names", prompts_place(spec.prompts.name_file), "--out",
+            f"{{out}}/{folder}/videos", "--listing", f"{{out}}/{folder}/gathered.txt")  # fmt: skip
     yield job(
-        name=layout,
-        kind="layout",
-        argv=("{python}", "-m", "eval", *argv),
-        outputs=(f"{folder}/layout",),
-        proofs=(f"{folder}/layout/layout.json",),
+        name=gather,
+        kind="gather",
+        argv=("{python}", "-m", *argv),
+        outputs=(f"{folder}/gathered.txt",),
+        proofs=(f"{folder}/gathered.txt",),
         needs=tuple(part.name for part in mine),
-        requires=(f"file {spec.prompts.file}",),
+        requires=(f"file {spec.prompts.name_file}",),
         expected_s=60.0,
-        disk_bytes=round(video_s * VIDEO_BYTES_PER_S) if protocol == "long" else 0,
     )
-    results = []
-    for dimension in DIMENSIONS:
-        result = f"{folder}/results/{dimension.name}"
-        results.append(f"vbench-{run.name}-{dimension.name}")
-        argv = ("run", f"{{out}}/{folder}/layout", "--dimensions", dimension.name, "--protocol",
-                protocol, "--out", f"{{out}}/{result}")  # fmt: skip
-        yield job(
-            name=results[-1],
-            kind="vbench",
-            argv=("{python}", "-m", "eval", *argv),
-            outputs=(result,),
-            proofs=(f"{result}/{dimension.name}_eval_results.json",),
-            needs=(layout,),
-            requires=(f"vbench {dimension.name}",),
-            gpus=1,
-            retries=CRASH_RETRIES,
-            expected_s=60.0 + video_s * spec.seconds_per_video_s / len(DIMENSIONS),
-        )
+    argv = ("run", f"{{out}}/{folder}/videos", "--samples", str(len(mine[0].sample.seeds)),
+            "--protocol", protocol, "--out", f"{{out}}/{folder}/run")  # fmt: skip
     yield job(
-        name=f"vbench-{run.name}",
+        name=measure,
+        kind="vbench",
+        argv=("{python}", "-m", "eval", *argv),
+        outputs=(f"{folder}/run",),
+        proofs=tuple(f"{folder}/run/{d.name}_eval_results.json" for d in DIMENSIONS),
+        needs=(gather,),
+        requires=("vbench",),
+        gpus=1,
+        retries=CRASH_RETRIES,
+        expected_s=60.0 + video_s * spec.seconds_per_video_s,
+        disk_bytes=round(video_s * VIDEO_BYTES_PER_S) if protocol == "vbench-long" else 0,
+    )
+    argv = ("score", f"{{out}}/{folder}/run", "--out", f"{{out}}/{folder}.json")
+    yield job(
+        name=f"vbench-score-{run.name}",
         kind="vbench score",
-        argv=("{python}", "-m", "eval", "score", f"{{out}}/{folder}/results", "--out",
-              f"{{out}}/{folder}.json"),
+        argv=("{python}", "-m", "eval", *argv),
         outputs=(f"{folder}.json",),
         proofs=(f"{folder}.json",),
-        needs=tuple(results),
-    )  # fmt: skip
+        needs=(measure,),
+    )
 
 
 def _extra_jobs(preset: Preset) -> Iterator[Job]:

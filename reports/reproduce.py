@@ -146,7 +146,8 @@ def _identity(preset: Preset) -> Identity:
 
 def _missing(jobs: tuple[Job, ...], preset: Preset, places: Mapping[str, str]) -> dict[str, str]:
     names = dict.fromkeys(name for job in jobs for name in job.requires)
-    get = {sample.prompts.file: sample.prompts.get for sample in preset.samples}
+    sets = [sample.prompts for sample in preset.samples]
+    get = {file: prompts.get for prompts in sets for file in (prompts.file, prompts.name_file)}
     return missing_requirements(names, places, get)
 
 

@@ -24,7 +24,7 @@ def missing_requirements(
     """Looks for everything once.
 
     Args:
-        names: Such as `model hiar`, `metric all`, `file {data}/x`, `vbench color`.
+        names: Such as `model hiar`, `metric all`, `file {data}/x`, `vbench`.
         places: What `{data}` stands for.
         get: By file: how to get it.
 
@@ -36,13 +36,13 @@ def missing_requirements(
 
 
 def _look(name: str, places: Mapping[str, str], get: Mapping[str, str]) -> str:
+    if name == "vbench":
+        return _missing_vbench()
     kind, _, what = name.partition(" ")
     if kind == "model":
         return _missing_model(what)
     if kind == "metric":
         return _missing_metrics(what)
-    if kind == "vbench":
-        return _missing_vbench()
     assert kind == "file", name
     if Path(what.replace("{data}", places["data"])).is_file():
         return ""

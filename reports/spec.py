@@ -36,6 +36,7 @@ class PromptSet:
         count: How many lines it has.
         source: Where the prompts come from.
         get: How to get a file that does not ship; empty for one that does.
+        names: A file of short prompts that name the videos, where `file` has longer ones.
     """
 
     name: str
@@ -43,11 +44,17 @@ class PromptSet:
     count: int
     source: str
     get: str = ""
+    names: str = ""
 
     @property
     def shipped(self) -> bool:
         """Whether it is a file of an installed package."""
         return not self.file.startswith("{data}")
+
+    @property
+    def name_file(self) -> str:
+        """The file whose lines name the videos."""
+        return self.names or self.file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +190,9 @@ class ScoreSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class VBenchSpec:
-    """VBench: over which prompts, by which protocol, and how long a second of video takes."""
+    """VBench: over which prompts, and how long all dimensions take for a second of video."""
 
     prompts: PromptSet
-    protocol: str
     seconds_per_video_s: float
     source: str
 
@@ -301,7 +307,7 @@ class Preset:
             "samples": [asdict(sample) for sample in self.samples],
             "score": _without(asdict(self.score), "cost", "gpus"),
             "bench": _without(asdict(self.bench), "expected_s"),
-            "vbench": self.vbench and [self.vbench.prompts.name, self.vbench.protocol],
+            "vbench": self.vbench and self.vbench.prompts.name,
             "timing": self.timing and asdict(self.timing),
             "jobs": [_without(asdict(job), "expected_s", "retries") for job in self.jobs],
         }

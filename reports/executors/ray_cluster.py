@@ -6,6 +6,7 @@ The reproduction folder must be on storage that all nodes share, at the same pat
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ LOST_WORKER_RETRIES = 3
 """Of a job whose worker or node died; a failure of the job itself counts by its own `retries`."""
 TICK_S = 0.5
 POLL_MANY = 64
+CONNECT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +75,15 @@ class RayExecutor:
             options["address"] = self.address
         elif "RAY_ADDRESS" not in os.environ:
             options |= {"num_cpus": self.jobs, "include_dashboard": False}
+        where = self.address or os.environ.get("RAY_ADDRESS", "")
         try:
+            _check_reachable(where)
             ray.init(**options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            where = self.address or os.environ.get("RAY_ADDRESS", "this machine")
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"--ray-address {where}: no Ray cluster answers: {reason}") from None
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            raise UsageError(
+                f"--ray-address {where or 'of this machine'}: no Ray cluster answers: "
+                f"{_first_line(error)}"
+            ) from None
 
     @property
     def slots(self) -> int:
@@ -144,6 +149,13 @@ class RayExecutor:
         """Leaves the cluster; ends one that was started here."""
         if self._ray is not None:
             self._ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Fails at once where nothing listens; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
 
 
 def _first_line(error: Exception) -> str:
