@@ -16,7 +16,7 @@ METRICS: dict[str, MetricSpec] = {
     for spec in (
         MetricSpec(
             name="musiq",
-            version=1,
+            version=2,
             unit="MUSIQ score, about 0..100",
             slope_unit="points",
             better="higher",
@@ -40,7 +40,7 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec(
             name="clip_iqa",
-            version=1,
+            version=2,
             unit="CLIP-IQA score, 0..1",
             slope_unit="score",
             better="higher",
@@ -65,7 +65,7 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec(
             name="dino_coherence",
-            version=1,
+            version=2,
             unit="cosine of consecutive frames, -1..1",
             slope_unit="cosine",
             better="higher",
@@ -80,7 +80,7 @@ METRICS: dict[str, MetricSpec] = {
         ),
         MetricSpec(
             name="lpips",
-            version=1,
+            version=2,
             unit="LPIPS distance of consecutive frames, >= 0",
             slope_unit="distance",
             better="lower",

@@ -8,10 +8,9 @@ from drift.errors import UsageError
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 MAX_BATCH = {"cpu": 8, "cuda": 32}
-"""Frames of up to `BATCH_FRAME_PX` pixels that go through the networks at once.
-
-Of larger frames fewer go, one of 1080p on a CPU: it bounds memory, and more is no faster there.
-"""
+"""Frames of up to `BATCH_FRAME_PX` pixels that are held at once; of larger frames fewer."""
+MIN_BATCH = {"cpu": 4, "cuda": 1}
+"""At least so many of any size: the cores of a CPU share them out, one frame each at a time."""
 BATCH_FRAME_PX = 480 * 832
 
 
@@ -23,7 +22,8 @@ class MeterSettings:
         device: `cpu`, `cuda` or `cuda:<index>`.
         dtype: Precision inside the networks; `auto` is bfloat16 where the device has matrix units
             for it and the metric's values allow it, else float32. Results are float64 always.
-        batch: Frames that go through a network at once; None follows from the frame size.
+        batch: Frames that are held at once; None follows from the frame size. A GPU takes them
+            through a network together.
         weights_dir: Folder of the weights; None is the default one (see `drift.weights`).
         random_weights: Seeded random weights instead of published ones: only for tests and speed.
     """
@@ -58,5 +58,6 @@ class MeterSettings:
         Args:
             height, width: Size of a frame in pixels.
         """
-        most = MAX_BATCH[self.device_kind]
-        return self.batch or max(1, most * BATCH_FRAME_PX // max(BATCH_FRAME_PX, height * width))
+        least, most = MIN_BATCH[self.device_kind], MAX_BATCH[self.device_kind]
+        fitting = most * BATCH_FRAME_PX // max(BATCH_FRAME_PX, height * width)
+        return self.batch or max(least, fitting)

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from drift.batch import Frame, pixels_of
 from drift.metrics.networks.clip import Clip, PictureTower, fold_norms
-from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.loading import load_network, precision
+from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.winograd import use_winograd
 from drift.registry import METRICS, Meter
 from drift.settings import MeterSettings
 
@@ -65,10 +67,10 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
 
     def meter(frames: Sequence[Frame]) -> list[float]:
+        parts = in_parts(tower, pixels_of(frames, settings.device), settings, dtype)
         with torch.inference_mode():
-            with reduced(settings, dtype):
-                features = tower(pixels_of(frames, settings.device))
-            scores: list[float] = clip_iqa(features.float(), text_features, scale).double().tolist()
+            shares = [clip_iqa(part.float(), text_features, scale) for part in parts]
+            scores: list[float] = torch.cat(shares).double().tolist()
         return scores
 
     return meter
@@ -83,6 +85,7 @@ def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tens
     with torch.inference_mode():
         text_features = network.encode_texts(texts).unflatten(0, (-1, 2))
     tower = fold_norms(network.visual).to(memory_format=torch.channels_last)
+    use_winograd(tower, settings, precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16))
     return tower, text_features, network.logit_scale.exp()
 
 

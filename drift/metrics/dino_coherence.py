@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from drift.batch import Frame, pixels_of
 from drift.metrics.networks.dinov2 import Dinov2
-from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.loading import load_network, precision
+from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.registry import METRICS, Meter
 from drift.settings import MeterSettings
@@ -57,11 +58,14 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     last: list[Tensor] = []
 
     def meter(frames: Sequence[Frame]) -> list[float]:
-        with torch.inference_mode(), reduced(settings, dtype):
-            inputs = prepare(pixels_of(frames, settings.device))
-            tokens = torch.cat((*last, network(inputs).float()))
-            last[:] = [tokens[-1:]]
-            values: list[float] = cosine(tokens[:-1], tokens[1:]).tolist()
+        pictures = pixels_of(frames, settings.device)
+        parts = in_parts(lambda part: network(prepare(part)), pictures, settings, dtype)
+        values: list[float] = []
+        with torch.inference_mode():
+            for part in parts:
+                tokens = torch.cat((*last, part.float()))
+                last[:] = [tokens[-1:]]
+                values += cosine(tokens[:-1], tokens[1:]).tolist()
         return values
 
     return meter

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from drift.batch import Frame, pixels_of
 from drift.metrics.networks.alexnet import CHANNELS, AlexNetTrunk
-from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.loading import load_network, precision
+from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.winograd import use_winograd
 from drift.registry import METRICS, Meter
 from drift.settings import MeterSettings
 
@@ -37,7 +39,8 @@ class Lpips(AlexNetTrunk):
 
 
 def unit_features(features: Sequence[Tensor]) -> list[Tensor]:
-    """Each place's feature vector at length 1: (B, C, H, W) each, the same shapes."""
+    """Each place's feature vector at length 1, float32: (B, C, H, W) each, the same shapes."""
+    features = [x.float() for x in features]
     return [x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON) for x in features]
 
 
@@ -73,15 +76,15 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     last: list[Tensor] = []
 
     def meter(frames: Sequence[Frame]) -> list[float]:
+        pictures = pixels_of(frames, settings.device)
+        parts = in_parts(lambda part: unit_features(network(part)), pictures, settings, dtype)
+        distances: list[float] = []
         with torch.inference_mode():
-            with reduced(settings, dtype):
-                features = network(pixels_of(frames, settings.device))
-            new = unit_features([x.float() for x in features])
-            whole = [torch.cat(pair) for pair in zip(last, new, strict=True)] if last else new
-            last[:] = [x[-1:].clone() for x in new]
-            distances: list[float] = (
-                lpips([x[:-1] for x in whole], [x[1:] for x in whole], heads).double().tolist()
-            )
+            for new in parts:
+                whole = [torch.cat(pair) for pair in zip(last, new, strict=True)] if last else new
+                last[:] = [x[-1:].clone() for x in new]
+                pairs = lpips([x[:-1] for x in whole], [x[1:] for x in whole], heads)
+                distances += pairs.double().tolist()
         return distances
 
     return meter
@@ -91,7 +94,9 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
 def _network(variant: str, settings: MeterSettings) -> Lpips:
     names = METRICS["lpips"].variant(variant).weights
     read = partial(_read, names, settings)
-    return load_network(Lpips, read, settings, "lpips").to(memory_format=torch.channels_last)
+    network = load_network(Lpips, read, settings, "lpips").to(memory_format=torch.channels_last)
+    use_winograd(network, settings, precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16))
+    return network
 
 
 def _read(names: tuple[str, ...], settings: MeterSettings) -> Mapping[str, Tensor]:

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from drift.batch import Frame, pixels_of
-from drift.metrics.networks.loading import load_network, precision, reduced
+from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.musiq import Musiq
+from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.registry import METRICS, Meter
 from drift.settings import MeterSettings
@@ -49,14 +50,14 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
 
     def meter(frames: Sequence[Frame]) -> list[float]:
+        pictures = pixels_of(frames, settings.device)
+        if variant == "spaq":
+            pictures = shrink(pictures, SPAQ_LONGER_SIDE)
+        parts = in_parts(network.token, pictures, settings, dtype)
         with torch.inference_mode():
-            pictures = pixels_of(frames, settings.device)
-            if variant == "spaq":
-                pictures = shrink(pictures, SPAQ_LONGER_SIDE)
-            with reduced(settings, dtype):
-                token = network.token(pictures)
-            scores: list[float] = network.score(token.float()).double().tolist()
-        return scores
+            scores = torch.cat([network.score(token.float()) for token in parts])
+            values: list[float] = scores.double().tolist()
+        return values
 
     return meter
 

@@ -48,6 +48,6 @@ class AlexNetTrunk(nn.Module):
         features = []
         for index in CONVOLUTIONS:
             x = functional.max_pool2d(x, 3, 2) if index in POOLED else x
-            x = functional.relu(self.features[str(index)](x))
+            x = self.features[str(index)](x).relu_()
             features.append(x)
         return features

@@ -44,10 +44,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 4 width, H / stride, W / stride)."""
-        y = functional.relu(self.bn1(self.conv1(x)))
-        y = functional.relu(self.bn2(self.conv2(y)))
+        y: Tensor = self.bn1(self.conv1(x)).relu_()
+        y = self.bn2(self.conv2(y)).relu_()
         y = self.bn3(self.conv3(self.pool(y)))
-        return functional.relu(y + self.downsample(self.pool(x)))
+        return y.add_(self.downsample(self.pool(x))).relu_()
 
 
 class AttentionPool(nn.Module):
@@ -109,7 +109,7 @@ class PictureTower(nn.Module):
         )
         x = (pictures - mean) / deviation
         for conv, norm in ((self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)):
-            x = functional.relu(norm(conv(x)))
+            x = norm(conv(x)).relu_()
         x = functional.avg_pool2d(x, 2)
         for stage in range(len(BLOCKS)):
             x = self.get_submodule(f"layer{stage + 1}")(x)

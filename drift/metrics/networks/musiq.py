@@ -17,6 +17,7 @@ PATCH = 32
 LONGER_SIDES = (224, 384)  # the picture is also seen at these sizes, beside its own
 GRID = 10  # rows and columns of the hashed position table
 WIDTH, HIDDEN, HEADS, LAYERS = 384, 1152, 6, 14
+PATCHES_AT_ONCE = {"cpu": 64, "cuda": 16384}  # in the stem: 4 MiB of features, or a batch
 
 
 class StandardisedConv(nn.Conv2d):
@@ -24,9 +25,11 @@ class StandardisedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W'), padded so that H' = ceil(H / stride)."""
-        return functional.conv2d(
-            pad_same(x, self.kernel_size[0], self.stride[0]), self.kernel(), None, self.stride
-        )
+        size = self.kernel_size[0]
+        kernel = self.kernel().contiguous(memory_format=torch.channels_last)
+        if self.stride == (1, 1):
+            return functional.conv2d(x, kernel, padding=size // 2)
+        return functional.conv2d(pad_same(x, size, self.stride[0]), kernel, None, self.stride)
 
     def kernel(self) -> Tensor:
         """The standardised kernels."""
@@ -43,25 +46,46 @@ def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
     return functional.pad(x, pads) if any(pads) else x
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation with a rectifier, quick where channels are stored last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(P, C, H, W) to the same shape, >= 0."""
+        return self.normalise(x).relu_()
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Without the rectifier; sums over places first, then over the channels of a group."""
+        groups, channels = self.num_groups, self.num_channels // self.num_groups
+
+        def channel_means(y: Tensor) -> Tensor:
+            """Mean over places and group, for each channel."""
+            places: Tensor = y.mean(dim=(2, 3)).unflatten(1, (groups, channels))
+            return places.mean(dim=2).repeat_interleave(channels, dim=1)[:, :, None, None]
+
+        x = x - channel_means(x)
+        scale = self.weight[:, None, None] * torch.rsqrt(channel_means(x.square()) + self.eps)
+        return torch.addcmul(self.bias[:, None, None], x, scale)
+
+
 class Bottleneck(nn.Module):
     """A residual block of three convolutions with group normalisation."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv1 = StandardisedConv(channels, channels, 1, bias=False)
-        self.gn1 = nn.GroupNorm(32, channels, eps=1e-4)
+        self.gn1 = GroupNorm(32, channels, eps=1e-4)
         self.conv2 = StandardisedConv(channels, channels, 3, bias=False)
-        self.gn2 = nn.GroupNorm(32, channels, eps=1e-4)
+        self.gn2 = GroupNorm(32, channels, eps=1e-4)
         self.conv3 = StandardisedConv(channels, out_channels, 1, bias=False)
-        self.gn3 = nn.GroupNorm(32, out_channels, eps=1e-4)
+        self.gn3 = GroupNorm(32, out_channels, eps=1e-4)
         self.conv_proj = StandardisedConv(channels, out_channels, 1, bias=False)
-        self.gn_proj = nn.GroupNorm(32, out_channels, eps=1e-4)
+        self.gn_proj = GroupNorm(32, out_channels, eps=1e-4)
 
     def forward(self, x: Tensor) -> Tensor:
         """(P, C, H, W) to (P, C', H, W)."""
-        y = functional.relu(self.gn1(self.conv1(x)))
-        y = functional.relu(self.gn2(self.conv2(y)))
-        return functional.relu(self.gn3(self.conv3(y)) + self.gn_proj(self.conv_proj(x)))
+        y = self.gn2(self.conv2(self.gn1(self.conv1(x))))
+        y = self.gn3.normalise(self.conv3(y))
+        return y.add_(self.gn_proj.normalise(self.conv_proj(x))).relu_()
 
 
 class Attention(nn.Module):
@@ -149,7 +173,7 @@ class Musiq(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv_root = StandardisedConv(3, 64, 7, stride=2, bias=False)
-        self.gn_root = nn.GroupNorm(32, 64, eps=1e-6)
+        self.gn_root = GroupNorm(32, 64, eps=1e-6)
         self.block1 = Bottleneck(64, 256)
         self.embedding = nn.Linear(256 * (PATCH // 4) ** 2, WIDTH)
         self.transformer_encoder = Encoder()
@@ -173,23 +197,34 @@ class Musiq(nn.Module):
 
     def token(self, pictures: Tensor) -> Tensor:
         """Pictures as above to their class token (B, D)."""
-        parts = [self._tokens(view) for view in views(pictures * 2 - 1)]
-        positions = torch.cat([hashed_positions(*size) for _, size in parts]).to(pictures.device)
-        counts = torch.tensor([rows * columns for _, (rows, columns) in parts])
-        scales = torch.arange(len(parts)).repeat_interleave(counts).to(pictures.device)
-        tokens = torch.cat([part for part, _ in parts], dim=1)
+        padded = [pad_same(view, PATCH, PATCH) for view in views(pictures * 2 - 1)]
+        grids = [(view.shape[-2] // PATCH, view.shape[-1] // PATCH) for view in padded]
+        positions = torch.cat([hashed_positions(*grid) for grid in grids]).to(pictures.device)
+        counts = torch.tensor([rows * columns for rows, columns in grids])
+        scales = torch.arange(len(grids)).repeat_interleave(counts).to(pictures.device)
+        tokens = self._tokens(torch.cat([cut(view) for view in padded], dim=1))
         token: Tensor = self.transformer_encoder(tokens, positions, scales)
         return token
 
-    def _tokens(self, view: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(B, 3, H, W) to its tokens (B, N, D) and its rows and columns of patches."""
-        view = pad_same(view, PATCH, PATCH)
-        rows, columns = view.shape[-2] // PATCH, view.shape[-1] // PATCH
-        patches = rearrange(view, "b c (r p) (s q) -> (b r s) c p q", p=PATCH, q=PATCH)
-        x = functional.relu(self.gn_root(self.conv_root(patches)))
+    def _tokens(self, patches: Tensor) -> Tensor:
+        """Patches (B, N, PATCH, PATCH, 3) to tokens (B, N, D), so many at once as a cache holds."""
+        parts = patches.flatten(0, 1).split(PATCHES_AT_ONCE[patches.device.type])
+        features = torch.cat([self._stem(part.permute(0, 3, 1, 2)) for part in parts])
+        tokens: Tensor = self.embedding(features)
+        return tokens.unflatten(0, (-1, patches.shape[1]))
+
+    def _stem(self, patches: Tensor) -> Tensor:
+        """Patches (P, 3, PATCH, PATCH), stored channels last, to features (P, D')."""
+        x = self.gn_root(self.conv_root(patches))
         x = self.block1(functional.max_pool2d(pad_same(x, 3, 2), 3, 2))
-        x = self.embedding(rearrange(x, "n c p q -> n (p q c)"))
-        return rearrange(x, "(b n) d -> b n d", n=rows * columns), (rows, columns)
+        features: Tensor = rearrange(x, "n c p q -> n (p q c)")
+        return features
+
+
+def cut(view: Tensor) -> Tensor:
+    """A picture (B, 3, H, W) of whole patches to those (B, N, PATCH, PATCH, 3), row by row."""
+    patches: Tensor = rearrange(view, "b c (r p) (s q) -> b (r s) p q c", p=PATCH, q=PATCH)
+    return patches
 
 
 def views(pictures: Tensor) -> Sequence[Tensor]:

@@ -1,0 +1,50 @@
+"""Runs a network over the frames of a batch in the parts that suit the device.
+
+On a CPU a part is one frame: the features of several leave the cache and the allocator's reach,
+which costs more than a larger product gains. The cores share the frames out and each works alone,
+so no value depends on the batch, on the number of threads or on that of processes. A GPU takes the
+batch whole.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from drift.metrics.networks.loading import reduced
+from drift.settings import MeterSettings
+
+T = TypeVar("T")
+
+
+def in_parts(
+    network: Callable[[Tensor], T], pictures: Tensor, settings: MeterSettings, dtype: torch.dtype
+) -> list[T]:
+    """What a network gives for a batch, part by part.
+
+    Args:
+        network: Maps (b, 3, H, W) to something; run without gradients.
+        pictures: (B, 3, H, W).
+        settings: The device.
+        dtype: Precision of its large matrix products.
+
+    Returns:
+        One result a part, in order.
+    """
+
+    def run(part: Tensor) -> T:
+        # Both modes belong to a thread.
+        with torch.inference_mode(), reduced(settings, dtype):
+            return network(part)
+
+    if pictures.device.type != "cpu":
+        return [run(pictures)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # also in the threads that start now
+    try:
+        with ThreadPoolExecutor(threads) as cores:
+            return list(cores.map(run, pictures.split(1)))
+    finally:
+        torch.set_num_threads(threads)
