@@ -312,8 +312,11 @@ def _vbench_jobs(
     folder, gather, measure = f"vbench/{run.name}", f"gather-{run.name}", f"vbench-{run.name}"
     job = partial(Job, inputs=inputs.vbench, run=run.name)
     whole = f"{{out}}/videos/{run.name}/{spec.prompts.name}"
-    argv: tuple[str, ...] = ("reports.gather", whole, "--names", prompts_place(spec.prompts.name_file), "--out",
-            f"{{out}}/{folder}/videos", "--listing", f"{{out}}/{folder}/gathered.txt")  # fmt: skip
+    names = prompts_place(spec.prompts.name_file)
+    argv: tuple[str, ...] = (
+        "reports.gather", whole, "--names", names, "--out", f"{{out}}/{folder}/videos",
+        "--listing", f"{{out}}/{folder}/gathered.txt",
+    )  # fmt: skip
     yield job(
         name=gather,
         kind="gather",
