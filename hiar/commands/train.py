@@ -151,7 +151,7 @@ def _median(values: list[float]) -> float | None:
 def _dry_run(config: TrainConfig, args: argparse.Namespace) -> int:
     from hiar.training.memory_plan import format_plan, memory_plan  # noqa: PLC0415
 
-    world_size = args.world_size or 1
+    world_size = 1 if args.world_size is None else args.world_size
     if world_size < 1:
         raise UsageError(f"--world-size {world_size} must be at least 1")
     plan = memory_plan(config, world_size)

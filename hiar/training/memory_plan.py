@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,6 +72,7 @@ class NetworkMemory:
         return self.activations + self.caches + self.text
 
 
+@cache
 def count_parameters(config: WanConfig) -> tuple[int, int, int]:
     """Parameters of a network: all, of one layer, and of what lies outside the layers."""
     with torch.device("meta"):
