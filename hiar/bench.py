@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -18,7 +19,7 @@ import torch
 from hiar.attention_backends import MeasuredAttention, attention_backend
 from hiar.bench_pipelined import time_all_ranks
 from hiar.bench_records import PIPELINED, SCHEMA
-from hiar.chain import Chain, check_same
+from hiar.chain import Chain, check_same, free_gpu
 from hiar.checkpoint import load_transformer
 from hiar.compiled import compile_layers
 from hiar.config import ATTENTION_BACKENDS, Order, SamplerConfig, WanConfig
@@ -29,6 +30,13 @@ from hiar.device import (
     num_cores,
     peak_memory_bytes,
     reset_peak_memory,
+)
+from hiar.end_to_end import (
+    block_stream,
+    build_decoder,
+    end_to_end_facts,
+    time_end_to_end,
+    time_text,
 )
 from hiar.errors import UsageError
 from hiar.flops import video_flops
@@ -46,6 +54,7 @@ from hiar.video_timing import VideoTiming, median, time_video
 if TYPE_CHECKING:
     from hiar.progress import Progress
 
+COUNTED = "transformer only; one video; no text encoding, no decoding"
 FUSED = ("off", "on", "auto")
 
 
@@ -89,6 +98,7 @@ class BenchConfig:
         weights: Transformer weights; None takes the shipped ones of the tiny model.
         random_weights: Time random weights: speed does not depend on their values.
         checksum: Add the SHA-256 of the latents.
+        decode: Time each order again with a VAE and a text encoder around it.
     """
 
     model: str = "tiny"
@@ -107,6 +117,7 @@ class BenchConfig:
     weights: Path | None = None
     random_weights: bool = False
     checksum: bool = False
+    decode: bool = False
 
     def __post_init__(self) -> None:
         _check_choices("config", [self.model], bench_models())
@@ -185,6 +196,8 @@ def run_bench(
             elif chain.is_first:
                 rows.append(time_order(model, config, order, peak, progress))
             chain.wait()
+        if config.decode:
+            add_pictures(model, config, rows, chain)
     except torch.cuda.OutOfMemoryError as error:
         raise UsageError(
             f"the GPU's memory is too small for {config.model!r} in {config.dtype}: take "
@@ -200,7 +213,7 @@ def run_bench(
     settings = asdict(config) | {"weights": str(config.weights) if config.weights else None}
     return {
         "schema": SCHEMA,
-        "counted": "transformer only; one video; no text encoding, no decoding",
+        "counted": COUNTED,
         "rows": rows,
         "settings": settings,
         "provenance": facts,
@@ -297,6 +310,33 @@ def time_pipelined_order(
     if config.checksum:
         row["sha256"] = timing.ranks[-1].sha256
     return row, timing
+
+
+def add_pictures(
+    model: CausalWan, config: BenchConfig, rows: list[dict[str, Any]], chain: Chain
+) -> None:
+    """Add to each row what the same video takes with text before it and pictures after it."""
+    decoder = build_decoder(config.model, free_gpu(model.device) or model.device)
+    blocks = num_blocks(config.latent_frames, config.sampler(config.orders[0]).frames_per_block)
+    text_s = 0.0
+    if chain.is_first:
+        text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
+    chain.wait()
+    for order in config.orders:
+        is_pipelined = order == PIPELINED
+        row: dict[str, Any] = next((row for row in rows if row["order"] == order), {})
+        stream = partial(
+            block_stream, model, config.sampler(order), chain, blocks=blocks,
+            latent_size=bench_models()[config.model].latent_size, is_pipelined=is_pipelined,
+            fused=is_pipelined and row["fused"]["chosen"],
+        )  # fmt: skip
+        takes_part = is_pipelined or chain.is_first
+        runs = [
+            time_end_to_end(stream, decoder, chain, is_pipelined=is_pipelined)
+            for _ in range(takes_part * (config.warmup + config.repeats))
+        ]
+        counted = chain.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
+        row |= end_to_end_facts(counted, config.latent_frames, text_s)
 
 
 def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:

@@ -59,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kernel-floor", action="store_true",
         help="time the bare attention and matrix kernels in the same run",
     )  # fmt: skip
+    parser.add_argument(
+        "--decode", action="store_true",
+        help="also time each order with a text encoder before and a VAE after it (random weights)",
+    )  # fmt: skip
     parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
     parser.add_argument("--random-weights", action="store_true", help="need no checkpoint")
     parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
@@ -171,7 +175,7 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
         attention=arguments.attention, compile=arguments.compile,
         kernel_floor=arguments.kernel_floor, weights=arguments.weights,
         random_weights=arguments.random_weights, checksum=arguments.checksum,
-        fused=arguments.fused,
+        fused=arguments.fused, decode=arguments.decode,
     )  # fmt: skip
 
 
@@ -198,6 +202,11 @@ def row_notes(row: dict[str, Any]) -> list[str]:
     notes = []
     if row["compile_s"] is not None:
         notes.append(f"compiling took {row['compile_s']:.1f} s, not counted")
+    if "end_to_end_s" in row:
+        notes.append(
+            f"with pictures {row['end_to_end_s']:.3f} s, {row['end_to_end_fps']:.1f} frames/s; "
+            f"first frame {row['first_frame_s']:.3f} s, with text {row['text_s']:.3f} s more"
+        )
     if row["order"] == "pipelined":
         steps = "+".join(str(count) for count in row["steps_per_rank"])
         waits = ", ".join(f"{share:.0%}" for share in row["rank_wait_share"])
