@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = _build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     handler: Handler = arguments.handler
     try:
         return handler(arguments)
@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED if isinstance(error, IsolatedError) else WRONG_USE
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
     parser = argparse.ArgumentParser(
         prog="hiar-vbench", description="Score videos with VBench's protocol."
     )

@@ -44,7 +44,7 @@ class RunSettings:
         layout: The videos, by dimension.
         environment: The isolated environment.
         out: The run folder.
-        suite: Upstream's list of prompts; None for own videos.
+        suite: Upstream's list of prompts; None for own videos that are measured whole.
         samples: Videos a prompt.
         devices: One process at a time on each: a CUDA index, or "cpu".
         timeout_s: Most seconds a dimension may take.
@@ -94,7 +94,8 @@ def run_dimensions(
         failure = _split(settings, tell)
         if failure:
             reason = f"the videos could not be cut into clips: {failure}"
-            return records | {name: _fail(settings, name, reason, 0.0, "cpu") for name in waiting}
+            failed = {name: _fail(settings, name, reason, 0.0, "cpu") for name in waiting}
+            return records | {name: row | {"log": _log("split")} for name, row in failed.items()}
     free: Queue[str] = Queue()
     for device in settings.devices:
         free.put(device)
@@ -255,6 +256,10 @@ def _options(settings: RunSettings) -> Iterator[tuple[str, Any]]:
         yield "num_of_samples_per_prompt", settings.samples
 
 
+def _log(name: str) -> str:
+    return f"logs/{name}.log"
+
+
 def _tables(settings: RunSettings) -> Path:
     return settings.out / "work" / "tables"
 
@@ -269,7 +274,7 @@ def _call(
     return run_isolated(
         settings.environment,
         request,
-        log=settings.out / "logs" / f"{name}.log",
+        log=settings.out / _log(name),
         timeout_s=settings.timeout_s,
         variables={
             "CUDA_VISIBLE_DEVICES": "" if device == "cpu" else device,
@@ -338,6 +343,7 @@ def _record(settings: RunSettings, dimension: str, seconds: float, device: str) 
         "missing": [p.name for p in settings.layout.problems if p.kind == "missing"],
         "samples": settings.samples if settings.protocol.suite else None,
         "seconds": round(seconds, 1),
+        "log": _log(dimension),
         "device": "cpu" if device == "cpu" else "cuda",
         "packages": dict(settings.versions),
     }

@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         records = _run_isolated(arguments, protocol, dimensions, layout)
     failed = [record for record in records if record["status"] != "done"]
     for record in failed:
-        log = arguments.out / "logs" / f"{record['dimension']}.log"
+        log = arguments.out / record["log"]
         _tell(f"hiar-vbench: {record['dimension']} failed: {record['reason']}; log: {log}")
     sys.stdout.write(f"{len(records) - len(failed)} of {len(records)} dimensions measured\n")
     if not failed:
@@ -148,7 +148,8 @@ def _run_isolated(
         layout=layout,
         environment=environment,
         out=arguments.out,
-        suite=suite_of(arguments) if protocol.suite else None,
+        # VBench-Long reads the suite for own videos too.
+        suite=suite_of(arguments) if protocol.suite or protocol.long else None,
         samples=arguments.samples,
         devices=choose_devices(arguments.devices, inspection),
         timeout_s=arguments.timeout * 3600,

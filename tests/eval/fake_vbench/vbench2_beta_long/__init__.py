@@ -23,6 +23,7 @@ class VBenchLong(VBench):
     def preprocess(
         self, videos_path, mode, *, use_semantic_splitting, clip_length_config, **kwargs
     ):
+        json.loads(Path(self.full_info_dir).read_text())  # whatever the mode
         assert Path(clip_length_config).read_text().startswith("subject_consistency: 2.0")
         for name in os.listdir(videos_path):
             if not name.endswith(".mp4"):
