@@ -29,6 +29,7 @@ from hiar.training.scores import (
     predict_x0,
     score_timesteps,
 )
+from hiar.training.sharding import check_batch
 from hiar.training.stage import (
     EMA_KEY,
     Texts,
@@ -105,10 +106,8 @@ class DistillStage:
         """One step of the critic, and before it one of the student if it is due."""
         metrics: dict[str, float] = {}
         if step % self.config.generator_every == 0:
-            metrics |= self._train_student(step)
-            if self._average is not None:
-                self._average.update(step)
-        return metrics | self._train_critic(step)
+            metrics |= self.train_student(step)
+        return metrics | self.train_critic(step)
 
     def extra_state(self) -> dict[str, Any]:
         """The averaged weights."""
@@ -123,7 +122,7 @@ class DistillStage:
         self, step: int, samples: Sequence[int]
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean DMD loss over some samples of a step, with its graph, and what to log of it."""
-        draws = self._draws("student", step, samples)
+        draws = self.draws("student", step, samples)
         x0, mask = self._rollout(draws)
         noised, timesteps, _ = self._noised(x0.detach(), draws)
         with torch.no_grad():
@@ -159,7 +158,7 @@ class DistillStage:
 
     def critic_loss(self, step: int, samples: Sequence[int]) -> torch.Tensor:
         """Mean flow-matching loss of the critic over some samples of a step, with its graph."""
-        draws = self._draws("critic", step, samples)
+        draws = self.draws("critic", step, samples)
         with torch.no_grad():
             x0, _ = self._rollout(draws)
         noised, timesteps, noise = self._noised(x0, draws)
@@ -168,7 +167,8 @@ class DistillStage:
         )
         return critic_loss(flow, noise, x0)
 
-    def _train_student(self, step: int) -> dict[str, float]:
+    def train_student(self, step: int) -> dict[str, float]:
+        """One optimiser step of the student on a whole batch; metrics by name."""
         metrics: dict[str, float] = {}
         for samples, share in self._micro_batches():
             loss, found = self.student_loss(step, samples)
@@ -186,9 +186,12 @@ class DistillStage:
             self.optimisers["student"],
             learning_rate=self.config.learning_rate, clip_norm=self.config.clip_norm,
         )  # fmt: skip
+        if self._average is not None:
+            self._average.update(step)
         return metrics
 
-    def _train_critic(self, step: int) -> dict[str, float]:
+    def train_critic(self, step: int) -> dict[str, float]:
+        """One optimiser step of the critic on a whole batch; metrics by name."""
         metrics: dict[str, float] = {}
         for samples, share in self._micro_batches():
             loss = self.critic_loss(step, samples)
@@ -205,7 +208,8 @@ class DistillStage:
         for samples in parts(self._samples, self.config.micro_batch):
             yield samples, len(samples) / len(self._samples)
 
-    def _draws(self, role: Role, step: int, samples: Sequence[int]) -> RolloutDraws:
+    def draws(self, role: Role, step: int, samples: Sequence[int]) -> RolloutDraws:
+        """What is random about some samples of a step."""
         return RolloutDraws(
             self.config, self.texts, (self.num_frames, *self.frame_shape),
             seed=self.seed, role=role, step=step, samples=samples, device=self.student.device,
@@ -276,10 +280,7 @@ def _check(
             f"max_rollout_frames {longest} must be whole blocks of {size}, at least the training "
             f"length, {frames}"
         )
-    if config.batch_size % ranks.num_ranks:
-        raise UsageError(
-            f"batch_size {config.batch_size} must be a multiple of the {ranks.num_ranks} processes"
-        )
+    check_batch(config.batch_size, ranks.num_ranks)
     if config.forward_kl is None:
         return
     if trajectories is None:

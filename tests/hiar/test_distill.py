@@ -341,7 +341,7 @@ def test_twenty_steps_of_the_tiny_model_lower_its_loss() -> None:
     points = sample_trajectory(teacher, noise, texts.read(range(4)), texts.empty(), ode)
     paths = Paths(points, ode.saved_sigmas, texts.read(range(4)))
     config = replace(
-        recipe("release"), batch_size=2, micro_batch=2, generator_every=1, beta1=0.9, clip_norm=1.0,
+        recipe("release"), batch_size=1, generator_every=1, beta1=0.9, clip_norm=1.0,
         learning_rate=2e-4, critic_learning_rate=2e-4, guidance=3.0, ema_decay=0.0,
         forward_kl=ForwardKLConfig(attention="block_causal", target="x0", weight=0.5),
     )  # fmt: skip
@@ -349,16 +349,17 @@ def test_twenty_steps_of_the_tiny_model_lower_its_loss() -> None:
 
     @torch.no_grad()
     def fixed_batch() -> tuple[float, float]:
-        dmd = [stage.student_loss(step, [0, 1])[0].item() for step in (1000, 1001, 1002, 1003)]
-        regulariser = stage.forward_kl(1000, [0, 1]).item()
+        dmd = [stage.student_loss(step, [0])[0].item() for step in (1000, 1001, 1002, 1003)]
+        regulariser = stage.forward_kl(1000, [0]).item()
         return sum(dmd) / len(dmd) + 0.5 * regulariser, regulariser
 
     before, regulariser_before = fixed_batch()
     for step in range(20):
         stage.run_step(step)
     after, regulariser_after = fixed_batch()
+    # Of six runs with other seeds and rates the ratios were at most 0.72 and 0.20.
     assert after < 0.85 * before
-    assert regulariser_after < 0.6 * regulariser_before
+    assert regulariser_after < 0.4 * regulariser_before
 
 
 @pytest.mark.parametrize(
@@ -368,7 +369,7 @@ def test_twenty_steps_of_the_tiny_model_lower_its_loss() -> None:
         ({}, {"latent_shape": (3, 4, 4, 6)}, "3 latent frames"),
         ({"max_rollout_frames": 5}, {}, "max_rollout_frames 5 must be whole blocks of 2"),
         ({"max_rollout_frames": 2}, {}, "at least the training length, 4"),
-        ({}, {"ranks": Ranks(num_ranks=3)}, "batch_size 4 must be a multiple of the 3 processes"),
+        ({}, {"ranks": Ranks(num_ranks=3)}, "batch_size 4 does not divide over 3 processes"),
     ],
 )
 def test_bad_settings(

@@ -1,0 +1,231 @@
+"""How much of a training step of the student is spent in its networks' passes?
+
+    python scripts/time_training_step.py --latent-frames 21 --out step.json
+
+A step of the student (rollout, both scores, DMD, forward-KL, optimiser) is timed whole, and inside
+it every forward pass of a network and every backward pass. What is left is noise, sigmas, losses,
+guidance, clipping and the optimiser. On a CPU the clock is this process's processor time, which a
+busy machine does not stretch; on a GPU its queue is emptied at each edge and wall time is read.
+
+Weights, prompts and trajectories are random: speed does not depend on them. Every repeat has the
+same exit step, so the spread is the machine's. Exit code 1 if the share is below --least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hiar.device import check_device, device_name, peak_memory_bytes
+from hiar.errors import UsageError
+from hiar.files import atomic_write_text
+from hiar.memory import keep_freed_memory
+from hiar.provenance import provenance
+from hiar.training.distill import DistillStage
+from hiar.training.networks import SIZES, random_network, size_config, world_of
+from hiar.training.recipes import RECIPES, recipe
+from hiar.training.stage import TrajectoryBatch, keyed_normal
+from hiar.transformer import CausalWan
+
+SCHEMA = "training-step/1"
+LEAST_SHARE = 0.85
+"""Issue 6: of a step of the student, in forward and backward passes."""
+NETWORK_METHODS = ("forward", "forward_blocks", "encode_text")
+
+
+class RandomPrompts:
+    """One prompt, unit normal [text, text_dim]."""
+
+    def __init__(self, *shape: int) -> None:
+        self._shape = shape
+
+    def __len__(self) -> int:
+        return 1
+
+    def read(self, indices: Sequence[int]) -> torch.Tensor:
+        """As `Texts.read`."""
+        return random(self._shape, len(indices), "text")
+
+    def empty(self) -> torch.Tensor:
+        """As `Texts.empty`."""
+        return torch.zeros(1, *self._shape)
+
+
+class RandomTrajectories:
+    """One trajectory whose points are unit normal."""
+
+    sigmas = torch.tensor([1.0, 0.96, 8 / 9, 8 / 11, 0.0])
+
+    def __init__(self, latent_shape: Sequence[int], texts: RandomPrompts) -> None:
+        self._shape, self._texts = (len(self.sigmas), *latent_shape), texts
+
+    def __len__(self) -> int:
+        return 1
+
+    def read(self, indices: Sequence[int]) -> TrajectoryBatch:
+        """As `Trajectories.read`."""
+        points = random(self._shape, len(indices), "points")
+        return TrajectoryBatch(latents=points, sigmas=self.sigmas, text=self._texts.read(indices))
+
+
+class Stopwatch:
+    """Seconds in named parts; a part inside another is counted once, as the outer one's.
+
+    Args:
+        device: Whose work is timed.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._depth = device, 0
+        self.seconds: dict[str, float] = {}
+
+    def now(self) -> float:
+        """Processor time on a CPU, wall time once the queue is empty on a GPU."""
+        if self._device.type == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+    def wrap(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed."""
+
+        def timed(*args: Any, **options: Any) -> Any:
+            if self._depth:
+                return function(*args, **options)
+            self._depth += 1
+            started = self.now()
+            try:
+                return function(*args, **options)
+            finally:
+                self._depth -= 1
+                self.seconds[part] = self.seconds.get(part, 0.0) + self.now() - started
+
+        return timed
+
+
+@contextmanager
+def watched(watch: Stopwatch) -> Iterator[None]:
+    """Time every entry of the networks, and every backward pass, as long as this lasts."""
+    entries: list[tuple[type, str, str]] = [
+        *((CausalWan, name, "forward") for name in NETWORK_METHODS),
+        (torch.Tensor, "backward", "backward"),
+    ]
+    kept = [getattr(kind, name) for kind, name, _ in entries]
+    try:
+        for (kind, name, part), function in zip(entries, kept, strict=True):
+            setattr(kind, name, watch.wrap(part, function))
+        yield
+    finally:
+        for (kind, name, _), function in zip(entries, kept, strict=True):
+            setattr(kind, name, function)
+
+
+def random(shape: Sequence[int], count: int, purpose: str) -> torch.Tensor:
+    """Unit normal [count, *shape]."""
+    return keyed_normal(shape, seed=0, step=0, samples=range(count), purpose=purpose)
+
+
+def build_stage(args: argparse.Namespace, device: torch.device) -> DistillStage:
+    """The stage of a recipe with random networks; its student exits at --exit-step alone."""
+    sizes = size_config(args.size)
+    config = recipe(args.recipe)
+    steps = len(config.sampler.steps)
+    if not 0 <= args.exit_step < steps:
+        raise UsageError(f"--exit-step {args.exit_step} must lie in [0, {steps})")
+    texts = RandomPrompts(sizes.text_len, sizes.text_dim)
+    shape = (args.latent_frames, *world_of(args.size).latent_shape(sizes.in_channels))
+    student, teacher, critic = (random_network(sizes, seed).to(device) for seed in range(3))
+    for trained in (student, critic):
+        trained.checkpoint_activations = args.checkpoint_activations
+    return DistillStage(
+        student, teacher, critic, texts, RandomTrajectories(shape, texts),
+        replace(config, batch_size=args.batch_size, micro_batch=args.batch_size, ema_start=0),
+        latent_shape=shape, seed=0,
+    )  # fmt: skip
+
+
+def time_step(
+    stage: DistillStage, exit_step: int, device: torch.device
+) -> tuple[float, dict[str, float]]:
+    """One step of the student alone: seconds of the whole, and of the passes inside."""
+    every = stage.config.generator_every
+    step = next(
+        step
+        for step in range(0, 1000 * every, every)
+        if stage.draws("student", step, [0]).exit_step == exit_step
+    )
+    watch = Stopwatch(device)
+    with watched(watch):
+        started = watch.now()
+        stage.train_student(step)
+        whole = watch.now() - started
+    return whole, watch.seconds
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Time a training step of the student.")
+    parser.add_argument("--size", default="tiny", choices=SIZES)
+    parser.add_argument("--recipe", default="release", choices=RECIPES)
+    parser.add_argument("--latent-frames", type=int, default=21)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--exit-step", type=int, default=1)
+    parser.add_argument("--checkpoint-activations", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--least", type=float, default=LEAST_SHARE, metavar="SHARE")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    return parser
+
+
+def main() -> int:
+    """Run the command line."""
+    args = build_parser().parse_args()
+    keep_freed_memory()
+    try:
+        check_device(args.device)
+        device = torch.device(args.device)
+        stage = build_stage(args, device)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    time_step(stage, args.exit_step, device)  # allocations, and the optimiser's state
+    rows = []
+    for _ in range(args.repeats):
+        whole, parts = time_step(stage, args.exit_step, device)
+        rows.append({"step_s": whole, "share": sum(parts.values()) / whole, **{
+            f"{name}_s": seconds for name, seconds in parts.items()
+        }})  # fmt: skip
+    median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    result = {
+        "schema": SCHEMA,
+        "clock": "processor" if device.type == "cpu" else "wall",
+        "threads": torch.get_num_threads(),
+        "settings": {k: v for k, v in vars(args).items() if k != "out"},
+        "config": asdict(stage.config),
+        "median": median,
+        "rows": rows,
+        "peak_memory_bytes": peak_memory_bytes(device),
+        "provenance": provenance(device_name(device)),
+    }
+    print(
+        f"step {median['step_s']:.3f} s: forward {median['forward_s']:.3f}, "
+        f"backward {median['backward_s']:.3f}; share in passes {median['share']:.1%}"
+    )
+    if args.out:
+        atomic_write_text(args.out, json.dumps(result, indent=1) + "\n")
+    return 0 if median["share"] >= args.least else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
