@@ -94,8 +94,8 @@ def run_dimensions(
         failure = _split(settings, tell)
         if failure:
             reason = f"the videos could not be cut into clips: {failure}"
-            failed = {name: _fail(settings, name, reason, 0.0, "cpu") for name in waiting}
-            return records | {name: row | {"log": _log("split")} for name, row in failed.items()}
+            facts = {"reason": reason, "log": _log("split")}
+            return records | {name: _fail(settings, name, 0.0, "cpu", facts) for name in waiting}
     free: Queue[str] = Queue()
     for device in settings.devices:
         free.put(device)
@@ -191,11 +191,13 @@ def _measure(settings: RunSettings, dimension: str, device: str, stop: Event) ->
     inputs = input_hash(settings, dimension)
     outcome = _call(settings, request, dimension, device, stop)
     if outcome.failure:
-        return _fail(settings, dimension, outcome.failure, outcome.seconds, device)
+        facts = {"reason": outcome.failure}
+        return _fail(settings, dimension, outcome.seconds, device, facts)
     try:
         entry = check_answer(dimension, outcome.answer, names, long=settings.protocol.long)
     except ResultError as error:
-        return _fail(settings, dimension, str(error), outcome.seconds, device)
+        facts = {"reason": str(error)}
+        return _fail(settings, dimension, outcome.seconds, device, facts)
     return save_result(settings, dimension, entry, inputs, outcome.seconds, device)
 
 
@@ -324,9 +326,13 @@ def save_result(
 
 
 def _fail(
-    settings: RunSettings, dimension: str, reason: str, seconds: float, device: str
+    settings: RunSettings,
+    dimension: str,
+    seconds: float,
+    device: str,
+    facts: Mapping[str, str],
 ) -> dict[str, Any]:
-    record = _record(settings, dimension, seconds, device) | {"status": "failed", "reason": reason}
+    record = _record(settings, dimension, seconds, device) | {"status": "failed", **facts}
     write_record(record, record_path(settings.out, dimension))
     return record
 

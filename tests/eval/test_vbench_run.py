@@ -233,6 +233,16 @@ def test_clips_of_a_stopped_run_are_cut_again(scene, vbench, tmp_path) -> None:
     assert read(tmp_path / "run" / "temporal_flickering_run.json")["clips"]["clips"] == 6
 
 
+def test_a_failed_cut_fails_every_dimension_and_names_its_log(scene, vbench, tmp_path) -> None:
+    for path in list((tmp_path / "videos").iterdir()):
+        path.rename(path.with_suffix(".gif"))  # upstream cuts no gif
+    code, out, err = vbench(*scene("--protocol", "vbench-long"))
+    assert code == 1
+    assert err.count("could not be cut into clips") == 2
+    assert "logs/split.log" in err
+    assert "0 of 2 dimensions measured" in out
+
+
 def test_no_environment_is_one_line(scene, vbench, tmp_path) -> None:
     code, _, err = vbench(*scene("--env", tmp_path / "nowhere"))
     assert code == 2
