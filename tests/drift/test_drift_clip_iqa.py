@@ -105,13 +105,14 @@ def test_meter_gives_a_share_a_frame_and_the_prompts_matter(ours):
     values = METRICS["clip_iqa"].new_meter(MeterSettings(random_weights=True), "paper-pair")(frames)
     assert len(set(values)) == 2
     assert all(0 < value < 1 for value in values)
-    features, scale = torch.rand(1, 1024), torch.tensor(9)
+    features = torch.rand(1, 1024, generator=torch.Generator().manual_seed(0))
+    scale = torch.tensor(9)
     with torch.inference_mode():
         five, pair = (
             clip_iqa(features, ours.encode_texts(texts(name)).unflatten(0, (-1, 2)), scale)
             for name in ("five-pairs", "paper-pair")
         )
-    assert abs(five - pair) > 1e-4
+    assert abs(five - pair) > 1e-5  # random texts are nearly alike; float32 rounds at 1e-7
 
 
 def test_openai_file_gives_weights_in_float32_without_its_sizes(monkeypatch):

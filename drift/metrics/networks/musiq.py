@@ -211,7 +211,7 @@ class Musiq(nn.Module):
         parts = patches.flatten(0, 1).split(PATCHES_AT_ONCE[patches.device.type])
         features = torch.cat([self._stem(part.permute(0, 3, 1, 2)) for part in parts])
         tokens: Tensor = self.embedding(features)
-        return tokens.unflatten(0, (-1, patches.shape[1]))
+        return tokens.view(len(patches), -1, WIDTH)
 
     def _stem(self, patches: Tensor) -> Tensor:
         """Patches (P, 3, PATCH, PATCH), stored channels last, to features (P, D')."""
