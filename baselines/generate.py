@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from baselines.adapter import Adapter, Job, VideoFailedError
+from baselines.prompt_list import Prompt
 from baselines.spec import Length, ModelSpec
 from hiar.errors import UsageError
 from hiar.files import atomic_write_text
 from hiar.progress import Progress
-from hiar.prompts import numbered, video_name
+from hiar.prompts import numbered
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
 from hiar.video import CODEC, CRF, PIXEL_FORMAT
@@ -52,25 +53,27 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """One video of a run."""
+    """One video of a run; `name` is that of its file, without suffix."""
 
     job: Job
     sample_index: int
-
-    @property
-    def name(self) -> str:
-        """File name without suffix, as `hiar sample` names it."""
-        return video_name(self.job.prompt, self.job.prompt_index, self.sample_index)
+    name: str
 
 
-def list_takes(prompts: Sequence[str], run: Run) -> list[Take]:
+def list_takes(prompts: Sequence[Prompt], run: Run) -> list[Take]:
     """Every video of a run, prompt after prompt."""
     return [
         Take(
-            job=Job(prompt=prompt, prompt_index=index, seed=run.seed + sample, length=run.length),
+            job=Job(
+                prompt=prompt.text,
+                prompt_index=prompt.index,
+                seed=run.seed + sample,
+                length=run.length,
+            ),
             sample_index=sample,
+            name=prompt.name(sample),
         )
-        for index, prompt in numbered(prompts, run.prompt_range)
+        for _, prompt in numbered(prompts, run.prompt_range)
         for sample in range(run.samples)
     ]
 
@@ -78,7 +81,7 @@ def list_takes(prompts: Sequence[str], run: Run) -> list[Take]:
 def generate_folder(
     spec: ModelSpec,
     adapter: Adapter,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     out: Path,
     run: Run,
     progress: Progress,
@@ -89,7 +92,7 @@ def generate_folder(
     Args:
         spec: The model.
         adapter: The model, ready to run.
-        prompts: Texts.
+        prompts: Texts, and the names of their videos.
         out: Folder of the run.
         run: Settings.
         progress: Gets one `advance` a video.

@@ -8,10 +8,12 @@ import unicodedata
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from hiar.errors import UsageError
 
 SLUG_CHARACTERS = 40
+T = TypeVar("T")
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -52,7 +54,7 @@ def prompt_range(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def numbered(prompts: Sequence[str], chosen: tuple[int, int] | None) -> list[tuple[int, str]]:
+def numbered(prompts: Sequence[T], chosen: tuple[int, int] | None) -> list[tuple[int, T]]:
     """Prompts of a range with their places in the whole list, which names and noise follow.
 
     Raises:

@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "1 if some video failed. Under torchrun, processes share the prompts."
     )
     texts = parser.add_mutually_exclusive_group(required=True)
-    texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
+    texts.add_argument(
+        "--prompts", type=Path, metavar="FILE",
+        help="one prompt a line, UTF-8; or .jsonl, as hiar-vbench prompts writes it, with the "
+        "names that VBench asks for",
+    )  # fmt: skip
     texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
     parser.add_argument(
         "--prompt-range",
@@ -37,25 +41,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
+    parser.add_argument(
+        "--samples", type=int, metavar="N",
+        help="videos a prompt (default: 1; of a .jsonl, as many as it names)",
+    )  # fmt: skip
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Makes the videos; returns the exit code."""
-    from hiar.prompts import check_prompt, read_prompts  # noqa: PLC0415
+    from baselines.prompt_list import list_prompts, read_prompt_list  # noqa: PLC0415
+    from hiar.prompts import check_prompt  # noqa: PLC0415
 
     spec = find_model(args.model)
     length = find_length(spec, args.seconds)
     given = args.prompt is not None
-    prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
+    prompts = list_prompts([check_prompt(args.prompt)]) if given else read_prompt_list(args.prompts)
+    samples = max(1, len(prompts[0].names)) if args.samples is None else args.samples
     options = read_options(args)
     _check_out(args.out)
     from baselines.generate import Run, generate_folder  # noqa: PLC0415
     from hiar.ranks import device_of_rank, joined_ranks  # noqa: PLC0415
 
     settings = Run(
-        length=length, seed=args.seed, samples=args.samples, device=args.device,
+        length=length, seed=args.seed, samples=samples, device=args.device,
         prompt_range=args.prompt_range,
     )  # fmt: skip
     with joined_ranks() as ranks:

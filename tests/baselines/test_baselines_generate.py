@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from baselines.adapter import Job, Timing, VideoFailedError, random_seed
 from baselines.generate import Run, generate_folder
+from baselines.prompt_list import list_prompts
 from baselines.registry import find_model
 from baselines.spec import Length
 from baselines.videos import read_frames, to_uint8, write_video
@@ -53,7 +54,8 @@ class Grey:
 def run_folder(model: Grey, out: Path, prompts: Iterable[str] = "ab", **settings: Any) -> Any:
     ranks = settings.pop("ranks", Ranks())
     run = Run(**{"length": LENGTH, **settings})
-    return generate_folder(SPEC, model, list(prompts), out, run, Progress("test", None), ranks)
+    texts = list_prompts(list(prompts))
+    return generate_folder(SPEC, model, texts, out, run, Progress("test", None), ranks)
 
 
 def test_videos_and_sidecars_appear(tmp_path: Path, read_video: ReadVideo) -> None:
