@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ RUNNABLE = [page for page in PAGES if any("runnable" in b.marks for b in BLOCKS 
 PICTURE_BYTES = 600_000
 
 
+def new_parser(program: str) -> ArgumentParser:
+    """The command line of a program, as its own main builds it."""
+    module = importlib.import_module(PROGRAMS[program])
+    parser: ArgumentParser = (getattr(module, "build_parser", None) or module._build_parser)()
+    return parser
+
+
 @pytest.mark.parametrize(
     ("program", "arguments"),
     [pytest.param(p, a, id=f"{place}-{p}") for place, p, a in COMMANDS],
@@ -33,7 +41,7 @@ PICTURE_BYTES = 600_000
 def test_command_is_understood(
     program: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = importlib.import_module(PROGRAMS[program]).build_parser()
+    parser = new_parser(program)
     try:
         parser.parse_args(arguments)
     except SystemExit as error:
@@ -49,6 +57,7 @@ def test_marks_are_known() -> None:
     assert {mark for block in BLOCKS for mark in block.marks} <= MARKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
     """The blocks of a page run one after another in one empty folder, as a reader would."""
@@ -62,13 +71,13 @@ def test_runnable_blocks_run(page: Path, tmp_path: Path) -> None:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-            timeout=240,
+            timeout=280,
         )  # fmt: skip
         assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
     assert any(tmp_path.iterdir()) or page.name == "reproduce_the_paper.md"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"```.*?```|~~~.*?~~~", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
