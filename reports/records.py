@@ -20,13 +20,16 @@ RUN_SCHEMA = "hiar-run/1"
 class MetricCurve:
     """A metric over the segments of a run: mean and 95 % interval over videos.
 
-    `mean_abs_slope` is over videos; `noise_floor` is what it would be had each video's segments
-    come in random order. Both are per segment, in `unit`.
+    `mean_slope`, with its 95 % interval, and `mean_abs_slope` are over videos; `noise_floor` is
+    what the latter would be had each video's segments come in random order. All are per segment,
+    in `unit`.
     """
 
     unit: str
     means: tuple[float, ...]
     ci95: tuple[tuple[float, float], ...]
+    mean_slope: float
+    mean_slope_ci95: tuple[float, float]
     mean_abs_slope: float
     noise_floor: float
 
@@ -116,6 +119,8 @@ def _curve(metric: Mapping[str, Any]) -> MetricCurve:
         unit=metric["unit"],
         means=tuple(metric["segment_means"]),
         ci95=tuple((low, high) for low, high in metric["segment_ci95"]),
+        mean_slope=float(metric["mean_slope"]),
+        mean_slope_ci95=(float(metric["ci95"][0]), float(metric["ci95"][1])),
         mean_abs_slope=float(metric["mean_abs_slope"]),
         noise_floor=float(metric["noise_floor"]),
     )

@@ -71,8 +71,9 @@ FIGURES: dict[str, FigureEntry] = {
         FigureEntry(
             name="segment_curves",
             title="How each metric moves over a video",
-            caption="Means over the five segments of a video, with 95 % intervals over prompts. "
-            "The drift score is made of the slopes of these lines.",
+            caption="Mean over videos of each segment less that of the first. Right: the total "
+            "change of the fitted lines, with its 95 % interval over prompts; the drift score is "
+            "made of these changes, video by video.",
             reads="score",
         ),
         FigureEntry(

@@ -1,4 +1,9 @@
-"""A panel per metric: its segment means over time, one line a run."""
+"""A panel per metric: how far its mean has moved since the first segment, one line a run.
+
+Videos differ among themselves far more than each does over its length, so an interval of a
+segment's mean would hide every change. The interval that is drawn is of the change: at the right,
+the total change of the fitted lines (slope times the segments after the first).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +18,10 @@ if TYPE_CHECKING:
     from reports.measurements import Measurements
     from reports.spec import RunSpec
 
-DODGE = 0.06
-"""Shift of a run's points along the segments, so that overlapping intervals stay apart."""
+DODGE = 0.16
+"""Shift of a run's total change, so that overlapping intervals stay apart."""
+TOTAL_AT = 0.9
+"""Where the total changes begin, segments after the last."""
 PANELS_A_ROW = 3
 
 
@@ -38,15 +45,17 @@ def draw(measurements: Measurements) -> Drawing:
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     videos = max(record.videos for record in measurements.drifts.values())
     figure.suptitle(
-        f"Segment means with 95 % intervals, {videos} videos a run "
-        f"({measurements.preset.scale} model)",
+        f"Change since the first segment; right: total change with its 95 % interval, {videos} "
+        f"videos a run (scale {measurements.preset.scale})",
         fontsize=11,
     )
     return Drawing(
         figure=figure,
         data=tuple(
             {"run": run.name, "metric": name, "segment": index + 1, "mean": mean,
-             "low": low, "high": high, "unit": curve.unit}
+             "low": low, "high": high, "change": mean - curve.means[0],
+             "mean_slope": curve.mean_slope, "slope_low": curve.mean_slope_ci95[0],
+             "slope_high": curve.mean_slope_ci95[1], "unit": curve.unit}
             for run in runs
             for name, curve in measurements.drifts[run.name].metrics.items()
             for index, (mean, (low, high)) in enumerate(zip(curve.means, curve.ci95, strict=True))
@@ -55,28 +64,25 @@ def draw(measurements: Measurements) -> Drawing:
 
 
 def _panel(axis: Any, metric: str, runs: list[RunSpec], measurements: Measurements) -> None:
+    steps = len(measurements.drifts[runs[0].name].metrics[metric].means) - 1
     for index, run in enumerate(runs):
         curve = measurements.drifts[run.name].metrics[metric]
-        shift = DODGE * (index - (len(runs) - 1) / 2)
-        x = [1 + segment + shift for segment in range(len(curve.means))]
-        low = [mean - bound[0] for mean, bound in zip(curve.means, curve.ci95, strict=True)]
-        high = [bound[1] - mean for mean, bound in zip(curve.means, curve.ci95, strict=True)]
+        style = {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
+        axis.plot(
+            range(1, steps + 2), [mean - curve.means[0] for mean in curve.means], markersize=5,
+            linestyle=DASHES[index % len(DASHES)], linewidth=1.6, label=run.label, **style,
+        )  # fmt: skip
+        total, (low, high) = steps * curve.mean_slope, (steps * b for b in curve.mean_slope_ci95)
         axis.errorbar(
-            x,
-            curve.means,
-            yerr=[[max(0.0, v) for v in low], [max(0.0, v) for v in high]],
-            color=COLOURS[index % len(COLOURS)],
-            linestyle=DASHES[index % len(DASHES)],
-            marker=MARKERS[index % len(MARKERS)],
-            markersize=5,
-            linewidth=1.6,
-            elinewidth=0.9,
-            capsize=2.5,
-            label=run.label,
-        )
+            steps + 1 + TOTAL_AT + DODGE * index, total, yerr=[[total - low], [high - total]],
+            markersize=5, elinewidth=1.2, capsize=3, **style,
+        )  # fmt: skip
+    axis.axhline(0, color="grey", linewidth=0.7)
+    axis.axvline(steps + 1 + TOTAL_AT / 2, color="grey", linewidth=0.5)
     axis.set_title(metric, fontsize=11)
     axis.set_xlabel("segment")
     axis.set_ylabel(measurements.drifts[runs[0].name].metrics[metric].unit)
-    axis.set_xticks(range(1, len(curve.means) + 1))
+    middle = steps + 1 + TOTAL_AT + DODGE * (len(runs) - 1) / 2
+    axis.set_xticks([*range(1, steps + 2), middle], [*range(1, steps + 2), "total"])
     axis.grid(axis="y", alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)

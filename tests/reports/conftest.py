@@ -70,6 +70,8 @@ def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
         unit="S",
         means=(0.1, 0.2, 0.3, 0.4, 0.5),
         ci95=((0.0, 0.6),) * 5,
+        mean_slope=0.1,
+        mean_slope_ci95=(0.05, 0.15),
         mean_abs_slope=0.1,
         noise_floor=0.04,
     )
