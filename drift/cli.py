@@ -16,6 +16,7 @@ from drift.progress import printable
 from drift.records import dump_json
 from drift.registry import GROUPS, METRICS
 from drift.shard import this_shard
+from drift.storage import location, on_this_machine
 
 OK, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -73,8 +74,12 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         "report.html. A video measured before in the same RUN is not decoded again. Exit codes: "
         "0 all scored, 1 some video failed, 2 wrong use."
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="folder of videos")
-    parser.add_argument("--out", required=True, type=Path, metavar="RUN", help="folder of the run")
+    parser.add_argument(
+        "folders", nargs="+", type=location, metavar="DIR", help="folder of videos, or s3://..."
+    )
+    parser.add_argument(
+        "--out", required=True, type=location, metavar="RUN", help="folder of the run, or s3://..."
+    )
     parser.add_argument(
         "--metrics",
         default="fast",
@@ -93,15 +98,31 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
         "--allow-missing", action="store_true", help="exit 0 although some videos failed"
     )
     parser.add_argument("--workers", type=int, help="processes (default: one a CPU)")
+    parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="local (default), or ray: a task a video on a Ray cluster that shares the folders",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="A",
+        help="of a running cluster, or auto (default: RAY_ADDRESS, else one is started here)",
+    )
     networks.add_arguments(parser)
     parser.set_defaults(handler=_score)
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    with on_this_machine(arguments.folders, arguments.out) as (folders, out):
+        return _score_here(arguments, folders, out)
+
+
+def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -> int:
     names = tuple(name.strip() for name in arguments.metrics.split(",") if name.strip())
     result = drift.score_folder(
-        arguments.folders,
-        out=arguments.out,
+        folders,
+        out=out,
         config=ScoreConfig(
             metrics=names,
             segments=arguments.segments,
@@ -115,6 +136,8 @@ def _score(arguments: argparse.Namespace) -> int:
         recursive=arguments.recursive,
         glob=arguments.glob,
         workers=arguments.workers,
+        executor=arguments.executor,
+        ray_address=arguments.ray_address,
     )
     if not this_shard().leads:
         return OK  # under torchrun one process speaks

@@ -1,20 +1,21 @@
 """`score_folder`: from folders of videos to a run, and rebuilding one from its values."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO, TypeAlias
 
 from drift.config import CutPolicy, ScoreConfig
 from drift.discover import VideoFile, find_videos
 from drift.errors import UsageError
 from drift.measure import Measured, Task
-from drift.plan import Plan, make_plan
+from drift.plan import make_plan
 from drift.pool import default_workers, measure_all
 from drift.preset import Preset, preset_v1
 from drift.progress import Progress, printable
 from drift.provenance import collect_provenance
+from drift.ray_shards import measure_on_ray
 from drift.records import (
     VideoRecord,
     atomic_write_text,
@@ -30,6 +31,8 @@ from drift.settings import MeterSettings
 from drift.shard import Shard, gather, joined, this_shard
 from drift.summary import build_summary, score_videos
 from drift.tables import RunData, VideoRow, read_frames, write_frames, write_videos
+
+Executor: TypeAlias = Literal["local", "ray"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,8 @@ def score_folder(
     recursive: bool = False,
     glob: str | None = None,
     workers: int | None = 1,
+    executor: Executor = "local",
+    ray_address: str | None = None,
     progress: TextIO | None = sys.stderr,
 ) -> RunResult:
     """Scores the drift of every video in one or more folders and writes a run.
@@ -87,6 +92,8 @@ def score_folder(
         glob: Keep only videos whose name or relative path matches.
         workers: Processes; None is one a CPU, as far as memory allows. More than one needs the
             usual `if __name__ == "__main__":` guard in the calling script. No number depends on it.
+        executor: `ray` measures each video in a task of a Ray cluster instead of these processes.
+        ray_address: Of a running cluster; None is RAY_ADDRESS, else one is started here.
         progress: Where progress lines go; None for none.
 
     Returns:
@@ -112,7 +119,12 @@ def score_folder(
             remove_stale_temporaries(run_folder)
         gather(shard, None)  # the folder is ready
         tasks = [Task(path=v.path, file=v.file, run=run_folder, plan=plan) for v in found.videos]
-        records = _measure(tasks, plan, shard, workers, progress)
+        if executor == "ray":
+            measured = measure_on_ray(shard.share(tasks), ray_address)
+        else:
+            workers = workers or default_workers(plan, shard.local_world)
+            measured = measure_all(shard.share(tasks), workers, shard.local_world)
+        records = _collect(measured, shard.share(tasks), shard, progress)
     run = RunData(
         config=config,
         rows=tuple(_row(video, records[video.path], config) for video in found.videos),
@@ -174,15 +186,13 @@ def _check_arguments(folders: Sequence[Path], out: Path, workers: int | None) ->
             raise UsageError(f"{out} holds the videos; give the run a folder of its own")
 
 
-def _measure(
-    tasks: Sequence[Task], plan: Plan, shard: Shard, workers: int | None, stream: TextIO | None
+def _collect(
+    measured: Iterator[Measured], mine: Sequence[Task], shard: Shard, stream: TextIO | None
 ) -> dict[str, VideoRecord]:
-    """Measures what no record holds yet, and saves each record as soon as it is there."""
-    mine = shard.share(tasks)
+    """Saves what no record held yet, each record as soon as it is there."""
     progress = Progress(len(mine), stream if shard.leads else None)
     records: dict[str, VideoRecord] = {}
-    workers = workers or default_workers(plan, shard.local_world)
-    for done in measure_all(mine, workers, shard.local_world):
+    for done in measured:
         if done.record.status == "ok" and done.decoded_frames:
             save_record(mine[0].run, done.record)
         records[done.path] = replace(done.record, thumbnails="")  # on disk; not held a video
