@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=("text", "jsonl"),
         default="text",
-        help="text: a prompt a line; jsonl: with file names and dimensions (default: text)",
+        help="text: a prompt a line; jsonl: with file names and dimensions, a line for each set of "
+        "files (default: text)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here, not to stdout")
 
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows, notes = _own_list(arguments) if arguments.list else _suite(arguments)
     rows = rows[: arguments.first]
     if arguments.format == "jsonl":
+        rows = _merge(rows)
         lines: Iterable[str] = (json.dumps(row, ensure_ascii=False) for row in rows)
     else:
         lines = (str(row["generate"]) for row in rows)
@@ -98,6 +100,16 @@ def _row(prompt: Prompt, samples: int) -> dict[str, Any]:
         "dimensions": list(prompt.dimensions),
         "files": list(prompt.file_names(samples)),
     }
+
+
+def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a set of files: a prompt's second line, and its longer version, are left out."""
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first = merged.setdefault(row["files"][0], row)
+        if first is not row:
+            first["dimensions"] = list(dict.fromkeys(first["dimensions"] + row["dimensions"]))
+    return list(merged.values())
 
 
 def _own_list(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:

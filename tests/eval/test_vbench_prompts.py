@@ -129,6 +129,18 @@ def test_command_prints_what_to_generate(make_suite, vbench, tmp_path: Path) -> 
     assert out_file.read_text().splitlines() == [text for text, _ in ENTRIES]
 
 
+def test_jsonl_names_each_file_once(make_suite, vbench, tmp_path: Path) -> None:
+    longer = tmp_path / "longer.txt"
+    longer.write_text("one\ntwo\nthree\nfour\n")
+    suite = make_suite(ENTRIES)
+    _, out, _ = vbench("prompts", "--suite", suite, "--extended", longer, "--format", "jsonl")
+    rows = [json.loads(line) for line in out.splitlines()]
+    names = [name for row in rows for name in row["files"]]
+    assert len(names) == len(set(names)) == 15
+    assert rows[0]["generate"] == "one"  # of line 1; line 3 is the same prompt
+    assert rows[0]["dimensions"] == ["appearance_style", "overall_consistency"]
+
+
 def test_a_list_of_ones_own_is_numbered(vbench, tmp_path: Path) -> None:
     listed = tmp_path / "MovieGenVideoBench_extended.txt"
     listed.write_text("a/b " * 100 + "\nsecond\nthird\n")
