@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
-from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -28,6 +29,8 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from hiar.errors import UsageError
@@ -60,7 +63,7 @@ def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: i
     ranks.wait()
     state = _state(stage) | {EXTRA: stage.extra_state()}
     with _one_process_is_fine():
-        dcp.save(state, checkpoint_id=partial, no_dist=not distributed.is_initialized())
+        save(state, checkpoint_id=partial, no_dist=not distributed.is_initialized())
     if ranks.is_first:
         if target.exists():
             shutil.rmtree(target)
@@ -88,9 +91,9 @@ def load_checkpoint(out: Path, step: int, stage: Stage) -> None:
     try:
         extra, paths = _extra_template(path, stage)
         with _one_process_is_fine():
-            dcp.load(state, checkpoint_id=path, no_dist=alone)
-            dcp.load(extra, checkpoint_id=path, no_dist=alone)
-    except (OSError, RuntimeError, ValueError, KeyError, dcp.api.CheckpointException) as error:
+            load(state, checkpoint_id=path, no_dist=alone)
+            load(extra, checkpoint_id=path, no_dist=alone)
+    except (OSError, RuntimeError, ValueError, KeyError, CheckpointException) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UsageError(
             f"the checkpoint {path} is damaged or of other networks ({reason}): remove it to go on "
@@ -100,7 +103,9 @@ def load_checkpoint(out: Path, step: int, stage: Stage) -> None:
         model = stage.models[name]
         set_model_state_dict(model, state["models"][name])
         set_optimizer_state_dict(model, optimiser, state["optimisers"][name])
-    stage.load_extra_state(_nested(extra, paths))
+    # An empty mapping, such as an average before its first step, leaves no trace in a checkpoint.
+    empty = {name: {} for name, value in stage.extra_state().items() if value == {}}
+    stage.load_extra_state(empty | _nested(extra, paths))
 
 
 def save_weights(out: Path, stage: Stage, ranks: Ranks) -> list[Path]:
@@ -111,7 +116,7 @@ def save_weights(out: Path, stage: Stage, ranks: Ranks) -> list[Path]:
     """
     model = stage.models[stage.product]
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    sets = {stage.product: get_model_state_dict(model, options=options)}
+    sets: dict[str, Any] = {stage.product: get_model_state_dict(model, options=options)}
     averages = stage.extra_state().get(EMA_KEY)
     if averages:
         sets[f"{stage.product}_ema"] = {name: _whole(value) for name, value in averages.items()}
@@ -155,7 +160,7 @@ def _extra_template(path: Path, stage: Stage) -> tuple[dict[str, Any], dict[str,
 
     Averages are cut over the processes as the product's weights are now, whatever they were.
     """
-    metadata = dcp.FileSystemReader(path).read_metadata()
+    metadata = FileSystemReader(path).read_metadata()
     parameters = dict(stage.models[stage.product].named_parameters())
     template: dict[str, Any] = {}
     paths = {

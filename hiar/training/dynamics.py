@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 TOP_SHARE = 0.05
 REFERENCE_PX = 256
-FARNEBACK = {
-    "pyr_scale": 0.5, "levels": 3, "winsize": 9, "iterations": 3, "poly_n": 5, "poly_sigma": 1.1,
-    "flags": 0,
-}  # fmt: skip
 
 
 def dynamic_degree(frames: NDArray[np.uint8]) -> float:
@@ -43,11 +39,14 @@ def dynamic_degree(frames: NDArray[np.uint8]) -> float:
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     scale = REFERENCE_PX / min(grey[0].shape)
     degrees = [_top_mean(a, b) for a, b in pairwise(grey)]
-    return float(np.mean(degrees)) * scale
+    return float(np.mean(degrees) * scale)
 
 
 def _top_mean(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    flow = cv2.calcOpticalFlowFarneback(first, second, None, **FARNEBACK)
+    flow = cv2.calcOpticalFlowFarneback(
+        first, second, None, pyr_scale=0.5, levels=3, winsize=9, iterations=3, poly_n=5,
+        poly_sigma=1.1, flags=0,
+    )  # fmt: skip
     magnitudes = np.sort(np.linalg.norm(flow, axis=-1).ravel())
     count = max(1, round(TOP_SHARE * magnitudes.size))
     return float(magnitudes[-count:].mean())

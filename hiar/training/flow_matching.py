@@ -112,4 +112,5 @@ def flow_matching_loss(
     errors_BF = (flow.float() - (noise - batch.latents)).square().mean(dim=(2, 3, 4))
     counted = (sigmas_BF > 0).float()
     per_video = (errors_BF * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
-    return per_video.mean()
+    loss: torch.Tensor = per_video.mean()
+    return loss

@@ -8,6 +8,7 @@ DIR/tensorboard/                      the same numbers and pictures
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -121,7 +122,7 @@ def _tensorboard_writer(folder: Path, purge_step: int) -> Any:
 
 def _start_wandb(project: str, settings: Mapping[str, Any]) -> Any:
     try:
-        import wandb  # noqa: PLC0415
+        wandb: Any = importlib.import_module("wandb")
     except ImportError:
         raise UsageError(
             f"run.wandb is {project!r} but wandb is not installed: pip install wandb, or leave it "

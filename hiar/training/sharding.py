@@ -48,7 +48,7 @@ def joined(
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if num_ranks == 1:
-        store = distributed.HashStore()
+        store = distributed.HashStore()  # type: ignore[attr-defined]
         distributed.init_process_group(backend, store=store, rank=0, world_size=1, timeout=TIMEOUT)
     else:
         distributed.init_process_group(backend, timeout=TIMEOUT)

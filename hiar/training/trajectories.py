@@ -102,10 +102,10 @@ def guided_flow(
     Returns:
         [B, F, C, H, W].
     """
-    conditional = model(latents, timesteps, text)
+    conditional: torch.Tensor = model(latents, timesteps, text)
     if guidance == 1:
         return conditional
-    unconditional = model(latents, timesteps, empty_text.expand(len(text), -1, -1))
+    unconditional: torch.Tensor = model(latents, timesteps, empty_text.expand(len(text), -1, -1))
     return unconditional + guidance * (conditional - unconditional)
 
 
