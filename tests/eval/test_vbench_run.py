@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from eval.commands.run import choose_devices
 from eval.environment import Inspection
 from eval.errors import UsageError
 
+ROOT = Path(__file__).resolve().parents[2]
 A, B = "a cat", "a dog"
 QUALITY = ("imaging_quality", "dynamic_degree", "temporal_flickering")
 NEEDED = ("musiq-spaq", "raft")
@@ -119,9 +123,28 @@ def test_hang_is_ended_with_its_children(scene, fake_environment, vbench, tmp_pa
     assert code == 1
     assert "did not end within 3 s" in err
     assert time.monotonic() - start < 30
-    child = int((environment / "child.pid").read_text())
-    stat = Path(f"/proc/{child}/stat")  # gone, or dead and not yet collected by init
-    assert not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    assert is_dead(int((environment / "child.pid").read_text()))
+
+
+def is_dead(process: int) -> bool:
+    """Gone, or dead and not yet collected."""
+    stat = Path(f"/proc/{process}/stat")
+    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_interrupt_ends_what_is_running(scene, fake_environment, tmp_path) -> None:
+    environment = fake_environment(dynamic_degree="hang")
+    command = [sys.executable, "-m", "eval", *map(str, scene())]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (environment / "child.pid").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from here" in err
+    assert "Traceback" not in err
+    assert is_dead(int((environment / "child.pid").read_text()))
 
 
 def test_missing_weights_and_modules_stop_before_any_work(
