@@ -22,6 +22,7 @@ from drift.sampling import nearest_in_time
 
 Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short", "too_small"]
 DURATION_SLACK_FRAMES = 1.5  # a missing tail shorter than this cannot be told from rounding
+MAX_GAP_S = 60.0  # under a sampling rate one frame would be repeated for longer than this
 UNEVEN = 1.5  # longest over shortest frame from which on a video counts as of variable frame rate
 GIF_TRAILER = b"\x3b"  # GIF89a section 27
 
@@ -39,6 +40,7 @@ class MediaInfo:
         frames: Frames given so far: all, or those that a sampling rate kept.
         duration_s: From the first frame to the end of the last, in seconds.
         variable_fps: Whether some frames stand much longer than others.
+        video_streams: Video streams in the file, cover pictures apart; one is measured.
     """
 
     codec: str
@@ -49,6 +51,7 @@ class MediaInfo:
     frames: int
     duration_s: float
     variable_fps: bool
+    video_streams: int
 
 
 class BrokenVideoError(Exception):
@@ -95,6 +98,7 @@ class VideoReader:
             frames=self._given,
             duration_s=round(duration_s, 6),
             variable_fps=uneven,
+            video_streams=sum(1 for stream in self._container.streams.video if _moves(stream)),
         )
 
     def frames(self, rate: Fraction | None = None) -> Iterator[NDArray[np.uint8]]:
@@ -104,12 +108,13 @@ class VideoReader:
             rate: Frames a second to sample at; None gives every frame once.
 
         Raises:
-            BrokenVideoError: after the last good frame, when the file declares more; or at a frame
-                of another size than those before.
+            BrokenVideoError: after the last good frame, when the file declares more; at a frame
+                of another size than those before; under a rate, at a jump in time.
         """
         reformatter = VideoReformatter()
         timed = self._timed_frames()
-        for frame in (f for _, f in timed) if rate is None else nearest_in_time(timed, rate):
+        every = (frame for _, frame in timed)
+        for frame in nearest_in_time(self._without_jumps(timed), rate) if rate else every:
             rgb = self._rgb(frame, reformatter)
             self._check_shape(rgb.shape)
             self._given += 1
@@ -142,6 +147,20 @@ class VideoReader:
             raise BrokenVideoError(
                 status, f"decoding failed after {self._decoded} frames: {_words(error)}"
             ) from error
+
+    def _without_jumps(self, timed: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
+        """The same, up to a gap that would make thousands of frames out of one."""
+        before: Fraction | None = None
+        for time, frame in timed:
+            if before is not None and time - before > MAX_GAP_S:
+                raise BrokenVideoError(
+                    "unreadable",
+                    f"time jumps from {float(before):.2f} s to {float(time):.2f} s, more than "
+                    f"{MAX_GAP_S:g} s, before frame {self._decoded}; repair the times or leave "
+                    "out --fps",
+                )
+            before = time
+            yield time, frame
 
     def _note_time(self, frame: Any, before: Fraction | None) -> Fraction:
         rate = self._stream.average_rate
@@ -227,6 +246,11 @@ def open_video(path: Path) -> Iterator[VideoReader]:
             raise BrokenVideoError("unreadable", "no video stream that can be decoded")
         stream.thread_type = "SLICE"
         yield VideoReader(container, stream, path)
+
+
+def _moves(stream: Any) -> bool:
+    """Whether a video stream is more than a cover picture."""
+    return not stream.disposition & av.stream.Disposition.attached_pic
 
 
 def _ends_with_gif_trailer(path: Path) -> bool:

@@ -127,7 +127,12 @@ def _warnings(
         for key, text in words.items()
         if len({kind[key] for kind in media}) > 1 and not (key == "fps" and run.config.fps)
     ]
-    lines += rate_warnings([row.media for row in run.rows if row.status == "ok"], run.config.fps)
+    files = [row.media for row in run.rows if row.status == "ok"]
+    lines += rate_warnings(files, run.config.fps)
+    several = sum(1 for entry in files if entry.get("video_streams", 1) > 1)
+    if several:
+        count = f"{several} video{'s' * (several > 1)}"
+        lines.append(f"several video streams ({count}): the one that FFmpeg calls best is measured")
     if len(size) > 1:
         sizes = _some({f"{width}x{height}" for width, height in size})
         lines.append(f"mixed frame sizes: sharpness depends strongly on the size ({sizes})")

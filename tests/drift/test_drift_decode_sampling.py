@@ -123,6 +123,38 @@ def test_half_the_rate_is_every_second_frame(clips, name):
     np.testing.assert_array_equal(half, every[::2])
 
 
+def leap(path, frames, seconds):
+    """A video whose last frame comes `seconds` after the one before."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=16)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 16)
+        for index, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            last = index == len(frames) - 1
+            frame.pts, frame.time_base = index + last * (16 * seconds - 1), Fraction(1, 16)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_a_jump_in_time_is_named_not_filled_with_copies(tmp_path, pan):
+    (tmp_path / "v").mkdir()
+    frames = pan("coffee", 20)
+    leap(tmp_path / "v" / "hour.mkv", frames, 3600)
+    leap(tmp_path / "v" / "pause.mkv", frames, 10)
+    result = score_folder(
+        tmp_path / "v", out=tmp_path / "run", config=ScoreConfig(fps=16), progress=None
+    )
+    (failed,) = result.failed
+    assert (failed["path"], failed["status"]) == ("hour.mkv", "unreadable")
+    assert "time jumps from 1.12 s to 3601.12 s" in failed["reason"]
+    assert "before frame 20" in failed["reason"]
+    assert "--fps" in failed["reason"]
+    with open_video(tmp_path / "v" / "hour.mkv") as reader:
+        assert len(list(reader.frames())) == 20  # without a rate every frame counts once
+
+
 def test_the_rate_stands_in_settings_and_records(clips, tmp_path):
     config = ScoreConfig(metrics=("saturation",), fps=8)
     result = score_folder(clips, out=tmp_path, glob="*.mp4", config=config, progress=None)

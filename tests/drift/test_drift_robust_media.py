@@ -201,3 +201,44 @@ def test_sound_beside_the_picture_does_not_matter(tmp_path, pan):
         for each in (sound, stream):
             container.mux(each.encode())
     np.testing.assert_array_equal(read(path)[0], frames)
+
+
+def two_pictures(path, first, second, *, cover=False):
+    """A file with two video streams; the second may be a cover picture."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for frames in (first, second):
+            stream = container.add_stream("png", rate=16)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt = "rgb24"
+            streams.append(stream)
+        if cover:
+            streams[1].disposition = av.stream.Disposition.attached_pic
+        for stream, frames in zip(streams, (first, second), strict=True):
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+
+
+def test_of_several_video_streams_one_is_measured_and_the_report_says_so(tmp_path, pan):
+    (tmp_path / "v").mkdir()
+    both = {48: pan("chelsea", 12, 48, 64), 96: pan("coffee", 14)}
+    two_pictures(tmp_path / "v" / "x.mp4", *both.values())
+    frames, info = read(tmp_path / "v" / "x.mp4")
+    assert info.video_streams == 2
+    np.testing.assert_array_equal(frames, both[info.height])  # FFmpeg chooses; never a mixture
+    (warning,) = (
+        line
+        for line in score(tmp_path / "v", tmp_path / "run").summary["warnings"]
+        if "several video streams" in line
+    )
+    assert "(1 video)" in warning
+    assert "several video streams" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_cover_picture_is_no_second_video(tmp_path, pan):
+    path, frames = tmp_path / "x.mp4", pan("coffee", 12)
+    two_pictures(path, frames, pan("chelsea", 1), cover=True)
+    decoded, info = read(path)
+    assert info.video_streams == 1
+    np.testing.assert_array_equal(decoded, frames)
