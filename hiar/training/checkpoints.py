@@ -104,7 +104,7 @@ def load_checkpoint(out: Path, step: int, stage: Stage) -> None:
         set_model_state_dict(model, state["models"][name])
         set_optimizer_state_dict(model, optimiser, state["optimisers"][name])
     # An empty mapping, such as an average before its first step, leaves no trace in a checkpoint.
-    empty = {name: {} for name, value in stage.extra_state().items() if value == {}}
+    empty: dict[str, Any] = {name: {} for name, value in stage.extra_state().items() if value == {}}
     stage.load_extra_state(empty | _nested(extra, paths))
 
 
