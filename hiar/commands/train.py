@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
-        help="change one field, such as steps=100 or distill.forward_kl_weight=0.1; repeatable",
+        help="change one field, such as steps=100 or distill.forward_kl.weight=0.1; repeatable",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
