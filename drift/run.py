@@ -33,6 +33,7 @@ from drift.summary import build_summary, score_videos
 from drift.tables import RunData, VideoRow, read_frames, write_frames, write_videos
 
 Executor: TypeAlias = Literal["local", "ray"]
+ProgressStream: TypeAlias = TextIO | Literal["stderr"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def score_folder(
     workers: int | None = 1,
     executor: Executor = "local",
     ray_address: str | None = None,
-    progress: TextIO | None = sys.stderr,
+    progress: ProgressStream = "stderr",
 ) -> RunResult:
     """Scores the drift of every video in one or more folders and writes a run.
 
@@ -94,7 +95,7 @@ def score_folder(
             usual `if __name__ == "__main__":` guard in the calling script. No number depends on it.
         executor: `ray` measures each video in a task of a Ray cluster instead of these processes.
         ray_address: Of a running cluster; None is RAY_ADDRESS, else one is started here.
-        progress: Where progress lines go; None for none.
+        progress: Where progress lines go: `stderr` is what it is at the time; None for none.
 
     Returns:
         The run.
@@ -187,9 +188,10 @@ def _check_arguments(folders: Sequence[Path], out: Path, workers: int | None) ->
 
 
 def _collect(
-    measured: Iterator[Measured], mine: Sequence[Task], shard: Shard, stream: TextIO | None
+    measured: Iterator[Measured], mine: Sequence[Task], shard: Shard, stream: ProgressStream
 ) -> dict[str, VideoRecord]:
     """Saves what no record held yet, each record as soon as it is there."""
+    stream = sys.stderr if stream == "stderr" else stream
     progress = Progress(len(mine), stream if shard.leads else None)
     records: dict[str, VideoRecord] = {}
     for done in measured:

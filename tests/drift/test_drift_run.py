@@ -265,3 +265,9 @@ def test_wrong_use_is_named(clips, tmp_path):
     with pytest.raises(UsageError, match="do not overlap"):
         score_folder([clips, clips.parent], out=tmp_path, recursive=True, progress=None)
     assert not (tmp_path / "run").exists()
+
+
+def test_progress_goes_to_stderr_as_it_is_at_the_time(clips, tmp_path, capsys):
+    """Not as it was when the package was imported: a notebook or a test puts its own there."""
+    score_folder(clips, out=tmp_path / "run")
+    assert "[4/4]" in capsys.readouterr().err
