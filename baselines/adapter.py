@@ -1,6 +1,6 @@
 """What every way of running a model has in common: options in, one video a job out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -89,6 +89,10 @@ class Adapter(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """What decides a video's content beside the job: weights, number type, size, settings."""
+        ...
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Told what is to come, before the first video."""
         ...
 
     def make(self, job: Job, path: Path) -> dict[str, float]:

@@ -108,6 +108,7 @@ def generate_folder(
     mine = ranks.share(pending)
     progress.start(len(mine))
     started = time.monotonic()
+    adapter.prepare(list(dict.fromkeys(take.job.prompt for take in mine)))
     _make_all(spec, adapter, facts, mine, out, run, progress)
     progress.finish()
     ranks.wait()

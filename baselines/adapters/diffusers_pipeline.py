@@ -6,7 +6,7 @@ import functools
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -80,6 +80,9 @@ class DiffusersPipeline:
             "size_px": list(self._size),
             "settings": self._call | self._spec.values("scheduler"),
         }
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """The pipeline encodes each prompt itself."""
 
     def make(self, job: Job, path: Path) -> dict[str, float]:
         """Make one video; its noise depends on the job alone."""

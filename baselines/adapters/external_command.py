@@ -6,7 +6,7 @@ import json
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,9 @@ class ExternalCommand:
             "size_px": list(self._size),
             "settings": self._settings,
         }
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """The program is told one prompt at a time."""
 
     def make(self, job: Job, path: Path) -> dict[str, float]:
         """Make one video.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from baselines.adapter import Job, Options, Timing, VideoFailedError
 from baselines.adapters.overlapping import overlapping_windows
@@ -22,9 +24,6 @@ from hiar.loading import TINY
 from hiar.pipeline import HiARPipeline
 from hiar.schedule import passes_per_block
 from hiar.video_timing import time_video
-
-if TYPE_CHECKING:
-    import torch
 
 
 class HiarEngine:
@@ -59,6 +58,10 @@ class HiarEngine:
             "sampler": asdict(self._distilled),
         }
 
+    def prepare(self, prompts: Sequence[str]) -> None:
+        """Encode all prompts and free the text encoder, which is larger than the model."""
+        self.pipeline.encode_ahead(prompts)
+
     def make(self, job: Job, path: Path) -> dict[str, float]:
         """Make one video; the same as `hiar sample` makes, where windows do not overlap."""
         started = time.monotonic()
@@ -68,6 +71,10 @@ class HiarEngine:
             write_video(path, chunks, job.length, self._spec.fps)
         except UsageError as error:  # such as latents that are not finite
             raise VideoFailedError(str(error)) from error
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"the GPU's memory is too small for {self._spec.key}: try --dtype bfloat16"
+            ) from error
         return {"total": time.monotonic() - started}
 
     def _rolling(self, job: Job) -> Iterator[torch.Tensor]:
@@ -128,8 +135,6 @@ class HiarEngine:
 
     def _time_decode(self, repeats: int) -> float:
         """Median seconds to decode a steady block."""
-        import torch  # noqa: PLC0415
-
         block = torch.zeros(
             1, self._config.frames_per_block, *self.pipeline.latent_shape,
             device=self.pipeline.device,

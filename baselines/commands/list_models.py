@@ -14,7 +14,7 @@ from hiar.weights import weights_folder
 HOW = {
     "hiar engine": "hiar",
     "diffusers pipeline": "diffusers",
-    "external command": "own program",
+    "external command": "program",
 }
 
 
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
         f"environments  {environments_folder()}",
         f"GPUs          {num_gpus or 'none'}",
         "",
-        format_row("model", "group", "runs by", "seconds", "weights", "to run here"),
+        format_row("model", "group", "runs by", "seconds", "parts", "missing here"),
         *(_row(status) for status in statuses if status.spec.in_paper),
         "beyond the paper",
         *(_row(status) for status in statuses if not status.spec.in_paper),
         "",
-        "weights: parts that are here, of those needed. Each with its address and its place:",
-        "hiar-baselines show MODEL. Download what is missing: hiar-baselines fetch MODEL.",
+        "parts: files and folders of weights that are here. Each with its address and its place:",
+        "hiar-baselines show MODEL. To download what is missing: hiar-baselines fetch MODEL.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -56,12 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(status: ModelStatus) -> str:
     spec = status.spec
-    weights = f"{status.num_present} of {len(status.weights)}"
-    return format_row(
-        spec.key, spec.kind, HOW[spec.how], format_lengths(spec), weights, status.verdict
-    )
+    parts = f"{status.num_present}/{len(status.weights)}"
+    ready = "nothing" if status.num_gpus else "nothing; CPU: hours each"
+    missing = ", ".join(status.needs) or ready
+    return format_row(spec.key, spec.kind, HOW[spec.how], format_lengths(spec), parts, missing)
 
 
-def format_row(model: str, group: str, how: str, seconds: str, weights: str, here: str) -> str:
+def format_row(model: str, group: str, how: str, seconds: str, parts: str, missing: str) -> str:
     """One line, within 100 columns."""
-    return f"{model:<25}{group:<15}{how:<12}{seconds:<18}{weights:<8}{here}".rstrip()
+    return f"{model:<25}{group:<15}{how:<10}{seconds:<18}{parts:<6}{missing}".rstrip()

@@ -53,13 +53,13 @@ def test_list_is_one_line_a_model_in_100_columns(
     assert max(map(len, lines[2:])) <= 100  # but for the two folders' own paths
     rows = {line.split()[0]: line for line in lines if line}
     assert all(spec.key in rows for spec in MODELS)
-    assert rows["magi-1-4.5b"].endswith("0 of 3  needs weights, environment, GPU")
+    assert rows["magi-1-4.5b"].endswith("0/3   weights, environment, GPU")
     assert "5, 20 " in rows["hiar"]
     put_everything("hiar", folder)
     assert main(["list"]) == 0
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
-    assert rows["hiar"].endswith("4 of 4  ready, on the CPU: hours a video")
-    assert "3 of 4" in rows["self-forcing"]  # they share the base model's encoder and VAE
+    assert rows["hiar"].endswith("4/4   nothing; CPU: hours each")
+    assert rows["self-forcing"].endswith("3/4   weights")
 
 
 def test_show_names_file_address_and_place(

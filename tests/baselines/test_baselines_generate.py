@@ -1,7 +1,7 @@
 """A folder of videos: what is there is kept, what failed is named, sidecars tell how."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from baselines.adapter import Job, Timing, VideoFailedError, random_seed
 from baselines.generate import Run, generate_folder
-from baselines.prompt_list import list_prompts
+from baselines.prompt_list import Prompt
 from baselines.registry import find_model
 from baselines.spec import Length
 from baselines.videos import read_frames, to_uint8, write_video
@@ -32,9 +32,13 @@ class Grey:
     strength: float = 1.0
     made: list[str] = field(default_factory=list)
     fails: tuple[str, ...] = ()
+    prepared: list[str] = field(default_factory=list)
 
     def facts(self) -> dict[str, Any]:
         return {"strength": self.strength, "list": (1, 2)}
+
+    def prepare(self, prompts: Sequence[str]) -> None:
+        self.prepared = list(prompts)
 
     def make(self, job: Job, path: Path) -> dict[str, float]:
         if job.prompt in self.fails:
@@ -51,10 +55,12 @@ class Grey:
     def close(self) -> None: ...
 
 
-def run_folder(model: Grey, out: Path, prompts: Iterable[str] = "ab", **settings: Any) -> Any:
+def run_folder(
+    model: Grey, out: Path, prompts: Iterable[str | Prompt] = "ab", **settings: Any
+) -> Any:
     ranks = settings.pop("ranks", Ranks())
     run = Run(**{"length": LENGTH, **settings})
-    texts = list_prompts(list(prompts))
+    texts = [p if isinstance(p, Prompt) else Prompt(text=p, index=i) for i, p in enumerate(prompts)]
     return generate_folder(SPEC, model, texts, out, run, Progress("test", None), ranks)
 
 
@@ -79,6 +85,15 @@ def test_a_range_keeps_the_places_in_the_whole_list(tmp_path: Path) -> None:
     assert len(record["videos"]) == 2
 
 
+def test_videos_get_the_names_that_a_list_has(tmp_path: Path) -> None:
+    prompt = Prompt(text="a longer prompt", index=0, names=("a cat. short-0", "a cat. short-1"))
+    record = run_folder(Grey(), tmp_path, [prompt], samples=2)
+    assert record["videos"] == ["a cat. short-0.mp4", "a cat. short-1.mp4"]
+    sidecar = json.loads((tmp_path / "a cat. short-1.json").read_text())
+    assert (sidecar["prompt"], sidecar["video"]) == ("a longer prompt", "a cat. short-1.mp4")
+    assert run_folder(Grey(), tmp_path, [prompt], samples=2)["made"] == 0
+
+
 def test_only_what_is_missing_is_made(tmp_path: Path) -> None:
     model = Grey()
     first = run_folder(model, tmp_path)
@@ -87,6 +102,7 @@ def test_only_what_is_missing_is_made(tmp_path: Path) -> None:
     (tmp_path / first["videos"][1]).unlink()
     assert run_folder(model, tmp_path)["made"] == 1
     assert model.made[2:] == ["1/0"]
+    assert model.prepared == ["b"]
     assert (tmp_path / first["videos"][1]).read_bytes() == bytes_before
     assert run_folder(model, tmp_path)["made"] == 0
 

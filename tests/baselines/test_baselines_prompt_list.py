@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from baselines.cli import main
 from baselines.prompt_list import read_prompt_list
 from hiar.errors import UsageError
 from hiar.prompts import video_name
@@ -68,17 +67,3 @@ def test_what_is_no_such_list(tmp_path: Path, rows: list[Any], message: str) -> 
     with pytest.raises(UsageError) as error:
         read_prompt_list(write(tmp_path, *rows))
     assert message in str(error.value)
-
-
-def test_videos_get_the_names_of_the_list(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = write(tmp_path, row("a red disc moves left", "a-0.mp4", "a-1.mp4"))
-    argv = ["generate", "self-forcing", "--weights", "tiny", "--size", "16x16", "--seconds", "5"]
-    argv += ["--prompts", str(path), "--out", str(tmp_path / "out")]
-    assert main(argv) == 0
-    assert "2 videos" in capsys.readouterr().out
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"a-0.mp4", "a-0.json", "a-1.mp4", "a-1.json", "run.json"}
-    videos = [(tmp_path / "out" / name).read_bytes() for name in ("a-0.mp4", "a-1.mp4")]
-    assert videos[0] != videos[1]
