@@ -12,6 +12,7 @@ STAND_INS = {
         "step-first-clean": StandIn(run="step-first-clean", origin=STEP_FIRST),
     },
     "paper": {
+        "context-input": StandIn(run="context-input", origin="trained here, input-level context"),
         "context-output": StandIn(run="hiar", origin="the HiAR release"),
         "context-clean": StandIn(run="self-forcing", origin="the Self-Forcing release"),
     },

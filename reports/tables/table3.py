@@ -12,6 +12,10 @@ STAND_INS = {
     },
     "paper": {
         "fkl-bidirectional-1": StandIn(run="hiar", origin="the HiAR release"),
+        **{
+            row: StandIn(run=row, origin="trained here")
+            for row in ("fkl-causal-1", "fkl-bidirectional-2", "fkl-bidirectional-4", "no-fkl")
+        },
         "no-retraining": StandIn(
             run="no-retraining", origin="the Self-Forcing release, sampled step-first"
         ),
