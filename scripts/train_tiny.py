@@ -1,11 +1,14 @@
-"""Remake the tiny checkpoints from a seed: text encoder, autoencoder, teacher, causal model.
+"""Remake the tiny checkpoints from a seed: text encoder, autoencoder, teacher, students.
 
-    python scripts/train_tiny.py                        # every stage that is not done yet
-    python scripts/train_tiny.py --stages causal --redo # one of them again
+    python scripts/train_tiny.py                         # every stage that is not done yet
+    python scripts/train_tiny.py --stages teacher --redo # one of them again
+    python scripts/train_tiny.py --study --jobs 2        # then all students of Tables 2 and 3
+    python scripts/train_tiny.py --study --estimate      # how long that would take here
 
-Stages run in order: text, vae, latents, first_block, teacher, causal. Those that make a shipped
-model write a training.json with the weights that says how they were made. Well over an hour on two
-CPU cores.
+Stages run in order: text, vae, latents, first_block, teacher. The study distils the teacher into
+every student (docs/tiny_study.md); the paper's recipe becomes the default tiny model. What makes a
+shipped model writes a training.json with the weights that says how they were made. All of it goes
+on where it stopped.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from safetensors.torch import save_file
 
 from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
+from hiar.errors import UsageError
 from hiar.files import atomic_path, atomic_write_text
 from hiar.geometry import num_frames as num_frames_of
 from hiar.memory import keep_freed_memory
@@ -33,6 +37,7 @@ from hiar.provenance import provenance
 from hiar.text import load_text_encoder
 from hiar.tiny import world
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
+from hiar.tiny.study import STUDY_MODELS, study_model
 from hiar.training.autoencoder import (
     AutoencoderTrainConfig,
     clips_to_tensor,
@@ -42,6 +47,10 @@ from hiar.training.autoencoder import (
 from hiar.training.clips import ClipFile, encode_scenes, write_clips
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.pretrain import PretrainStage
+from hiar.training.side_by_side import run_side_by_side
+from hiar.training.study import StudyConfig, pending, study_runs
+from hiar.training.study_estimate import estimate, format_estimate
+from hiar.training.study_export import export
 from hiar.training.text import TextTrainConfig, train_text_encoder
 from hiar.transformer import CausalWan
 from hiar.vae import load_autoencoder, to_uint8
@@ -50,22 +59,26 @@ CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
 VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
-STAGES = ("text", "vae", "latents", "first_block", "teacher", "causal")
+STAGES = ("text", "vae", "latents", "first_block", "teacher")
+TEACHER = "tiny/teacher"
 Steps = Iterator[tuple[int, float]]
 
 
-def main() -> None:
-    """Run the stages asked for."""
+def main() -> int:
+    """Run the stages asked for, or the study; returns the exit code."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     keep_freed_memory()
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
         "text": train_text, "vae": train_vae, "latents": encode_clips,
-        "first_block": train_first_block, "teacher": train_teacher, "causal": train_causal,
+        "first_block": train_first_block, "teacher": train_teacher,
     }  # fmt: skip
+    if args.study:
+        return run_study(args)
     for name in args.stages or stages:
         print(f"== {name}", file=sys.stderr, flush=True)
         stages[name](args)
+    return 0
 
 
 def parse_args() -> argparse.Namespace:
@@ -79,10 +92,53 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--beginnings", type=int, default=6000, help="first blocks to encode")
     parser.add_argument("--first-block-steps", type=int, default=2500)
     parser.add_argument("--teacher-steps", type=int, default=600)
-    parser.add_argument("--causal-steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--redo", action="store_true", help="make again what is there")
+    add_study(parser.add_argument_group("study"))
     return parser.parse_args()
+
+
+def add_study(group: argparse._ArgumentGroup) -> None:
+    """Arguments of the study."""
+    names = [model.name for model in STUDY_MODELS]
+    group.add_argument("--study", action="store_true", help="train the students, not the stages")
+    group.add_argument("--estimate", action="store_true", help="time a few steps, train nothing")
+    group.add_argument("--models", nargs="+", choices=names, metavar="M", help=" ".join(names))
+    group.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the distillations")
+    group.add_argument("--jobs", type=int, default=2, help="processes side by side, a thread each")
+    group.add_argument("--teacher", default=TEACHER, help="weights of the teacher")
+    group.add_argument("--prompts", type=int, default=192, help="trajectories of the teacher")
+    group.add_argument("--ode-steps", type=int, help="of ODE regression (default: the preset's)")
+    group.add_argument("--steps", type=int, help="of every student (default: the preset's)")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
+        help="change a setting of every student alike",
+    )  # fmt: skip
+    group.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
+
+
+def run_study(args: argparse.Namespace) -> int:
+    """Train the students that are not done, and write those of the first seed to the assets."""
+    models = args.models or [model.name for model in STUDY_MODELS]
+    try:
+        study = StudyConfig(
+            work=args.work / "study", teacher=args.teacher, num_prompts=args.prompts,
+            models=tuple(study_model(name) for name in models), seeds=tuple(args.seeds),
+            ode_steps=args.ode_steps, steps=args.steps, changes=tuple(args.changes),
+            device=args.device,
+        )  # fmt: skip
+        if args.estimate:
+            sys.stdout.write(format_estimate(list(estimate(study)), args.jobs))
+            return 0
+        runs = study_runs(study)
+        run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs)
+        for run in runs:
+            if run.model is not None and run.seed == study.seeds[0]:
+                print(export(run, study, args.out), file=sys.stderr)
+    except UsageError as error:
+        print(f"train_tiny.py: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def train_text(args: argparse.Namespace) -> None:
@@ -250,13 +306,6 @@ def train_teacher(args: argparse.Namespace) -> None:
     train_transformer(args, "teacher", start, config, **first)
 
 
-def train_causal(args: argparse.Namespace) -> None:
-    """The block-causal model, from the teacher's weights, by diffusion forcing."""
-    config = FlowMatchingConfig(attention="block_causal", steps=args.causal_steps)
-    start = args.out / "teacher" / "diffusion_pytorch_model.safetensors"
-    train_transformer(args, "transformer", start, config)
-
-
 def train_transformer(
     args: argparse.Namespace, name: str, start: Path, config: FlowMatchingConfig, **facts: Any
 ) -> None:
@@ -324,7 +373,7 @@ def record(
     curve: list[list[float]], **more: Any,
 ) -> None:  # fmt: skip
     """Write training.json: what a reader needs to make these weights again."""
-    stage = {"teacher": "teacher", "transformer": "causal", "text_encoder": "text", "vae": "vae"}
+    stage = {"teacher": "teacher", "text_encoder": "text", "vae": "vae"}
     facts = {
         "schema": "hiar-training/1",
         "command": f"python scripts/train_tiny.py --stages {stage[folder.name]} --redo "
@@ -339,4 +388,4 @@ def record(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

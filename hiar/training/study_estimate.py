@@ -1,0 +1,112 @@
+"""What a whole study would take on this machine: a few steps of every run, timed, times the rest.
+
+Time is the process's own processor time, which a busy machine stretches less than the clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hiar.errors import UsageError
+from hiar.training.monitor import LOG, read_lines
+from hiar.training.study import StudyConfig, StudyRun, study_runs
+
+NUM_PROMPTS = 8
+CYCLES = 2
+"""Steps of the student that are timed; the first also warms up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEstimate:
+    """What one run would take.
+
+    Attributes:
+        name: Of the run.
+        steps: Of the whole run; trajectories for those.
+        step_s: Processor seconds a step, over student and critic as they alternate.
+        samples_s: Of all its previews.
+    """
+
+    name: str
+    steps: int
+    step_s: float
+    samples_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self.steps * self.step_s + self.samples_s
+
+
+def estimate(study: StudyConfig) -> Iterator[RunEstimate]:
+    """Times every kind of run of a study, one after another; models of one seed stand for all."""
+    whole = {run.name: run for run in study_runs(study)}
+    with TemporaryDirectory(prefix="hiar-estimate-") as folder:
+        small = replace(
+            study, work=Path(folder), num_prompts=NUM_PROMPTS, ode_steps=4,
+            seeds=study.seeds[:1], steps=CYCLES * _generator_every(whole.values()),
+        )  # fmt: skip
+        for run in study_runs(small):
+            full = whole[run.name]
+            found = _measure(run, full, study.num_prompts)
+            yield found
+            for seed in study.seeds[1:] if run.model else ():
+                yield replace(found, name=f"{run.model.name}-s{seed}" if run.model else "")
+
+
+def format_estimate(estimates: Sequence[RunEstimate], jobs: int) -> str:
+    """A line a run, and the hours of all with so many processes side by side."""
+    lines = [f"{'run':<28}{'steps':>7}{'s/step':>9}{'samples':>9}{'minutes':>9}"]
+    lines += [
+        f"{e.name:<28}{e.steps:>7}{e.step_s:>9.2f}{e.samples_s:>8.0f}s{e.seconds / 60:>9.1f}"
+        for e in estimates
+    ]
+    shared = sum(e.seconds for e in estimates[:2])  # the rest waits for them
+    rows = [e.seconds for e in estimates[2:]]
+    total = shared + max([sum(rows) / jobs, *rows], default=0.0)
+    lines.append(
+        f"{total / 3600:.2f} h with {jobs} processes, a core each; "
+        f"{sum(e.seconds for e in estimates) / 3600:.2f} h of processor time"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _generator_every(runs: object) -> int:
+    found = [
+        run.config.stage_config.generator_every
+        for run in runs  # type: ignore[attr-defined]
+        if run.model is not None and run.config is not None
+    ]
+    return max(found)
+
+
+def _measure(run: StudyRun, full: StudyRun, num_prompts: int) -> RunEstimate:
+    began = time.process_time()
+    _run_here(run)
+    spent = time.process_time() - began
+    if run.config is None or full.config is None:
+        return RunEstimate(name=run.name, steps=num_prompts, step_s=spent / NUM_PROMPTS)
+    lines = read_lines(run.out / LOG)
+    steps_s = sum(line["processor_seconds"] for line in lines)
+    previews = 1 + -(-full.steps // full.config.run.sample_every)
+    # The short run has two previews, before and after; its start is counted with them.
+    return RunEstimate(
+        name=run.name, steps=full.steps, step_s=steps_s / len(lines),
+        samples_s=(spent - steps_s) / 2 * previews,
+    )  # fmt: skip
+
+
+def _run_here(run: StudyRun) -> None:
+    from hiar.cli import main  # noqa: PLC0415
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = main(list(run.argv))
+    if code:
+        raise UsageError(f"{run.name} failed: {said.getvalue().strip().splitlines()[-1]}")
