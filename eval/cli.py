@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eval.commands import doctor, layout, listings, prompts, run, score, setup, weights
+from eval.commands import doctor, layout, listings, prompts, proxies, run, score, setup, weights
 from eval.errors import IsolatedError, UsageError
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
@@ -18,6 +18,7 @@ COMMANDS: tuple[tuple[str, str, Any, Handler], ...] = (
     ("layout", "check a folder of videos before it is measured", layout, layout.run),
     ("run", "measure dimensions, one process each", run, run.run),
     ("score", "Quality, Semantic and Total from result files", score, score.run),
+    ("proxies", "cheap stand-ins without weights, for the tiny world", proxies, proxies.run),
     ("dimensions", "the 16 dimensions and what each needs", listings, listings.run_dimensions),
     ("protocols", "the ways of running VBench", listings, listings.run_protocols),
 )

@@ -42,11 +42,23 @@ def dynamic_degree(frames: NDArray[np.uint8]) -> float:
     return float(np.mean(degrees) * scale)
 
 
-def _top_mean(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    flow = cv2.calcOpticalFlowFarneback(
+def optical_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Farneback's flow from one grey picture to another.
+
+    Args:
+        first, second: uint8 (H, W).
+
+    Returns:
+        float32 (H, W, 2): pixels to the right and down.
+    """
+    flow: NDArray[np.float32] = cv2.calcOpticalFlowFarneback(
         first, second, None, pyr_scale=0.5, levels=3, winsize=9, iterations=3, poly_n=5,
         poly_sigma=1.1, flags=0,
     )  # fmt: skip
-    magnitudes = np.sort(np.linalg.norm(flow, axis=-1).ravel())
+    return flow
+
+
+def _top_mean(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    magnitudes = np.sort(np.linalg.norm(optical_flow(first, second), axis=-1).ravel())
     count = max(1, round(TOP_SHARE * magnitudes.size))
     return float(magnitudes[-count:].mean())
