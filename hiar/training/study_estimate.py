@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,19 +46,30 @@ class RunEstimate:
 
 
 def estimate(study: StudyConfig) -> Iterator[RunEstimate]:
-    """Times every kind of run of a study, one after another; models of one seed stand for all."""
+    """Times every run of a study, one after another; the first seed stands for all.
+
+    Only the first student is sampled: the others' samples take as long.
+    """
     whole = {run.name: run for run in study_runs(study)}
+    distilled = [run.config for run in whole.values() if run.model and run.config]
+    every = max(config.stage_config.generator_every for config in distilled)
+    samples_s = None
     with TemporaryDirectory(prefix="hiar-estimate-") as folder:
         small = replace(
             study, work=Path(folder), num_prompts=NUM_PROMPTS, ode_steps=4,
-            seeds=study.seeds[:1], steps=CYCLES * _generator_every(whole.values()),
+            seeds=study.seeds[:1], steps=CYCLES * every,
         )  # fmt: skip
-        for run in study_runs(small):
-            full = whole[run.name]
-            found = _measure(run, full, study.num_prompts)
-            yield found
-            for seed in study.seeds[1:] if run.model else ():
-                yield replace(found, name=f"{run.model.name}-s{seed}" if run.model else "")
+        unsampled = replace(small, common=(*small.common, "run.sample_every=0"))
+        for sampled, quiet in zip(study_runs(small), study_runs(unsampled), strict=True):
+            again = sampled.model is not None and samples_s is not None
+            found = _measure(quiet if again else sampled, whole[sampled.name], study.num_prompts)
+            if sampled.model is None:
+                yield found
+                continue
+            samples_s = found.samples_s if samples_s is None else samples_s
+            for seed in study.seeds:
+                name = f"{sampled.model.name}-s{seed}"
+                yield replace(found, name=name, samples_s=samples_s)
 
 
 def format_estimate(estimates: Sequence[RunEstimate], jobs: int) -> str:
@@ -77,15 +89,6 @@ def format_estimate(estimates: Sequence[RunEstimate], jobs: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _generator_every(runs: object) -> int:
-    found = [
-        run.config.stage_config.generator_every
-        for run in runs  # type: ignore[attr-defined]
-        if run.model is not None and run.config is not None
-    ]
-    return max(found)
-
-
 def _measure(run: StudyRun, full: StudyRun, num_prompts: int) -> RunEstimate:
     began = time.process_time()
     _run_here(run)
@@ -94,8 +97,8 @@ def _measure(run: StudyRun, full: StudyRun, num_prompts: int) -> RunEstimate:
         return RunEstimate(name=run.name, steps=num_prompts, step_s=spent / NUM_PROMPTS)
     lines = read_lines(run.out / LOG)
     steps_s = sum(line["processor_seconds"] for line in lines)
-    previews = 1 + -(-full.steps // full.config.run.sample_every)
-    # The short run has two previews, before and after; its start is counted with them.
+    previews = 1 + math.ceil(full.steps / (full.config.run.sample_every or full.steps))
+    # The short run has two, before and after; its start is counted with them.
     return RunEstimate(
         name=run.name, steps=full.steps, step_s=steps_s / len(lines),
         samples_s=(spent - steps_s) / 2 * previews,
