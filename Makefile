@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 OUT ?= reproduction
+# Jobs of a reproduction at once: cores are shared out, and each job holds about 1.5 GB.
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +29,8 @@ help:
 	@echo "make lint        ruff, mypy and import-linter"
 	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
 	@echo "make clean       remove caches and $(OUT)/ (keeps $(VENV))"
-	@echo "variables: PYTHON=$(PYTHON) (3.11 or newer), OUT=$(OUT), WORKERS=$(WORKERS) (test processes)"
+	@echo "variables: PYTHON=$(PYTHON) (3.11 or newer), OUT=$(OUT), JOBS=$(JOBS) (of reproduce)," \
+		"WORKERS=$(WORKERS) (test processes)"
 
 setup: $(VENV)/.installed
 
@@ -39,7 +42,7 @@ system:
 		"install libGL and GLib (Debian: apt-get install libgl1 libglib2.0-0)"; exit 1; }
 
 reproduce: $(VENV)/.installed system
-	@$(BIN)/reproduce-paper --preset tiny --out $(OUT)
+	@$(BIN)/reproduce-paper --preset tiny --out $(OUT) --jobs $(JOBS)
 
 train-tiny: $(VENV)/.installed system
 	@PYTHON=$(BIN)/python scripts/train_tiny_distilled.sh

@@ -101,16 +101,20 @@ PROXIES: tuple[Proxy, ...] = (
 
 
 def measure_folder(
-    folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    recursive: bool = False,
 ) -> dict[str, Any]:
     """Measures every proxy on every video of a folder.
 
     Args:
         folder: Of videos with the sidecars of `hiar sample`.
         progress: Told how many videos are done, of how many.
+        recursive: Look in sub-folders too.
 
     Returns:
-        The record (`docs/tiny_study.md`).
+        The record (docs/tiny_study.md).
 
     Raises:
         UsageError: No video, one that is broken or has no prompt, or a prompt of another world.
@@ -119,7 +123,7 @@ def measure_folder(
     from drift.errors import UsageError as DriftUsageError  # noqa: PLC0415
 
     try:
-        found = find_videos([folder], skip=folder / "-").videos
+        found = find_videos([folder], recursive=recursive, skip=folder / "-").videos
     except DriftUsageError as error:
         raise UsageError(str(error)) from None
     values: dict[str, dict[str, float]] = {proxy.name: {} for proxy in PROXIES}

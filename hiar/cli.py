@@ -8,7 +8,7 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
-from hiar.commands import bench, doctor, sample, train, trajectories, weights
+from hiar.commands import bench, doctor, sample, strips, train, trajectories, weights
 from hiar.errors import UsageError
 
 OK, WRONG_USE, INTERRUPTED = 0, 2, 130
@@ -26,6 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hiar", description="Make videos with HiAR, and time it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_module(commands.add_parser("sample", help="make videos from prompts"), sample)
+    made = commands.add_parser("strips", help="one denoising step under both attentions (Fig. 5)")
+    _add_module(made, strips)
     _add_module(commands.add_parser("bench", help="time sampling on this machine"), bench)
     made = commands.add_parser("trajectories", help="sample the teacher's ODE, for training")
     _add_module(made, trajectories)

@@ -72,6 +72,11 @@ def score_name(run: str) -> str:
     return f"score-{run}"
 
 
+def proxies_name(run: str) -> str:
+    """Names the job that measures a run's proxies of VBench."""
+    return f"proxies-{run}"
+
+
 def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:
     """Orders jobs so that each follows its needs, and gives each its id.
 

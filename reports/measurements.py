@@ -9,8 +9,9 @@ from typing import Any
 
 from reports.execute import Outcome
 from reports.figure_records import DynamicsRecord, StripsRecord, read_dynamics, read_strips
-from reports.jobs import BENCH_NAME, score_name
+from reports.jobs import BENCH_NAME, proxies_name, score_name
 from reports.planning import video_parts
+from reports.proxy_record import ProxyRecord, read_proxies
 from reports.records import (
     BenchRecord,
     DriftRecord,
@@ -35,6 +36,7 @@ class Measurements:
         videos: By run.
         failures: One line by job that has no outputs.
         vbench: By run; `hiar-vbench score` writes them.
+        proxies: By run; `hiar-vbench proxies` writes them.
         variants: Trained models, by row of Tables 2 and 3.
         dynamics, strips: What Figs. 4 and 5 are drawn from, None where there is no record.
     """
@@ -45,6 +47,7 @@ class Measurements:
     videos: Mapping[str, list[VideoRecord]] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     vbench: Mapping[str, VBenchRecord] = field(default_factory=dict)
+    proxies: Mapping[str, ProxyRecord] = field(default_factory=dict)
     variants: Mapping[str, VariantRecord] = field(default_factory=dict)
     dynamics: DynamicsRecord | None = None
     strips: StripsRecord | None = None
@@ -92,6 +95,9 @@ def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]
     found: dict[str, Any] = {
         "drifts": {r: read_drift(out / "drift" / r) for r in runs if score_name(r) in ok},
         "videos": {run.name: _videos(preset, run, out, ok) for run in preset.runs},
+        "proxies": {
+            r: read_proxies(out / f"proxies/{r}.json") for r in runs if proxies_name(r) in ok
+        },
         "bench": _speeds(out, runs, ok),
         **_given(out, preset),
     }

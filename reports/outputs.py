@@ -14,7 +14,7 @@ from reports.claims import judge_claims, write_claims
 from reports.clips import Clip, clips_to_make, make_clip
 from reports.execute import Outcome
 from reports.figures import FIGURES, Drawn, FigureEntry, write_figure
-from reports.jobs import BENCH_NAME, score_name
+from reports.jobs import BENCH_NAME, proxies_name, score_name
 from reports.manifest import Artifact
 from reports.measurements import Measurements
 from reports.page import render_page
@@ -59,7 +59,7 @@ def write_outputs(
         for path in [*write_table(table, out / "tables"), *drawn]
     ]
     artifacts += [
-        Artifact(path=path, jobs=_readers(drawn.entry, outcomes))
+        Artifact(path=path, jobs=drawn.entry.jobs(outcomes))
         for drawn in figures
         for path in drawn.paths
     ]
@@ -101,11 +101,5 @@ def _made_from(
 def table_jobs(name: str, scale: str) -> tuple[str, ...]:
     """Names the jobs whose outputs a table reads at a scale; a preset need not hold them all."""
     spec = TABLES[name]
-    return (*(score_name(run) for run in spec.runs(scale)), *([BENCH_NAME] if spec.bench else []))
-
-
-def _readers(figure: FigureEntry, outcomes: Mapping[str, Outcome]) -> tuple[str, ...]:
-    """Names the jobs whose outputs a figure reads."""
-    if not figure.reads:
-        return ()
-    return tuple(name for name in outcomes if name.startswith(f"{figure.reads}-"))
+    names = [name(run) for run in spec.runs(scale) for name in (score_name, proxies_name)]
+    return (*names, *([BENCH_NAME] if spec.bench else []))

@@ -19,6 +19,7 @@ PHASES = {
     "gather": "VBench",
     "vbench": "VBench",
     "vbench score": "VBench",
+    "proxies": "proxies",
     "bench": "speed",
     "time": "speed",
     "own": "own",

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 
 from eval.dimensions import DIMENSIONS
-from reports.jobs import BENCH_NAME, Job, sample_name, score_name, with_ids
+from reports.jobs import BENCH_NAME, Job, proxies_name, sample_name, score_name, with_ids
 from reports.spec import BenchSpec, Preset, RunSpec, SampleSpec, VBenchSpec
 
 VIDEO_BYTES_PER_S = 500_000
@@ -88,6 +88,7 @@ def plan_jobs(preset: Preset, hashes: InputHashes) -> tuple[Job, ...]:
     jobs = chain(
         (_sample_job(part, inputs) for part in chain.from_iterable(parts.values())),
         (_score_job(preset, run, parts[run.name], inputs) for run in preset.runs),
+        _proxy_jobs(preset, parts, inputs),
         (_bench_job(preset.bench, inputs),),
         _timing_jobs(preset, inputs),
         chain.from_iterable(
@@ -95,7 +96,7 @@ def plan_jobs(preset: Preset, hashes: InputHashes) -> tuple[Job, ...]:
             for run in preset.runs
             if preset.vbench is not None
         ),
-        _extra_jobs(preset),
+        _extra_jobs(preset, inputs),
     )
     return with_ids(jobs)
 
@@ -125,6 +126,7 @@ class _Inputs:
         self.timing = {**self.bench, **self._source("baselines")}
         self.score = {**self._source("drift"), **hashes.score_versions}
         self.vbench = self._source("eval")
+        self.proxies = {**self.score, **self._source("eval", "hiar")}
 
     def _source(self, *packages: str) -> dict[str, str]:
         found = self._hashes.sources
@@ -138,8 +140,8 @@ class _Inputs:
             found = dict(self.timing if run.tool == "baselines" else self.bench)
             if prompts.name in self._hashes.prompts:
                 found[prompts.file] = self._hashes.prompts[prompts.name]
-            if run.weights in self._hashes.weights:
-                found[run.weights] = self._hashes.weights[run.weights]
+            if run.own_weights in self._hashes.weights:
+                found[run.own_weights] = self._hashes.weights[run.own_weights]
             self._samples[key] = found
         return self._samples[key]
 
@@ -209,7 +211,7 @@ def prompts_place(file: str) -> str:
 def _sample_requires(part: Part) -> tuple[str, ...]:
     run, prompts = part.run, part.sample.prompts
     wanted = [] if run.model == "tiny" else [f"model {run.model}"]
-    wanted += [f"file {path}" for path in (run.weights,) if path]
+    wanted += [f"file {path}" for path in (run.own_weights,) if path]
     wanted += [] if prompts.shipped else [f"file {prompts.file}"]
     return tuple(wanted)
 
@@ -241,6 +243,36 @@ def _score_job(preset: Preset, run: RunSpec, parts: list[Part], inputs: _Inputs)
         retries=CRASH_RETRIES if spec.gpus else 0,
         expected_s=spec.cost.seconds(1, num_frames),
     )
+
+
+def _proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: _Inputs) -> Iterator[Job]:
+    for run in preset.runs if preset.proxies else ():
+        assert preset.proxies is not None
+        prompts = preset.proxies.prompts.name
+        mine = [part for part in parts[run.name] if part.sample.prompts.name == prompts]
+        num_frames = sum((part.last - part.first) * part.sample.num_frames(run) for part in mine)
+        folder = mine[0].folder if mine[0].alone else f"videos/{run.name}/{prompts}"
+        file = f"proxies/{run.name}.json"
+        argv = (
+            "{python}",
+            "-m",
+            "eval",
+            "proxies",
+            f"{{out}}/{folder}",
+            "--out",
+            f"{{out}}/{file}",
+        )
+        yield Job(
+            name=proxies_name(run.name),
+            kind="proxies",
+            argv=argv if mine[0].alone else (*argv, "--recursive"),
+            outputs=(file,),
+            proofs=(file,),
+            inputs=inputs.proxies,
+            needs=tuple(part.name for part in mine),
+            run=run.name,
+            expected_s=preset.proxies.cost.seconds(1, num_frames),
+        )
 
 
 def _bench_job(spec: BenchSpec, inputs: _Inputs) -> Job:
@@ -353,14 +385,15 @@ def _vbench_jobs(
     )
 
 
-def _extra_jobs(preset: Preset) -> Iterator[Job]:
+def _extra_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
     for job in preset.jobs:
         yield Job(
             name=job.name,
             kind="own",
             argv=job.argv,
             outputs=job.outputs,
-            proofs=job.outputs,
+            proofs=job.proofs or job.outputs,
+            inputs=inputs.bench,
             needs=job.needs,
             gpus=job.gpus,
             retries=job.retries,

@@ -12,6 +12,7 @@ from drift.records import file_sha256
 from reports.cells import Table
 from reports.execute import Outcome, run_jobs
 from reports.executors import Executor
+from reports.figures import FIGURES
 from reports.job_records import log_path, plan_states
 from reports.jobs import Job, select_jobs
 from reports.manifest import build_manifest, environment, write_manifest
@@ -163,6 +164,9 @@ def _jobs(request: Request, preset: Preset, places: Mapping[str, str]) -> tuple[
         else {run.name for run in preset.runs}
     )
     shared = {job for part in parts if part in TABLES for job in table_jobs(part, preset.scale)}
+    if FIGURES_PART in parts:
+        names = [job.name for job in jobs]
+        shared |= {name for figure in FIGURES.values() for name in figure.jobs(names)}
     return select_jobs(jobs, (job.name for job in jobs if job.run in runs or job.name in shared))
 
 
@@ -170,7 +174,8 @@ def _hashes(preset: Preset, places: Mapping[str, str]) -> InputHashes:
     files = {name: path for glob in preset.inputs for name, path in package_files(glob).items()}
     prompts = {sample.prompts.name: _prompts_sha256(sample.prompts, places)
                for sample in preset.samples}  # fmt: skip
-    weights = {run.weights: _data_sha256(run.weights, places) for run in preset.runs if run.weights}
+    own = [run.own_weights for run in preset.runs if run.own_weights]
+    weights = {name: _data_sha256(name, places) for name in own}
     learned = LEARNED_PACKAGES if preset.score.metrics != ("fast",) else ()
     return InputHashes(
         files={name: file_sha256(path) for name, path in files.items()},

@@ -90,7 +90,8 @@ class RunSpec:
     Attributes:
         tool: What makes them: hiar (`hiar sample`) or baselines (`hiar-baselines generate`).
         order, context: For the tool hiar.
-        weights: A checkpoint instead of the model's own; begins with `{data}`.
+        weights: A checkpoint instead of the model's own; begins with `{data}`, or with
+            `{packages}` where it ships.
         seconds: Length where it is not the preset's.
         gpus: That one job takes.
         videos_per_job: 0 puts all videos of a prompt set and seed into one job.
@@ -118,6 +119,11 @@ class RunSpec:
             raise UsageError(f"{where}: gpus and videos_per_job must not be negative")
         if self.model != "tiny":
             self.baseline  # noqa: B018  (raises if there is no such model)
+
+    @property
+    def own_weights(self) -> str:
+        """The checkpoint, where the user brings it."""
+        return self.weights if self.weights.startswith("{data}") else ""
 
     @property
     def baseline(self) -> ModelSpec:
@@ -198,6 +204,14 @@ class VBenchSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProxySpec:
+    """Stand-ins for VBench that need no weights, on the tiny world's videos."""
+
+    prompts: PromptSet
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
 class BenchSpec:
     """The speed of the orders, side by side in one job."""
 
@@ -229,11 +243,16 @@ class FigureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtraJob:
-    """A job of one's own; argv may hold {python}, {out}, {packages} and {data}."""
+    """A job of one's own; argv may hold {python}, {out}, {packages} and {data}.
+
+    Attributes:
+        proofs: Files that must be there afterwards; none are the outputs themselves.
+    """
 
     name: str
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
+    proofs: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     gpus: int = 0
     retries: int = 0
@@ -264,6 +283,7 @@ class Preset:
     tables: tuple[str, ...]
     bench: BenchSpec
     vbench: VBenchSpec | None = None
+    proxies: ProxySpec | None = None
     timing: TimingSpec | None = None
     inputs: tuple[str, ...] = ()
     jobs: tuple[ExtraJob, ...] = field(default_factory=tuple)
@@ -278,7 +298,12 @@ class Preset:
         if unlisted:
             raise UsageError(f"presets.{self.name}.timing: {min(unlisted)!r} is not in its runs")
         sampled = {sample.prompts.name for sample in self.samples}
-        for part, prompts in (("score", self.score.prompts), ("vbench", self.vbench_prompts)):
+        measured = (
+            ("score", self.score.prompts),
+            ("vbench", self.vbench_prompts),
+            ("proxies", self.proxies.prompts if self.proxies else None),
+        )
+        for part, prompts in measured:
             if prompts is not None and prompts.name not in sampled:
                 raise UsageError(
                     f"presets.{self.name}.{part}: no videos are made of prompts {prompts.name!r}"
@@ -308,6 +333,7 @@ class Preset:
             "score": _without(asdict(self.score), "cost", "gpus"),
             "bench": _without(asdict(self.bench), "expected_s"),
             "vbench": self.vbench and self.vbench.prompts.name,
+            "proxies": self.proxies and self.proxies.prompts.name,
             "timing": self.timing and asdict(self.timing),
             "jobs": [_without(asdict(job), "expected_s", "retries") for job in self.jobs],
         }
@@ -358,8 +384,8 @@ def _preset(
 ) -> Preset:
     where = f"presets.{name}"
     parts: dict[str, Any] = {"name": name, **table}
-    single = {"score": ScoreSpec, "bench": BenchSpec, "vbench": VBenchSpec, "timing": TimingSpec,
-              "figures": FigureSpec}  # fmt: skip
+    single = {"score": ScoreSpec, "bench": BenchSpec, "vbench": VBenchSpec, "proxies": ProxySpec,
+              "timing": TimingSpec, "figures": FigureSpec}  # fmt: skip
     for key, kind in single.items():
         if key in parts:
             parts[key] = from_table(kind, parts[key], f"{where}.{key}", **known)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.cells import NEEDS_VBENCH, Change, Measured, NotRun
-from reports.jobs import BENCH_NAME, score_name
+from reports.jobs import BENCH_NAME, proxies_name, score_name
 from reports.measurements import Measurements, paired_change_ci
+from reports.proxy_record import ProxyRecord, ProxyValue
 from reports.records import BenchRecord, DriftRecord
 from reports.vbench_record import VBENCH_PREFIX, VBenchRecord
 
@@ -43,6 +44,8 @@ class RowRecords:
     vbench: VBenchRecord | None
     bench: BenchRecord | None
     reasons: Mapping[str, str]
+    proxies: ProxyRecord | None = None
+    run: str = ""
 
 
 def row_records(
@@ -72,6 +75,8 @@ def row_records(
         job=job,
         drift=measurements.drifts.get(stand_in.run),
         vbench=measurements.vbench.get(stand_in.run),
+        proxies=measurements.proxies.get(stand_in.run),
+        run=stand_in.run,
         bench=next(
             (measurements.bench[o] for o in stand_in.orders if o in measurements.bench), None
         ),
@@ -112,6 +117,12 @@ def _speed_note(bench: BenchRecord) -> str:
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
+    proxy = _proxy(records, column)
+    if proxy is not None:
+        return Measured(
+            value=proxy.mean, n=len(proxy.videos), n_of="videos", interval=proxy.ci95,
+            job=proxies_name(records.run), scale=scale, note=proxy.note,
+        )  # fmt: skip
     if records.vbench is None:
         return NotRun(reason=records.reasons["vbench"])
     value = records.vbench.score(column)
@@ -125,15 +136,33 @@ def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
 def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     """Returns the relative change of a column between two rows, where both have a number.
 
-    The interval of drift is a paired bootstrap over videos. A speed has none (its spread over
-    repeats is in the cell's note), and a VBench score has none: upstream gives one number.
+    The interval of drift, and of a proxy, is a paired bootstrap over videos. A speed has none (its
+    spread over repeats is in the cell's note), and a VBench score has none: upstream gives one
+    number.
     """
     if column == DRIFT:
         return _drift_change(ours.drift, theirs.drift)
+    proxies = [_proxy(records, column) for records in (ours, theirs)]
+    if proxies[0] is not None and proxies[1] is not None:
+        return _proxy_change(proxies[0], proxies[1])
     if column.startswith(VBENCH_PREFIX):
         pair = [r.vbench.score(column) if r.vbench else None for r in (ours, theirs)]
         return None if pair[0] is None or not pair[1] else Change(value=pair[0] / pair[1] - 1)
     return _speed_change(ours.bench, theirs.bench, column)
+
+
+def _proxy(records: RowRecords, column: str) -> ProxyValue | None:
+    """The proxy in a column of VBench, where VBench itself was not run."""
+    if records.vbench is not None or records.proxies is None:
+        return None
+    return records.proxies.column(column)
+
+
+def _proxy_change(ours: ProxyValue, theirs: ProxyValue) -> Change | None:
+    if theirs.mean == 0:
+        return None
+    interval = paired_change_ci(ours.videos, theirs.videos)
+    return Change(value=ours.mean / theirs.mean - 1, interval=interval)
 
 
 def _drift_change(ours: DriftRecord | None, theirs: DriftRecord | None) -> Change | None:

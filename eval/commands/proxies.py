@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of videos")
+    parser.add_argument("--recursive", action="store_true", help="look in sub-folders too")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the record here")
     parser.add_argument("--json", action="store_true", help="print the record, not a table")
 
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from eval.proxies import measure_folder  # noqa: PLC0415
     from eval.results import write_record  # noqa: PLC0415
 
-    record = measure_folder(arguments.folder, _progress)
+    record = measure_folder(arguments.folder, _progress, recursive=arguments.recursive)
     if arguments.out is not None:
         write_record(record, arguments.out)
     sys.stdout.write(json.dumps(record, indent=2) + "\n" if arguments.json else _format(record))

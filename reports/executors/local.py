@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,6 +16,7 @@ from reports.jobs import Job
 from reports.progress import Progress
 
 TICK_S = 0.5
+THREADS = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ class LocalExecutor:
                         yield self._settle(early, outcomes, queue)
                         continue
                     mine = tuple(free.pop(0) for _ in range(job.gpus))
-                    watch = Watch(environment=self._environment(mine), stop=stop)
+                    watch = Watch(environment=self._environment(job, mine), stop=stop)
                     progress.start(job)
                     running[pool.submit(run_job, job, place, needs, watch)] = job, mine
                     queue.hold(job)
@@ -75,8 +77,13 @@ class LocalExecutor:
                     queue.release(job)
                     yield self._settle(future.result(), outcomes, queue)
 
-    def _environment(self, mine: tuple[str, ...]) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": ",".join(mine)} if self.gpus else {}
+    def _environment(self, job: Job, mine: tuple[str, ...]) -> dict[str, str]:
+        """The job's GPUs, and its share of the cores where jobs on the CPU run side by side."""
+        if self.gpus:
+            return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
+        if self.jobs == 1 or job.exclusive or THREADS in os.environ:
+            return {}
+        return {THREADS: str(max(1, (os.cpu_count() or 1) // self.jobs))}
 
     @staticmethod
     def _settle(outcome: Outcome, outcomes: dict[str, Outcome], queue: Queue) -> Outcome:

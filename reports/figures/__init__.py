@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,8 +19,7 @@ class FigureEntry:
 
     Attributes:
         caption: What it shows, for the page and for LaTeX.
-        reads: Kinds of jobs whose outputs it reads, of every run: sample, score; none for a figure
-            that is drawn from a given record.
+        reads: What the names of the jobs whose outputs it reads begin with: sample, score ...
         name: Of the files, and of the module below reports.figures whose `draw` takes the
             measurements and returns a `Drawing`.
     """
@@ -28,6 +28,10 @@ class FigureEntry:
     title: str
     caption: str
     reads: str = ""
+
+    def jobs(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Picks the jobs whose outputs it reads."""
+        return tuple(name for name in names if self.reads and name.startswith(f"{self.reads}-"))
 
     def draw(self, measurements: Measurements) -> Drawing:
         """Draws the figure; imports matplotlib."""
@@ -93,12 +97,14 @@ FIGURES: dict[str, FigureEntry] = {
             name="fig4",
             title="Fig. 4. Bidirectional and causal dynamics during training",
             caption="A point a training checkpoint of a run without forward KL; lighter is later.",
+            reads="dynamics",
         ),
         FigureEntry(
             name="fig5",
             title="Fig. 5. A single denoising step",
             caption="The same noise denoised in one step under bidirectional and under causal "
             "attention; below, the sharpness of every frame.",
+            reads="strips",
         ),
     )
 }

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import subprocess
@@ -7,12 +8,27 @@ from pathlib import Path
 
 import pytest
 
+import eval as eval_
 import hiar
 from reports.measurements import Measurements
 from reports.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
 from reports.spec import load_preset
 
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
+
+
+NO_FKL = {
+    "schema": "hiar-study/1",
+    "row": "no-fkl",
+    "steps": 20,
+    "seed": 0,
+    "dynamics": [
+        {"step": 10 * i, "bidirectional": 2.0 - 0.1 * i, "causal": 1.9 - 0.1 * i + 0.01 * (i % 2),
+         "videos": {"bidirectional": [2.0], "causal": [1.9]}}
+        for i in range(5)
+    ],
+}  # fmt: skip
+"""Fig. 4's points of a student that the drawn study ships."""
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +40,15 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Path(hiar.__file__).parent
     (root / "hiar/__init__.py").write_text(f"__path__.append({str(real)!r})\n")
     shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
+    study = assets / "study/no-fkl"
+    study.mkdir(parents=True)
+    (study / "training.json").write_text(json.dumps(NO_FKL))
+    fake_eval = root / "eval"
+    fake_eval.mkdir()
+    (fake_eval / "__init__.py").write_text(
+        f"__path__.append({str(Path(eval_.__file__).parent)!r})\n"
+    )
+    shutil.copy(Path(__file__).with_name("fake_eval_commands.py"), fake_eval / "__main__.py")
     (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
     (assets / "transformer/model.safetensors").write_bytes(b"weights")
     (assets / "transformer/config.json").write_text("{}")
@@ -32,7 +57,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(packages: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(packages), "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="session")
@@ -93,10 +119,10 @@ def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
 def measurements() -> Measurements:
     """Records of all runs, with round numbers."""
     scores = {
-        "block-first-clean": (0.4, 0.6),
-        "step-first-output": (0.3, 0.45),
-        "step-first-input": (0.1, 0.2),
-        "step-first-clean": (0.35, 0.5),
+        "tiny-self-forcing": (0.4, 0.6),
+        "tiny-hiar": (0.3, 0.45),
+        "tiny-context-input": (0.1, 0.2),
+        "tiny-no-retraining": (0.35, 0.5),
     }
     video = VideoRecord(
         path=Path("0.mp4"), prompt=PROMPTS[0], prompt_index=0, seed=0, num_frames=321, fps=16.0,
@@ -110,5 +136,5 @@ def measurements() -> Measurements:
             order: BenchRecord(order=order, throughput_fps=f, latency_s=s, passes_per_block=p)
             for order, (f, s, p) in speeds.items()
         },
-        videos={"block-first-clean": [video]},
+        videos={"tiny-self-forcing": [video]},
     )

@@ -103,13 +103,31 @@ def bench(args: argparse.Namespace) -> None:
     Path(args.out).write_text(json.dumps(data), encoding="utf-8")
 
 
+def strips(args: argparse.Namespace) -> None:
+    clips = []
+    for index, prompt in enumerate(Path(args.prompts).read_text(encoding="utf-8").splitlines()):
+        clip = {"prompt": prompt, "seed": 0}
+        for name, growth in (("bidirectional", 0.1), ("causal", 0.9)):
+            clip[name] = f"strips/{index}-{name}.mp4"
+            (Path(args.out) / "strips").mkdir(parents=True, exist_ok=True)
+            write_mp4(Path(args.out) / clip[name], draw(index, 33, growth))
+        clips.append(clip)
+    record = {"schema": "reports-strips/1", "scale": "tiny", "timestep": 1000.0, "clips": clips,
+              "provenance": {}}  # fmt: skip
+    (Path(args.out) / "strips.json").write_text(json.dumps(record), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("sample")
     for name in ("--model", "--prompts", "--out", "--order", "--context"):
         one.add_argument(name, required=True)
+    one.add_argument("--weights")
     two = commands.add_parser("bench")
+    three = commands.add_parser("strips")
+    for name in ("--prompts", "--out"):
+        three.add_argument(name, required=True)
     for name in ("--config", "--orders", "--out"):
         two.add_argument(name, required=True)
     for command in (one, two):
@@ -119,7 +137,7 @@ def main() -> None:
     for name in ("--warmup", "--repeats"):
         two.add_argument(name, type=int, required=True)
     args = parser.parse_args()
-    sample(args) if args.command == "sample" else bench(args)
+    {"sample": sample, "bench": bench, "strips": strips}[args.command](args)
 
 
 if __name__ == "__main__":

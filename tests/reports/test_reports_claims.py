@@ -106,8 +106,8 @@ def test_drift_reduction_is_judged_by_paired_videos(
 ) -> None:
     drifts = {
         **measurements.drifts,
-        "block-first-clean": scored(measurements, "block-first-clean", (0.4, 0.6, 0.2)),
-        "step-first-output": scored(measurements, "step-first-output", ours),
+        "tiny-self-forcing": scored(measurements, "tiny-self-forcing", (0.4, 0.6, 0.2)),
+        "tiny-hiar": scored(measurements, "tiny-hiar", ours),
     }
     found = verdict_of("drift-reduction", replace(measurements, drifts=drifts))
     assert found.verdict == verdict
@@ -132,7 +132,7 @@ def test_what_was_not_run_says_what_it_needs(measurements: Measurements) -> None
     why = {verdict.claim.id: verdict.why for verdict in judge_claims(measurements)}
     assert why["lowest-drift"] == "no number for CausVid and Causal Forcing: need weights and a GPU"
     assert why["best-total"].startswith("no number for 10 of 10 rows: need VBench; need weights")
-    assert "need the trained variant" in why["no-fkl-dynamics"]
+    assert why["no-fkl-drift"].endswith("rows: a job has no result")
     assert "records/dynamics.json" in why["dynamics-correlate"]
 
 

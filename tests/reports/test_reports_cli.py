@@ -72,9 +72,12 @@ def test_dry_run_writes_nothing(tmp_path: Path, reproduce: Run) -> None:
     assert done.returncode == 0, done.stderr
     jobs = json.loads(done.stdout)["jobs"]
     assert [name for name in jobs if name.startswith("sample")] == [
-        "sample-block-first-clean",
-        "sample-step-first-output",
-    ]
+        f"sample-tiny-{row}"
+        for row in (
+            "hiar", "self-forcing", "no-retraining", "fkl-causal-1", "fkl-bidirectional-2",
+            "fkl-bidirectional-4", "no-fkl",
+        )
+    ]  # fmt: skip
     assert {job["state"] for job in jobs.values()} == {"run"}
     assert not (tmp_path / "out").exists()
 
@@ -90,9 +93,8 @@ def test_whole_reproduction(reproduction: Reproduction) -> None:
     formats = ("md", "csv", "tex", "json", "png", "pdf")
     assert names == {f"table{n}.{s}" for n in (1, 2, 3) for s in formats}
     names = {path.name for path in (out / "figures").iterdir()}
-    drawn = {f"{n}.{s}" for n in ("segment_curves", "fig1", "fig3") for s in formats}
-    needed = {f"{n}.{s}" for n in ("fig4", "fig5") for s in ("md", "tex", "json")}
-    assert names == drawn | needed
+    figures = ("segment_curves", "fig1", "fig3", "fig4", "fig5")
+    assert names == {f"{n}.{s}" for n in figures for s in formats}
 
 
 @pytest.mark.slow
@@ -119,7 +121,7 @@ def test_manifest_leads_from_every_artifact_to_its_inputs(reproduction: Reproduc
             "figures/"
         )  # one may want a record that is not there
         assert set(entry["jobs"]) <= set(manifest["jobs"])
-    job = manifest["jobs"]["sample-block-first-clean"]
+    job = manifest["jobs"]["sample-tiny-self-forcing"]
     assert "hiar/tiny/assets/transformer/model.safetensors" in job["inputs"]
     assert job["finished"] >= job["started"]
     assert "figures/fig3.png" in manifest["artifacts"]
@@ -155,7 +157,7 @@ def test_report_is_self_contained_and_escapes_prompts(reproduction: Reproduction
     assert page.tags.count("video") == 2 * 4  # both ends of four runs, each with a still
     assert page.tags.count("img") == 3 + 2 * 4
     assert "a red disc moves left" in page.words
-    assert "job score-block-first-clean; commit" in text
+    assert "job score-tiny-self-forcing; commit" in text
     assert str(out) not in text
 
 
@@ -164,15 +166,13 @@ def test_failure_is_listed_and_the_rest_is_made(tmp_path: Path, reproduce: Run) 
     out = tmp_path / "out"
     done = reproduce("--out", str(out), "--only", "table3", FAKE_HIAR_FAIL="output")
     assert done.returncode == 1
-    assert "sample-step-first-output: failed, exit code 1" in done.stderr
+    assert "sample-tiny-hiar: failed, exit code 1" in done.stderr
     assert "  | sampling failed on purpose: <b>&</b>" in done.stderr
     assert "2 of 4 jobs have no result" in done.stderr
     table = json.loads((out / "tables/table3.json").read_text())
     cells = {row["id"]: row["cells"]["drift"]["measured"] for row in table["rows"]}
     assert cells["self-forcing"]["status"] == "measured"
-    assert cells["no-retraining"]["reason"] == (
-        "job score-step-first-output: sample-step-first-output failed"
-    )
+    assert cells["no-retraining"]["reason"] == ("job score-tiny-hiar: sample-tiny-hiar failed")
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "failed on purpose: &lt;b&gt;&amp;&lt;/b&gt;" in page
 
@@ -217,6 +217,6 @@ def test_interrupt_ends_with_130(
     assert "interrupted; the same command goes on from here" in stderr
     assert "Traceback" not in stderr
     assert not stdout
-    record = json.loads((out / "jobs/sample-block-first-clean.json").read_text())
+    record = json.loads((out / "jobs/sample-tiny-hiar.json").read_text())
     assert record["status"] == "interrupted"
     assert not (out / "tables").exists()

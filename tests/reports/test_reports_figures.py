@@ -91,7 +91,7 @@ def test_fig1_says_which_part_is_missing(tmp_path: Path, sampled: Measurements) 
     drawn = write_figure(FIGURES["fig1"], sampled, tmp_path)
     assert drawn.needs == (
         "videos of a bidirectional model, for (a) bidirectional",
-        "videos of a model trained step-first, for (c) step-first, with training",
+        "videos of a step-first run, for (c) step-first, without training",
     )
     assert "Needs videos of a bidirectional model" in (tmp_path / "fig1.md").read_text()
 

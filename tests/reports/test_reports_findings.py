@@ -7,7 +7,7 @@ from reports.measurements import Measurements
 def test_drift_stands_beside_its_noise(measurements: Measurements) -> None:
     text = " ".join(findings(measurements))
     # 0.1 / 0.04 by hand
-    assert "step-first-input: saturation 2.5, sharpness 2.5" in text
+    assert "tiny-context-input: saturation 2.5, sharpness 2.5" in text
     assert "0.375 step-first against 0.500 block-first, 25.0 % less" in text
 
 
@@ -27,4 +27,3 @@ def test_nothing_scored_is_said(measurements: Measurements) -> None:
     assert lines[0].startswith("No run was scored")
     # Table 1 prints 10 x 7 numbers less 6 dashes, Tables 2 and 3 print 3 x 4 and 7 x 4.
     assert "Of the 104 numbers in Tables 1-3, 0 have one here" in lines[-1]
-    assert "need the trained variant" in lines[-1]

@@ -1,3 +1,4 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -24,14 +25,15 @@ def changed(hashes: InputHashes) -> set[str]:
     return {name.split("-")[0] for name in before if before[name] != after[name]}
 
 
-def test_tiny_is_four_samplings_four_scores_and_a_bench() -> None:
-    kinds = [job.kind for job in plan_jobs(load_preset("tiny"), HASHES)]
-    assert sorted(kinds) == ["bench"] + ["sample"] * 4 + ["score"] * 4
+def test_tiny_samples_and_measures_eight_runs() -> None:
+    kinds = Counter(job.kind for job in plan_jobs(load_preset("tiny"), HASHES))
+    # 7 trained students and one of them sampled in another order; Figs. 4 and 5.
+    assert kinds == {"sample": 8, "score": 8, "proxies": 8, "bench": 1, "own": 2}
 
 
 def test_ids_are_stable_and_differ() -> None:
     assert ids(HASHES) == ids(HASHES)
-    assert len(set(ids(HASHES).values())) == 9
+    assert len(set(ids(HASHES).values())) == 27
 
 
 def test_new_weights_sources_or_torch_change_everything() -> None:
@@ -41,15 +43,18 @@ def test_new_weights_sources_or_torch_change_everything() -> None:
         replace(HASHES, sources={"hiar": "9", "drift": "4"}),
         replace(HASHES, sample_versions={"version of torch": "9"}),
     ):
-        assert changed(hashes) == {"sample", "score", "bench"}
+        assert changed(hashes) == {"sample", "score", "proxies", "bench", "dynamics", "strips"}
 
 
 def test_new_prompts_change_what_reads_them() -> None:
-    assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {"sample", "score"}
+    assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {
+        "sample", "score", "proxies",
+    }  # fmt: skip
 
 
-def test_new_drift_source_changes_scores_alone() -> None:
-    assert changed(replace(HASHES, sources={"hiar": "3", "drift": "9"})) == {"score"}
+def test_new_drift_source_changes_what_is_measured_alone() -> None:
+    # The proxies decode with drift and take its intervals.
+    assert changed(replace(HASHES, sources={"hiar": "3", "drift": "9"})) == {"score", "proxies"}
 
 
 def test_new_argv_changes_the_id() -> None:
@@ -58,7 +63,7 @@ def test_new_argv_changes_the_id() -> None:
     before = plan_jobs(preset, HASHES)
     after = plan_jobs(replace(preset, samples=samples), HASHES)
     kinds = {b.kind for b, a in zip(before, after, strict=True) if a.id != b.id}
-    assert kinds == {"sample", "score"}
+    assert kinds == {"sample", "score", "proxies"}
 
 
 def test_estimates_and_gpus_do_not_change_an_id() -> None:

@@ -93,7 +93,7 @@ def test_a_number_says_where_it_is_from(browser: Chromium, report: Path, width: 
     )
     assert browser.run("tip.hidden") is False
     text = browser.run("tip.textContent")
-    assert "0.15; 2 videos; job score-step-first-input; commit unknown; seed 0" in text
+    assert "0.15; 2 videos; job score-tiny-context-input; commit unknown; seed 0" in text
     box = browser.run("(b => [b.left, b.right, b.top, b.bottom])(tip.getBoundingClientRect())")
     assert box[0] >= 0 and box[1] <= width
     assert box[2] >= 0 and box[3] <= browser.run("innerHeight")

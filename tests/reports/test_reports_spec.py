@@ -20,7 +20,7 @@ def changed(old: str, new: str) -> dict[str, Preset]:
 def test_tiny_has_the_paper_s_length_and_window() -> None:
     preset = load_preset("tiny")
     # 4 (81 - 1) + 1 = 321 frames at 16 fps: 20 s, and a window of 21 latent frames: 5 s.
-    assert [preset.sample.num_frames(run) for run in preset.runs] == [321] * 4
+    assert [preset.sample.num_frames(run) for run in preset.runs] == [321] * 8
     assert preset.sample.window == 21
     assert {run.order for run in preset.runs} == {"block_first", "step_first"}
 
@@ -66,8 +66,8 @@ def test_captions_costs_and_gpus_do_not_change_a_preset_s_hash() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('runs = ["block-first-clean", "step-first-output"]', 'runs = ["nothing"]',
-         "presets.smoke.runs: 'nothing' is unknown; choose from block-first-clean"),
+        ('runs = ["tiny-self-forcing", "tiny-hiar"]', 'runs = ["nothing"]',
+         "presets.smoke.runs: 'nothing' is unknown; choose from tiny-hiar"),
         ('model = "nova"', 'model = "novas"', "runs.nova: unknown model 'novas'; choose one of"),
         ('metrics = ["fast"]', 'metrics = ["blur"]', "score: .*blur"),
         ('prompts = "tiny-heldout"', 'prompts = "none"',

@@ -16,6 +16,7 @@ from reports.render.as_latex import escape, to_latex
 from reports.render.as_markdown import to_markdown, to_terminal
 from reports.render.as_picture import write_pictures
 from reports.spec import load_preset
+from reports.stand_ins import StandIn
 from reports.tables import TABLES
 
 
@@ -104,19 +105,26 @@ def test_changes_stand_beside_the_paper_s(measurements: Measurements) -> None:
 
 
 def test_extra_row_of_table2_is_not_the_paper_s(measurements: Measurements) -> None:
-    row = TABLES["table2"].build(measurements).row("step-first-clean")
+    stand_ins = {"tiny": {**TABLES["table2"].stand_ins["tiny"],
+                          "own": StandIn(run="tiny-no-retraining", origin="ours")}}  # fmt: skip
+    spec = replace(
+        TABLES["table2"], stand_ins=stand_ins, extra={"own": "of our own (not in the paper)"}
+    )
+    row = spec.build(measurements).row("own")
     assert not row.in_paper
     assert all(cell.published is None for cell in row.cells.values())
     assert "not in the paper" in row.label
 
 
 def test_untrained_rows_of_table3_say_so(measurements: Measurements) -> None:
+    quick = TABLES["table3"].build(replace(measurements, preset=load_preset("quick")))
+    found = quick.row("no-fkl").cells["drift"].measured
+    assert found == NotRun(reason="job score-no-fkl: not part of this run")
     table = TABLES["table3"].build(measurements)
-    assert table.row("no-fkl").cells["drift"].measured == NotRun(reason="needs the trained variant")
     measured = table.row("no-retraining").cells["drift"].measured
     assert isinstance(measured, Measured)
-    assert measured.value == pytest.approx((0.3 + 0.45) / 2)
-    assert measured.job == "score-step-first-output"
+    assert measured.value == pytest.approx((0.35 + 0.5) / 2)
+    assert measured.job == "score-tiny-no-retraining"
 
 
 def test_a_failed_job_is_the_reason(measurements: Measurements) -> None:
@@ -128,12 +136,10 @@ def test_a_failed_job_is_the_reason(measurements: Measurements) -> None:
 
 
 def test_a_failed_row_of_a_measured_column_says_why_in_its_cell(measurements: Measurements) -> None:
-    drifts = {k: v for k, v in measurements.drifts.items() if k != "step-first-output"}
-    failed = replace(
-        measurements, drifts=drifts, failures={"score-step-first-output": "exit code 1"}
-    )
+    drifts = {k: v for k, v in measurements.drifts.items() if k != "tiny-hiar"}
+    failed = replace(measurements, drifts=drifts, failures={"score-tiny-hiar": "exit code 1"})
     table = TABLES["table3"].build(failed)
-    reason = "(job score-step-first-output: exit code 1)"
+    reason = "(job score-tiny-hiar: exit code 1)"
     assert reason in to_markdown(table)
     assert reason in to_latex(table)
     assert reason in to_terminal([table])
@@ -204,7 +210,7 @@ def test_best_measured_is_bold_and_the_mark_is_there(measurements: Measurements)
 def test_terminal_says_shared_notes_once(measurements: Measurements) -> None:
     text = to_terminal([spec.build(measurements) for spec in TABLES.values()])
     assert text.count("Square brackets") == 1
-    assert text.count("not distilled, on one CPU") == 1
+    assert text.count("one training seed") == 1
 
 
 def test_at_the_paper_s_scale_the_difference_stands_in_every_format(
@@ -212,8 +218,8 @@ def test_at_the_paper_s_scale_the_difference_stands_in_every_format(
 ) -> None:
     # The records of the tiny runs, as if they were of the releases: 0.375 and 0.5 were measured.
     drifts = {
-        "hiar": measurements.drifts["step-first-output"],
-        "self-forcing": measurements.drifts["block-first-clean"],
+        "hiar": measurements.drifts["tiny-hiar"],
+        "self-forcing": measurements.drifts["tiny-self-forcing"],
     }
     table = TABLES["table1"].build(
         replace(measurements, preset=load_preset("quick"), drifts=drifts)

@@ -116,7 +116,7 @@ def test_vbench_scores_are_read_by_column(scored: Path, measurements: Measuremen
     assert record.score("vbench_quality") == 0.81
     assert record.score("vbench_dynamic_degree") == 0.5
     assert record.score("vbench_total") is None
-    filled = replace(measurements, vbench={"step-first-output": record})
+    filled = replace(measurements, vbench={"tiny-hiar": record})
     row = TABLES["table1"].build(filled).row("hiar")
     assert isinstance(row.cells["vbench_quality"].measured, Measured)
     other = TABLES["table1"].build(filled).row("self-forcing").cells["vbench_quality"].measured

@@ -47,14 +47,14 @@ def test_a_whole_run_is_well_and_every_number_has_its_job(whole: Path, reproduce
 def test_a_changed_a_missing_and_an_untraced_file_are_named(copy: Path) -> None:
     video = next((copy / "videos").rglob("*.mp4"))
     video.write_bytes(video.read_bytes() + b"x")
-    (copy / "drift/block-first-clean/summary.json").unlink()
+    (copy / "drift/tiny-self-forcing/summary.json").unlink()
     change_json(
         copy / "manifest.json",
         lambda data: data["artifacts"]["report.html"].update(jobs=["elsewhere"]),  # type: ignore[index]
     )
     problems = verify_run(copy).problems
     assert f"{video.relative_to(copy).as_posix()}: changed since it was made" in problems
-    assert "drift/block-first-clean/summary.json: missing" in problems
+    assert "drift/tiny-self-forcing/summary.json: missing" in problems
     assert "report.html: made from job elsewhere, which the manifest does not have" in problems
 
 
@@ -63,9 +63,9 @@ def test_a_job_that_made_other_outputs_since_is_named(copy: Path) -> None:
     def other(data: dict[str, object]) -> None:
         next(iter(data["outputs"].values()))["sha256"] = "0" * 64  # type: ignore[attr-defined]
 
-    change_json(copy / "jobs/sample-block-first-clean.json", other)
+    change_json(copy / "jobs/sample-tiny-self-forcing.json", other)
     assert verify_run(copy).problems == (
-        "job score-block-first-clean: sample-block-first-clean has made other outputs since",
+        "job score-tiny-self-forcing: sample-tiny-self-forcing has made other outputs since",
     )
 
 
