@@ -142,7 +142,8 @@ def how_judged(scale: str) -> list[str]:
     lines = [
         "Holds: the whole 95 % interval of the change lies on the claimed side of 0, against every "
         "row named. Does not hold: for some row it lies on the other side. Undecided: neither.",
-        "A VBench score and a time have no interval here; there the value alone decides.",
+        "A VBench score and a time have no interval here; there the value alone decides. A tiny "
+        "proxy of VBench's has one.",
     ]
     if scale == "tiny":
         lines.append(

@@ -9,10 +9,11 @@ from reports.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict
 from reports.correlation import pearson_with_interval
 from reports.measurements import Measurements
 from reports.needs import merge_needs
+from reports.proxy_record import MARK
 from reports.published import PublishedTable, load_published, published_table
 from reports.render.layout import measured_text, percent, published_text
 from reports.single_step import measure_sharpening
-from reports.stand_ins import RowRecords, change, measured
+from reports.stand_ins import RowRecords, change, measured, proxy_of
 from reports.tables import TABLES
 from reports.tables.columns import COLUMNS
 
@@ -81,6 +82,8 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
         if isinstance(cell := measured(r, claim.column, measurements), Measured)
     }
     said = _words(claim, [numbers[claim.row]], [numbers[row] for row in others], known)
+    if any(proxy_of(r, claim.column) for r in found.values()):
+        said += f", {MARK}"
     verdict = side(known, claim.direction)
     why = "an interval holds 0" if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)

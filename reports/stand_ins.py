@@ -117,7 +117,7 @@ def _speed_note(bench: BenchRecord) -> str:
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
-    proxy = _proxy(records, column)
+    proxy = proxy_of(records, column)
     if proxy is not None:
         return Measured(
             value=proxy.mean, n=len(proxy.videos), n_of="videos", interval=proxy.ci95,
@@ -142,7 +142,7 @@ def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     """
     if column == DRIFT:
         return _drift_change(ours.drift, theirs.drift)
-    proxies = [_proxy(records, column) for records in (ours, theirs)]
+    proxies = [proxy_of(records, column) for records in (ours, theirs)]
     if proxies[0] is not None and proxies[1] is not None:
         return _proxy_change(proxies[0], proxies[1])
     if column.startswith(VBENCH_PREFIX):
@@ -151,8 +151,8 @@ def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     return _speed_change(ours.bench, theirs.bench, column)
 
 
-def _proxy(records: RowRecords, column: str) -> ProxyValue | None:
-    """The proxy in a column of VBench, where VBench itself was not run."""
+def proxy_of(records: RowRecords, column: str) -> ProxyValue | None:
+    """Returns the proxy in a column of VBench, where VBench itself was not run."""
     if records.vbench is not None or records.proxies is None:
         return None
     return records.proxies.column(column)
