@@ -50,8 +50,8 @@ def write_dynamics(training: Path, out: Path) -> None:
         "schema": DYNAMICS_SCHEMA,
         "scale": "tiny",
         "training": f"tiny, row {data['row']}, {data['steps']} steps, seed {data['seed']}",
-        "measure": "Farneback flow, mean of the largest 5 %",
-        "unit": "pixels a frame at 256",
+        "measure": "OpenCV flow, top 5 %",
+        "unit": "px a frame",
         "log": LOG,
     }
     out.mkdir(parents=True, exist_ok=True)
