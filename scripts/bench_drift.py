@@ -281,13 +281,12 @@ def report(sides: dict[str, dict[str, object]], *, as_json: bool) -> None:
         keys = ("metric", "plain_s", "ours_s", "largest_relative_difference")
         data = [dict(zip(keys, row, strict=True)) | {"ratio": row[1] / row[2]} for row in rows]
         peaks = {f"{side}_peak_gflops": sides[side]["peak"] for side in sides}
-        frames = {"frames": sides["ours"]["frames"]}
-        about = {"schema": "bench-drift/1", **frames, **peaks, "rows": data}
+        about = {"schema": "bench-drift/1", "frames": sides["ours"]["frames"], "rows": data} | peaks
         sys.stdout.write(json.dumps(about, indent=1) + "\n")
         return
     sys.stdout.write(f"{sides['ours']['frames']} frames, weights loaded before, random\n")
-    peaks = " and ".join(f"{sides[side]['peak']:.0f}" for side in ("plain", "ours"))
-    sys.stdout.write(f"matrix product after each side: {peaks} GFLOP/s\n")
+    rates = " and ".join(f"{sides[side]['peak']:.0f}" for side in ("plain", "ours"))
+    sys.stdout.write(f"matrix product after each side: {rates} GFLOP/s\n")
     sys.stdout.write(f"{'':15} {'plain s':>9} {'ours s':>9} {'ratio':>6}  largest difference\n")
     for name, theirs, mine, largest in rows:
         difference = "" if largest is None else f"{100 * largest:.4f} %"
