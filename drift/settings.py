@@ -9,7 +9,7 @@ from drift.errors import UsageError
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 MAX_BATCH = {"cpu": 8, "cuda": 32}
 """Frames of up to `BATCH_FRAME_PX` pixels that are held at once; of larger frames fewer."""
-MIN_BATCH = {"cpu": 4, "cuda": 1}
+MIN_BATCH = {"cpu": 2, "cuda": 1}
 """At least so many of any size: the cores of a CPU share them out, one frame each at a time."""
 BATCH_FRAME_PX = 480 * 832
 

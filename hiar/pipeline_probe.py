@@ -137,8 +137,13 @@ class PassProbe:
             self._first,
         )
 
-    def seconds(self, *actions: Callable[[], None], repeats: int = 3) -> list[float]:
-        """Median seconds of each action; they take turns, so all see the same machine."""
+    def seconds(
+        self,
+        *actions: Callable[[], None],
+        repeats: int = 3,
+        of: Callable[[list[float]], float] = statistics.median,
+    ) -> list[float]:
+        """Seconds of each action, the `of` its repeats; they take turns: one machine for all."""
         found: list[list[float]] = [[] for _ in actions]
         for action in actions:
             action()
@@ -147,7 +152,7 @@ class PassProbe:
                 start = self._watch.mark()
                 action()
                 seconds.append(self._watch.seconds(start, self._watch.mark()))
-        return [statistics.median(seconds) for seconds in found]
+        return [of(seconds) for seconds in found]
 
 
 def choose_fused(probe: PassProbe, mode: str, chain: Chain) -> dict[str, Any]:
@@ -190,8 +195,9 @@ def measure_contention(probe: PassProbe, chain: Chain) -> dict[str, float] | Non
     """What ranks lose to one another through shared cores, caches and memory; None for one."""
     if chain.num_ranks == 1:
         return None
-    (alone,) = probe.seconds(probe.denoise) if chain.is_first else (0.0,)
+    # The least: what ranks lose to one another is there in every pass, a busy machine is not.
+    (alone,) = probe.seconds(probe.denoise, of=min) if chain.is_first else (0.0,)
     chain.wait()
-    (together,) = probe.seconds(probe.denoise)
+    (together,) = probe.seconds(probe.denoise, of=min)
     found = Contention(alone_s=chain.from_first(alone), together_s=max(chain.gather(together)))
     return asdict(found) | {"factor": found.factor}

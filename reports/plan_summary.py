@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.jobs import Job
+from reports.planning import DISK_SOURCE
 from reports.progress import clock
 from reports.spec import Preset
 
@@ -186,6 +187,8 @@ def _sources(preset: Preset) -> dict[str, str]:
     if preset.vbench is not None:
         each = preset.vbench.seconds_per_video_s
         found["VBench"] = f"{each:g} s a second of video, all dimensions: {preset.vbench.source}"
+    if any(run.gpus for run in preset.runs):
+        found["disk"] = DISK_SOURCE
     return found
 
 
@@ -310,6 +313,8 @@ def _missing(plan: Plan) -> list[str]:
     for reason, runs in plan.missing.items():
         shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
         lines += [f"  {reason}", f"      for {shown}"]
+    if any("DATA/" in reason for reason in plan.missing):
+        lines.append(f"  DATA is {plan.places['data']}; --data names another folder")
     return [*lines, ""]
 
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from baselines.environments import environment_folder, missing_parts
 from baselines.registry import find_model
 from baselines.weights import check_weights
 from drift.registry import METRICS, resolve_metrics
@@ -51,15 +52,19 @@ def _look(name: str, places: Mapping[str, str], get: Mapping[str, str]) -> str:
 
 
 def _missing_model(key: str) -> str:
+    """Weights, and the environment of an external program."""
     spec = find_model(key)
     absent = [s for s in check_weights(spec, weights_folder()) if not s.present]
-    if not absent:
-        return ""
-    others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-    sizes = {part.file: part.num_bytes for part in PARTS}
-    known = sum(sizes.get(status.file) or 0 for status in absent)
-    size = f" (at least {known / 1e9:.0f} GB)" if known else ""
-    return f"needs weights {absent[0].file.repo}{others}{size}: hiar-baselines show {key}"
+    needs = []
+    if absent:
+        others = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        sizes = {part.file: part.num_bytes for part in PARTS}
+        known = sum(sizes.get(status.file) or 0 for status in absent)
+        size = f" (at least {known / 1e9:.0f} GB)" if known else ""
+        needs.append(f"weights {absent[0].file.repo}{others}{size}")
+    if spec.command is not None and missing_parts(environment_folder(spec)):
+        needs.append("its environment")
+    return f"needs {' and '.join(needs)}: hiar-baselines show {key}" if needs else ""
 
 
 def _missing_metrics(group: str) -> str:

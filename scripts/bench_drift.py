@@ -110,7 +110,7 @@ def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]
         for name, meter in meters.items():
             with clock(seconds, name):
                 values[name] += meter(batch)
-    return {"seconds": seconds, "values": values, "frames": len(frames)}
+    return {"seconds": seconds, "values": values, "frames": len(frames), "peak": peak()}
 
 
 def plain(video: Path, metrics: tuple[str, ...], dtype: str) -> dict[str, object]:
@@ -141,7 +141,20 @@ def plain(video: Path, metrics: tuple[str, ...], dtype: str) -> dict[str, object
                 if value is not None:
                     values[name].append(value)
             previous = tensor
-    return {"seconds": seconds, "values": values, "frames": len(frames)}
+    return {"seconds": seconds, "values": values, "frames": len(frames), "peak": peak()}
+
+
+def peak() -> float:
+    """GFLOP/s of a float32 matrix product, best of ten: the clock decides on cores or one."""
+    import torch
+
+    matrix = torch.rand(2048, 2048)
+    seconds = []
+    for _ in range(10):
+        begin = now()
+        matrix @ matrix
+        seconds.append(now() - begin)
+    return 2 * 2048**3 / min(seconds) / 1e9
 
 
 @contextlib.contextmanager
@@ -182,7 +195,7 @@ def plain_clip_iqa():  # type: ignore[no-untyped-def]
 
 
 def plain_dino_coherence():  # type: ignore[no-untyped-def]
-    """Transformers' DINOv2 on both frames of each pair's right one."""
+    """Transformers' DINOv2, once a frame: the token of the last one is kept, as a user would."""
     import torch
     from safetensors.torch import save_file
     from torchvision.transforms import v2
@@ -217,11 +230,12 @@ def plain_lpips():  # type: ignore[no-untyped-def]
     """The lpips package on both frames of a pair."""
     from lpips import LPIPS
 
-    from drift.metrics.lpips import _network
+    from drift.metrics.lpips import Lpips
+    from drift.metrics.networks.loading import load_network
     from drift.settings import MeterSettings
 
     model = LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
-    state = _network("alex", MeterSettings(random_weights=True)).state_dict()
+    state = load_network(Lpips, dict, MeterSettings(random_weights=True), "lpips").state_dict()
     own = model.state_dict()
     for name in own:
         layer, _, kind = name.rpartition(".")
@@ -266,10 +280,13 @@ def report(sides: dict[str, dict[str, object]], *, as_json: bool) -> None:
     if as_json:
         keys = ("metric", "plain_s", "ours_s", "largest_relative_difference")
         data = [dict(zip(keys, row, strict=True)) | {"ratio": row[1] / row[2]} for row in rows]
-        about = {"schema": "bench-drift/1", "frames": sides["ours"]["frames"], "rows": data}
+        peaks = {f"{side}_peak_gflops": sides[side]["peak"] for side in sides}
+        about = {"schema": "bench-drift/1", "frames": sides["ours"]["frames"], "rows": data} | peaks
         sys.stdout.write(json.dumps(about, indent=1) + "\n")
         return
     sys.stdout.write(f"{sides['ours']['frames']} frames, weights loaded before, random\n")
+    rates = " and ".join(f"{sides[side]['peak']:.0f}" for side in ("plain", "ours"))
+    sys.stdout.write(f"matrix product after each side: {rates} GFLOP/s\n")
     sys.stdout.write(f"{'':15} {'plain s':>9} {'ours s':>9} {'ratio':>6}  largest difference\n")
     for name, theirs, mine, largest in rows:
         difference = "" if largest is None else f"{100 * largest:.4f} %"

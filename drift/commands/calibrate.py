@@ -34,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_argument(
         "--published",
-        action="append",
+        action="extend",
+        nargs="+",
         metavar="RUN=SCORE",
-        help="run of a model and its published score, once a model",
+        help="runs of models, each with the published score of its model",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="preset to write")
     parser.add_argument("--name", help="name of the preset (default: that of FILE)")

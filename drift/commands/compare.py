@@ -98,8 +98,9 @@ def _text(result: dict[str, Any]) -> str:
     stability = result["rank_stability"]
     if stability:
         parts.append(
-            f"\nrandom weights: same order of runs in {100 * stability['same_order']:.0f} %, same "
-            f"lowest in {100 * stability['same_lowest']:.0f} %, mean Kendall tau "
+            "\nmetrics weighted at random: same order of runs in "
+            f"{100 * stability['same_order']:.0f} %, same lowest in "
+            f"{100 * stability['same_lowest']:.0f} %, mean Kendall tau "
             f"{number(stability['kendall_tau'], '.2f')}\n"
         )
     for name, paths in result["unpaired"].items():

@@ -145,9 +145,11 @@ def runs(make_run, tmp_path):
     return tmp_path
 
 
-def test_published_scores_to_a_preset_that_reproduces_them(runs, command):
+@pytest.mark.parametrize("flags", [1, 2])
+def test_published_scores_to_a_preset_that_reproduces_them(runs, command, flags):
     out, models = runs / "paper.json", ("self-forcing=0.355", "causvid=0.842")
-    given = [word for model in models for word in ("--published", model)]
+    once, apart = ("--published", *models), [w for m in models for w in ("--published", m)]
+    given = once if flags == 1 else apart
     code, text, _ = command("calibrate", *given, "--runs", runs, "--out", out)
     assert code == 0
     assert "underdetermined: 2 independent scores for 3 weights" in text

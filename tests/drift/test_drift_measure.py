@@ -67,7 +67,7 @@ def test_large_frames_go_in_small_batches():
     settings = MeterSettings()
     assert settings.frames_per_batch(480, 832) == 8
     assert settings.frames_per_batch(64, 64) == 8
-    assert settings.frames_per_batch(1080, 1920) == 4
+    assert settings.frames_per_batch(1080, 1920) == 2
     assert MeterSettings(device="cuda").frames_per_batch(1080, 1920) == 6
     assert MeterSettings(device="cuda").frames_per_batch(4320, 7680) == 1
     assert replace(settings, batch=3).frames_per_batch(1080, 1920) == 3

@@ -1,4 +1,7 @@
-"""One training step of small stages, on however many processes; the first writes what it got."""
+"""One training step of each of some small stages, on however many processes; the first writes it.
+
+fsdp_worker.py OUT DTYPE STAGE...
+"""
 
 import json
 import sys
@@ -10,6 +13,7 @@ from safetensors.torch import save_file
 from torch.distributed.tensor import DTensor
 
 from hiar.config import SamplerConfig, WanConfig
+from hiar.ranks import Ranks
 from hiar.training.distill import DistillStage
 from hiar.training.forward_kl import ForwardKLConfig
 from hiar.training.networks import random_network
@@ -53,50 +57,55 @@ class Prompts(Data):
         return torch.zeros(1, 4, 8)
 
 
+def build_stage(name: str, dtype: torch.dtype, ranks: Ranks) -> Stage:
+    def network(seed: int, trained: bool = True) -> CausalWan:
+        if not is_sharded(dtype, ranks.num_ranks):
+            return random_network(SIZES, seed).requires_grad_(trained)
+        kept = torch.float32 if trained else dtype
+        model = shard_from_first(
+            lambda: random_network(SIZES, seed), SIZES, ranks, mesh_of(CPU), dtype=dtype, kept=kept
+        )
+        return model.requires_grad_(trained)
+
+    if name == "ode-init":
+        config = OdeInitConfig(steps=1, batch_size=4, micro_batch=1, clip_norm=1e9)
+        return OdeInitStage(network(0), Paths(), config, seed=3, ranks=ranks)
+    distill = DistillConfig(
+        sampler=SamplerConfig(steps=(1000, 500)), min_exit_step=1, batch_size=4,
+        cache_gradient=name, forward_kl=ForwardKLConfig(steps=2), clip_norm=1e9,
+    )  # fmt: skip
+    stage = DistillStage(
+        network(0), network(1, trained=False), network(2), Prompts(), Paths(), distill,
+        latent_shape=SHAPE, seed=3, ranks=ranks,
+    )  # fmt: skip
+    stage.models["student"].checkpoint_activations = name == "detached"
+    return stage
+
+
+def run(stage: Stage, ranks: Ranks, out: Path, name: str) -> None:
+    gradients: dict[str, torch.Tensor] = {}
+
+    def keep(model: str) -> None:
+        for parameter_name, parameter in stage.models[model].named_parameters():
+            grad = parameter.grad
+            assert grad is not None, parameter_name
+            assert grad.dtype == torch.float32
+            whole = grad.full_tensor() if isinstance(grad, DTensor) else grad
+            gradients[f"{model}.{parameter_name}"] = whole.clone()
+
+    for model, optimiser in stage.optimisers.items():
+        optimiser.register_step_pre_hook(lambda *_, model=model: keep(model))
+    metrics = mean_over_ranks(stage.run_step(0), ranks)
+    if ranks.is_first:
+        save_file(gradients, out / f"{name}.safetensors")
+        (out / f"{name}.json").write_text(json.dumps(metrics))
+
+
 def main() -> None:
-    out, name, dtype = Path(sys.argv[1]), sys.argv[2], getattr(torch, sys.argv[3])
+    out, dtype = Path(sys.argv[1]), getattr(torch, sys.argv[2])
     with joined(CPU, always=is_sharded(dtype, 1)) as ranks:
-
-        def network(seed: int, trained: bool = True) -> CausalWan:
-            if not is_sharded(dtype, ranks.num_ranks):
-                return random_network(SIZES, seed).requires_grad_(trained)
-            kept = torch.float32 if trained else dtype
-            model = shard_from_first(
-                lambda: random_network(SIZES, seed), SIZES, ranks, mesh_of(CPU), dtype=dtype,
-                kept=kept,
-            )  # fmt: skip
-            return model.requires_grad_(trained)
-
-        stage: Stage
-        if name == "ode-init":
-            config = OdeInitConfig(steps=1, batch_size=4, micro_batch=1, clip_norm=1e9)
-            stage = OdeInitStage(network(0), Paths(), config, seed=3, ranks=ranks)
-        else:
-            distill = DistillConfig(
-                sampler=SamplerConfig(steps=(1000, 500)), min_exit_step=1, batch_size=4,
-                cache_gradient=name, forward_kl=ForwardKLConfig(steps=2), clip_norm=1e9,
-            )  # fmt: skip
-            stage = DistillStage(
-                network(0), network(1, trained=False), network(2), Prompts(), Paths(), distill,
-                latent_shape=SHAPE, seed=3, ranks=ranks,
-            )  # fmt: skip
-            stage.models["student"].checkpoint_activations = name == "detached"
-        gradients: dict[str, torch.Tensor] = {}
-
-        def keep(model: str, optimiser: torch.optim.Optimizer) -> None:
-            for parameter_name, parameter in stage.models[model].named_parameters():
-                grad = parameter.grad
-                assert grad is not None, parameter_name
-                assert grad.dtype == torch.float32
-                whole = grad.full_tensor() if isinstance(grad, DTensor) else grad
-                gradients[f"{model}.{parameter_name}"] = whole.clone()
-
-        for model, optimiser in stage.optimisers.items():
-            optimiser.register_step_pre_hook(lambda o, *_, model=model: keep(model, o))
-        metrics = mean_over_ranks(stage.run_step(0), ranks)
-        if ranks.is_first:
-            save_file(gradients, out / "gradients.safetensors")
-            (out / "metrics.json").write_text(json.dumps(metrics))
+        for name in sys.argv[3:]:
+            run(build_stage(name, dtype, ranks), ranks, out, name)
 
 
 if __name__ == "__main__":

@@ -15,42 +15,58 @@ from safetensors.torch import load_file
 WORKER = Path(__file__).with_name("fsdp_worker.py")
 
 
-def launch(out: Path, name: str, processes: int, dtype: str = "float32") -> dict[str, Any]:
-    out.mkdir()
+STAGES = ("ode-init", "straight_through", "detached")
+
+
+def launch(out: Path, processes: int, dtype: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Metrics and gradients of a step of each stage."""
     python = [sys.executable]
     if processes > 1:
         python += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     run = subprocess.run(
-        [*python, str(WORKER), str(out), name, dtype],
+        [*python, str(WORKER), str(out), dtype, *names],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     return {
-        "metrics": json.loads((out / "metrics.json").read_text()),
-        "gradients": load_file(out / "gradients.safetensors"),
+        name: {
+            "metrics": json.loads((out / f"{name}.json").read_text()),
+            "gradients": load_file(out / f"{name}.safetensors"),
+        }
+        for name in names
     }
 
 
-@pytest.mark.parametrize("name", ["ode-init", "straight_through", "detached"])
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return launch(tmp_path_factory.mktemp("one"), 1, "float32", STAGES)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return launch(tmp_path_factory.mktemp("two"), 2, "float32", STAGES)
+
+
+@pytest.mark.parametrize("name", STAGES)
 def test_two_processes_equal_one(
-    tmp_path: Path, name: str, relative_l2: Callable[[torch.Tensor, torch.Tensor], float]
+    name: str,
+    one: dict[str, Any],
+    two: dict[str, Any],
+    relative_l2: Callable[[torch.Tensor, torch.Tensor], float],
 ) -> None:
     """Loss and every gradient; the order of float32 sums differs, so 1e-5."""
-    one = launch(tmp_path / "one", name, 1)
-    two = launch(tmp_path / "two", name, 2)
-    assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-5)
-    assert two["gradients"].keys() == one["gradients"].keys()
-    for parameter, expected in one["gradients"].items():
+    assert two[name]["metrics"] == pytest.approx(one[name]["metrics"], rel=1e-5)
+    assert two[name]["gradients"].keys() == one[name]["gradients"].keys()
+    for parameter, expected in one[name]["gradients"].items():
         assert expected.norm() > 0, parameter
-        assert relative_l2(two["gradients"][parameter], expected) < 2e-5, parameter
+        assert relative_l2(two[name]["gradients"][parameter], expected) < 2e-5, parameter
 
 
-def test_bfloat16_computes_near_float32(tmp_path: Path) -> None:
+def test_bfloat16_computes_near_float32(tmp_path: Path, one: dict[str, Any]) -> None:
     """Masters and gradients stay float32 (the worker checks); 8 bits of mantissa are 0.4 %."""
-    exact = launch(tmp_path / "exact", "straight_through", 1)
-    rough = launch(tmp_path / "rough", "straight_through", 1, "bfloat16")
-    losses = [name for name in exact["metrics"] if name.endswith("loss")]
-    for name in losses:
-        assert rough["metrics"][name] == pytest.approx(exact["metrics"][name], rel=0.03), name
-        assert rough["metrics"][name] != exact["metrics"][name]
+    exact = one["straight_through"]["metrics"]
+    rough = launch(tmp_path, 1, "bfloat16", ("straight_through",))["straight_through"]["metrics"]
+    for name in (name for name in exact if name.endswith("loss")):
+        assert rough[name] == pytest.approx(exact[name], rel=0.03), name
+        assert rough[name] != exact[name]
