@@ -77,7 +77,7 @@ class WanConfig:
     def tiny(cls) -> WanConfig:
         """The embedded default, trained on the tiny world (a CPU samples it in seconds)."""
         return cls(
-            dim=128, ffn_dim=384, num_heads=4, num_layers=6, freq_dim=128, text_dim=64, text_len=96
+            dim=112, ffn_dim=336, num_heads=4, num_layers=6, freq_dim=128, text_dim=64, text_len=96
         )
 
     @classmethod

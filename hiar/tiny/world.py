@@ -1,15 +1,19 @@
 """The tiny world: short clips of a coloured textured shape that moves over a panning background.
 
-A scene is a handful of words, which make its prompt, and a few jittered numbers, which do not.
-Colours are kept at mid saturation and edges at one pixel, so that a sampler that drifts has room
-to saturate, fade, sharpen or blur. Rendering is pure: a scene always gives the same pixels.
+A scene is a handful of words, which make its prompt, and a few numbers, which do not: where the
+shape starts, how fast it is, and the look of the scene. A look varies smoothly and no word names
+it, so whoever continues a video can know it from the frames before only: errors add up, as
+exposure and grading do in real footage. Colours are kept at mid saturation and edges near one
+pixel, so that a sampler that drifts has room to saturate, fade, sharpen or blur. Rendering is
+pure: a scene always gives the same pixels.
 """
 
 from __future__ import annotations
 
+import colorsys
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +55,27 @@ MARGIN_PX = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a scene looks within what its words allow; each number in [-1, 1], 0 is the middle.
+
+    Attributes:
+        hue: Of the shape, up to 8 degrees either way.
+        saturation, background_saturation: Of the colours, by factors 0.73 to 1.37.
+        brightness: Of the shape, up to 12 % either way.
+        texture, background_contrast: Depth of the patterns, by factors 0.66 to 1.52.
+        softness: Width of the outline, 0.5 to 2 pixels.
+    """
+
+    hue: float = 0.0
+    saturation: float = 0.0
+    brightness: float = 0.0
+    texture: float = 0.0
+    background_saturation: float = 0.0
+    background_contrast: float = 0.0
+    softness: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """One clip of the tiny world.
 
@@ -58,6 +83,7 @@ class Scene:
         colour, shape, texture, motion, background, pan: Words of the prompt.
         jitter: Six numbers in [-1, 1]: start x, start y, speed, radius, texture phase, background
             phase. They are what the prompt does not say.
+        look: Nor does it say this.
     """
 
     colour: str
@@ -67,6 +93,7 @@ class Scene:
     background: str
     pan: str
     jitter: tuple[float, float, float, float, float, float]
+    look: Look = Look()
 
     @property
     def prompt(self) -> str:
@@ -111,6 +138,7 @@ def draw_scene(rng: np.random.Generator, *, held_out: bool = False) -> Scene:
     return Scene(
         colour=colour, shape=shape, texture=texture, motion=motion, background=background, pan=pan,
         jitter=(jitter[0], jitter[1], jitter[2], jitter[3], jitter[4], jitter[5]),
+        look=Look(**{field.name: rng.uniform(-1.0, 1.0) for field in fields(Look)}),
     )  # fmt: skip
 
 
@@ -137,7 +165,8 @@ def render(
     dy = rows[None] - centre_y[:, None, None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     u, v = cos * dx + sin * dy, -sin * dx + cos * dy
-    cover = np.clip(0.5 - _signed_distance(scene.shape, u, v, radius), 0.0, 1.0)[..., None]
+    width = 2.0**scene.look.softness * scale
+    cover = np.clip(0.5 - _signed_distance(scene.shape, u, v, radius) / width, 0.0, 1.0)[..., None]
     shape_rgb = _shape_colour(scene, u, v, radius)
     picture = cover * shape_rgb + (1.0 - cover) * _background(scene, frame_index, rows, columns)
     return (np.clip(picture, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
@@ -148,7 +177,7 @@ def _trajectory(
 ) -> tuple[Floats, Floats, Floats]:
     """Centre (px) and angle (radians) of the shape at each frame."""
     scale = size_px / SIZE_PX
-    speed = SPEED_PX * (1.0 + 0.15 * scene.jitter[2]) * scale
+    speed = SPEED_PX * (1.0 + 0.35 * scene.jitter[2]) * scale
     low, high = radius + MARGIN_PX, size_px - 1 - radius - MARGIN_PX
     middle, offset = (size_px - 1) / 2, 5.0 * scale
     x, y = middle + offset * scene.jitter[0], middle + offset * scene.jitter[1]
@@ -194,7 +223,11 @@ def _signed_distance(shape: str, u: Floats, v: Floats, radius: float) -> Floats:
 
 def _shape_colour(scene: Scene, u: Floats, v: Floats, radius: float) -> Floats:
     """RGB of the shape's surface, in the shape's own coordinates (so texture turns with it)."""
-    base = np.asarray(COLOURS[scene.colour])
+    look = scene.look
+    base = _graded(
+        COLOURS[scene.colour], hue=look.hue, saturation=look.saturation, brightness=look.brightness
+    )
+    depth = 0.28 * 2.0 ** (0.6 * look.texture)
     period = 0.8 * radius
     phase = 0.8 * scene.jitter[4]
     if scene.texture == "plain":
@@ -203,14 +236,28 @@ def _shape_colour(scene: Scene, u: Floats, v: Floats, radius: float) -> Floats:
         tone = np.sin(2 * np.pi * u / period + phase)
     else:
         tone = 1.4 * np.sin(np.pi * u / period + phase) * np.sin(np.pi * v / period)
-    return np.asarray(base * (1.0 + 0.28 * tone[..., None]))
+    return np.asarray(base * (1.0 + depth * tone[..., None]))
+
+
+def _graded(
+    rgb: tuple[float, float, float],
+    *,
+    hue: float = 0.0,
+    saturation: float = 0.0,
+    brightness: float = 0.0,
+) -> Floats:
+    """A colour of the palette as a look shows it."""
+    h, s, v = colorsys.rgb_to_hsv(*rgb)
+    s, v = min(1.0, s * 2.0 ** (0.45 * saturation)), min(1.0, v * (1.0 + 0.12 * brightness))
+    return np.asarray(colorsys.hsv_to_rgb((h + 8.0 / 360.0 * hue) % 1.0, s, v))
 
 
 def _background(
     scene: Scene, frame_index: Floats, rows: NDArray[np.int_], columns: NDArray[np.int_]
 ) -> Floats:
     """RGB of the background: two slow waves that pan together, over a vertical shade."""
-    base = np.asarray(BACKGROUNDS[scene.background])
+    base = _graded(BACKGROUNDS[scene.background], saturation=scene.look.background_saturation)
+    depth = 0.13 * 2.0 ** (0.6 * scene.look.background_contrast)
     size_px = rows.shape[0]
     drift = {"still": 0.0, "panning left": 0.45, "panning right": -0.45}[scene.pan]
     shift = drift * frame_index[:, None, None] * size_px / SIZE_PX
@@ -219,7 +266,7 @@ def _background(
     x = columns[None] + shift
     tone = np.sin(wave * x + phase) + 0.6 * np.sin(wave * (0.6 * x + 0.9 * rows[None]) - phase)
     shade = 0.10 * (rows[None] / (size_px - 1) - 0.5)
-    return np.asarray(base * (1.0 + 0.13 * tone + shade)[..., None])
+    return np.asarray(base * (1.0 + depth * tone + shade)[..., None])
 
 
 def draw_held_out_prompts(num_prompts: int, seed: int) -> list[str]:
