@@ -165,7 +165,7 @@ def render(
     dy = rows[None] - centre_y[:, None, None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     u, v = cos * dx + sin * dy, -sin * dx + cos * dy
-    width = 2.0**scene.look.softness * scale
+    width = math.exp2(scene.look.softness) * scale
     cover = np.clip(0.5 - _signed_distance(scene.shape, u, v, radius) / width, 0.0, 1.0)[..., None]
     shape_rgb = _shape_colour(scene, u, v, radius)
     picture = cover * shape_rgb + (1.0 - cover) * _background(scene, frame_index, rows, columns)
@@ -227,7 +227,7 @@ def _shape_colour(scene: Scene, u: Floats, v: Floats, radius: float) -> Floats:
     base = _graded(
         COLOURS[scene.colour], hue=look.hue, saturation=look.saturation, brightness=look.brightness
     )
-    depth = 0.28 * 2.0 ** (0.6 * look.texture)
+    depth = 0.28 * math.exp2(0.6 * look.texture)
     period = 0.8 * radius
     phase = 0.8 * scene.jitter[4]
     if scene.texture == "plain":
@@ -248,7 +248,7 @@ def _graded(
 ) -> Floats:
     """A colour of the palette as a look shows it."""
     h, s, v = colorsys.rgb_to_hsv(*rgb)
-    s, v = min(1.0, s * 2.0 ** (0.45 * saturation)), min(1.0, v * (1.0 + 0.12 * brightness))
+    s, v = min(1.0, s * math.exp2(0.45 * saturation)), min(1.0, v * (1.0 + 0.12 * brightness))
     return np.asarray(colorsys.hsv_to_rgb((h + 8.0 / 360.0 * hue) % 1.0, s, v))
 
 
@@ -257,7 +257,7 @@ def _background(
 ) -> Floats:
     """RGB of the background: two slow waves that pan together, over a vertical shade."""
     base = _graded(BACKGROUNDS[scene.background], saturation=scene.look.background_saturation)
-    depth = 0.13 * 2.0 ** (0.6 * scene.look.background_contrast)
+    depth = 0.13 * math.exp2(0.6 * scene.look.background_contrast)
     size_px = rows.shape[0]
     drift = {"still": 0.0, "panning left": 0.45, "panning right": -0.45}[scene.pan]
     shift = drift * frame_index[:, None, None] * size_px / SIZE_PX
