@@ -24,7 +24,7 @@ def test_shapes_of_the_world_can_be_told() -> None:
 def test_a_prompt_names_its_scene() -> None:
     for scene in scenes(5):
         named = scene_named(scene.prompt)
-        assert named == replace(scene, jitter=named.jitter)
+        assert named == replace(scene, jitter=named.jitter, look=world.Look())
     with pytest.raises(UsageError, match="no prompt of the tiny world"):
         scene_named("a cat")
 

@@ -10,13 +10,15 @@ import torch
 from hiar.config import SamplerConfig, WanConfig
 from hiar.pipeline import HiARPipeline
 from hiar.prompts import read_prompts
+from hiar.provenance import file_sha256
 from hiar.tiny import world
 from hiar.tiny.detect import colour_mass, scene_named, shape_seen
 from hiar.tiny.preset import ASSETS, HELD_OUT_PROMPTS
+from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, StudyModel
 from hiar.training.autoencoder import clips_to_tensor
 from hiar.vae import load_autoencoder
 
-PARTS = ("text_encoder", "vae", "teacher", "transformer")
+PARTS = ("text_encoder", "vae", "teacher")
 BUDGET_BYTES = 24 * 2**20
 
 
@@ -36,6 +38,28 @@ def test_each_says_how_it_was_made(part: str) -> None:
     assert facts["provenance"]["packages"]["torch"]
     losses = [loss for _, loss in facts["loss_curve"]]
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("model", STUDY_MODELS, ids=lambda model: model.name)
+def test_each_student_says_how_it_was_made(model: StudyModel) -> None:
+    folder = ASSETS / model.folder
+    facts = json.loads((folder / "training.json").read_text())
+    assert facts["command"].startswith("python scripts/train_tiny.py --study")
+    assert (facts["row"], tuple(facts["fills"])) == (model.row, model.fills)
+    assert facts["weights_sha256"] == file_sha256(folder / WEIGHTS_FILE)
+    assert facts["steps"] == facts["settings"]["steps"]
+    assert len(facts["dynamics"]) >= 10  # points of Fig. 4
+    teacher = f"sha256 {file_sha256(ASSETS / 'teacher' / WEIGHTS_FILE)}"
+    assert facts["settings"]["weights"]["teacher"] == teacher
+
+
+def test_students_differ_in_their_row_alone() -> None:
+    settings = [
+        json.loads((ASSETS / model.folder / "training.json").read_text())["settings"]
+        for model in STUDY_MODELS
+    ]
+    shared = [{key: value for key, value in one.items() if key != "distill"} for one in settings]
+    assert all(one == shared[0] for one in shared)
 
 
 def test_held_out_prompts_were_never_trained_on() -> None:
