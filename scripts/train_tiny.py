@@ -48,7 +48,7 @@ from hiar.training.clips import ClipFile, encode_scenes, write_clips
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.pretrain import PretrainStage
 from hiar.training.side_by_side import run_side_by_side
-from hiar.training.study import StudyConfig, pending, study_runs
+from hiar.training.study import StudyConfig, check_averages, pending, study_runs
 from hiar.training.study_estimate import estimate, format_estimate
 from hiar.training.study_export import export
 from hiar.training.text import TextTrainConfig, train_text_encoder
@@ -131,6 +131,7 @@ def run_study(args: argparse.Namespace) -> int:
             sys.stdout.write(format_estimate(list(estimate(study)), args.jobs))
             return 0
         runs = study_runs(study)
+        check_averages(runs)
         run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs)
         for run in runs:
             if run.model is not None and run.seed == study.seeds[0]:

@@ -104,6 +104,22 @@ def study_runs(study: StudyConfig) -> tuple[StudyRun, ...]:
     )
 
 
+def check_averages(runs: Sequence[StudyRun]) -> None:
+    """What ships is the average of a student's weights: make sure that there will be one.
+
+    Raises:
+        UsageError: If some run ends before its average begins.
+    """
+    for run in runs:
+        config = run.config.stage_config if run.config and run.model else None
+        if config and (not config.ema_decay or config.ema_start >= run.steps):
+            raise UsageError(
+                f"{run.name}: {run.steps} steps end before the average begins (distill.ema_start "
+                f"{config.ema_start}, ema_decay {config.ema_decay:g}): train longer, or begin it "
+                "earlier"
+            )
+
+
 def is_done(run: StudyRun) -> bool:
     """Whether a training run's record is there and of these very settings and inputs.
 

@@ -24,7 +24,14 @@ from hiar.training.networks import random_network
 from hiar.training.recipes import ABLATIONS, ablation
 from hiar.training.settings import load_train_config
 from hiar.training.side_by_side import last_logged_step, run_side_by_side, seconds_left
-from hiar.training.study import StudyConfig, StudyRun, is_done, pending, study_runs
+from hiar.training.study import (
+    StudyConfig,
+    StudyRun,
+    check_averages,
+    is_done,
+    pending,
+    study_runs,
+)
 from hiar.training.study_estimate import RunEstimate, format_estimate
 from hiar.training.study_export import describe, export
 
@@ -94,6 +101,8 @@ def test_wrong_studies_are_named(tmp_path: Path) -> None:
         StudyConfig(work=tmp_path, models=())
     with pytest.raises(UsageError, match="steps 0"):
         StudyConfig(work=tmp_path, steps=0)
+    with pytest.raises(UsageError, match="hiar-s0: 200 steps end before the average begins"):
+        check_averages(study_runs(StudyConfig(work=tmp_path, steps=200)))
     with pytest.raises(UsageError, match="rows"):
         study_runs(StudyConfig(work=tmp_path, changes=("distill.rows=x",)))
 
@@ -158,16 +167,16 @@ def test_a_run_that_fails_lets_the_others_end_and_is_named(tmp_path: Path) -> No
 
 
 def test_the_time_left_is_the_steps_left_shared_out(tmp_path: Path) -> None:
-    runs = [run for run in study_runs(StudyConfig(work=tmp_path, steps=100)) if run.model][:3]
+    runs = [run for run in study_runs(StudyConfig(work=tmp_path, steps=300)) if run.model][:3]
     assert seconds_left(runs, set(), 2) is None
-    for run, steps in zip(runs, (100, 50), strict=False):
+    for run, steps in zip(runs, (300, 250), strict=False):
         run.out.mkdir()
         lines = [json.dumps({"step": i, "seconds": 2.0}) + "\n" for i in range(steps)]
         (run.out / "log.jsonl").write_text("".join(lines))
-    assert last_logged_step(runs[1].out) == 50
-    # 50 steps of 2 s and 100 of the same on two processes; the longest alone takes 200 s.
-    assert seconds_left(runs, {runs[0].name}, 2) == 200
-    assert seconds_left(runs, {runs[0].name}, 1) == 300
+    assert last_logged_step(runs[1].out) == 250
+    # 50 steps of 2 s and 300 of the same on two processes; the longest alone takes 600 s.
+    assert seconds_left(runs, {runs[0].name}, 2) == 600
+    assert seconds_left(runs, {runs[0].name}, 1) == 700
 
 
 def test_an_estimate_adds_up() -> None:
