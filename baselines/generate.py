@@ -19,6 +19,7 @@ from hiar.progress import Progress
 from hiar.prompts import numbered
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
+from hiar.sidecars import read_sidecar
 from hiar.video import CODEC, CRF, PIXEL_FORMAT
 
 VIDEO_SCHEMA = "baselines-video/1"
@@ -214,11 +215,5 @@ def _failure(take: Take, out: Path) -> dict[str, str]:
 
 def is_done(spec: ModelSpec, facts: dict[str, Any], take: Take, out: Path) -> bool:
     """Whether the video is there, whole, made with these very settings and weights."""
-    try:
-        size = (out / f"{take.name}.mp4").stat().st_size
-        found = json.loads(sidecar_path(out, take).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return False
-    if not isinstance(found, dict) or found.get("video_bytes") != size:
-        return False
-    return bool(found.get("key") == describe(spec, facts, take)["key"])
+    found = read_sidecar(out / f"{take.name}.mp4")
+    return found is not None and bool(found.get("key") == describe(spec, facts, take)["key"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -175,29 +175,36 @@ def choose_fused(probe: PassProbe, mode: str, chain: Chain) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Contention:
-    """A steady denoising pass on one rank while the others rest, and on all at once.
+    """A steady denoising pass of each rank while the others rest, and of all at once.
 
     Attributes:
-        alone_s: On the first rank alone.
-        together_s: The slowest rank's, all ranks running.
+        alone_s, together_s: By rank.
     """
 
-    alone_s: float
-    together_s: float
+    alone_s: Sequence[float]
+    together_s: Sequence[float]
 
     @property
     def factor(self) -> float:
-        """How many times as long a pass takes when all ranks run: 1 where nothing is shared."""
-        return self.together_s / self.alone_s
+        """How many times as long a pass takes when all ranks run: 1 where nothing is shared.
+
+        Each rank against itself, since the cores of a machine may differ; the mean of them, since
+        a rank that is slow for a while is waited for and catches up.
+        """
+        pairs = zip(self.together_s, self.alone_s, strict=True)
+        return statistics.fmean(together / alone for together, alone in pairs)
 
 
-def measure_contention(probe: PassProbe, chain: Chain) -> dict[str, float] | None:
+def measure_contention(probe: PassProbe, chain: Chain) -> dict[str, Any] | None:
     """What ranks lose to one another through shared cores, caches and memory; None for one."""
     if chain.num_ranks == 1:
         return None
-    # The least: what ranks lose to one another is there in every pass, a busy machine is not.
-    (alone,) = probe.seconds(probe.denoise, of=min) if chain.is_first else (0.0,)
-    chain.wait()
+    alone = 0.0
+    for rank in range(chain.num_ranks):
+        if rank == chain.rank:
+            # The least: what ranks lose to one another is in every pass, a busy machine is not.
+            (alone,) = probe.seconds(probe.denoise, of=min)
+        chain.wait()
     (together,) = probe.seconds(probe.denoise, of=min)
-    found = Contention(alone_s=chain.from_first(alone), together_s=max(chain.gather(together)))
+    found = Contention(alone_s=chain.gather(alone), together_s=chain.gather(together))
     return asdict(found) | {"factor": found.factor}

@@ -21,6 +21,7 @@ from hiar.geometry import num_blocks, num_frames
 from hiar.prompts import numbered, video_name
 from hiar.provenance import provenance
 from hiar.ranks import Ranks
+from hiar.sidecars import read_sidecar
 from hiar.video import CODEC, CRF, PIXEL_FORMAT, open_mp4
 
 if TYPE_CHECKING:
@@ -355,12 +356,8 @@ def same_on_all_ranks(
 
 def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bool:
     """Whether the video is there, whole, made with these very settings and weights."""
-    try:
-        size = (out / f"{take.name}.mp4").stat().st_size
-        found = json.loads(sidecar_path(out, take).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return False
-    if not isinstance(found, dict) or found.get("video_bytes") != size:
+    found = read_sidecar(out / f"{take.name}.mp4")
+    if found is None:
         return False
     if run.save_latents and not (out / f"{take.name}.safetensors").is_file():
         return False

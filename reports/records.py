@@ -90,6 +90,19 @@ class VideoRecord:
     model: Mapping[str, Any]
 
 
+def video_record(folder: Path, data: Mapping[str, Any]) -> VideoRecord:
+    """The video of a folder that a sidecar tells of."""
+    return VideoRecord(
+        path=folder / data["video"],
+        prompt=data["prompt"],
+        prompt_index=int(data["prompt_index"]),
+        seed=int(data["seed"]),
+        num_frames=int(data["num_frames"]),
+        fps=float(data["fps"]),
+        model=data["model"],
+    )
+
+
 def read_drift(folder: Path) -> DriftRecord:
     """Reads the score of one run from the folder that `drift score` wrote."""
     data = read_summary(folder)
@@ -158,17 +171,5 @@ def read_videos(folder: Path) -> list[VideoRecord]:
     """Reads the sidecars of one run, in prompt order."""
     index = read_json(folder / "run.json", RUN_SCHEMA)
     sidecars = [json.loads((folder / name).read_text(encoding="utf-8")) for name in index["videos"]]
-    videos = [
-        VideoRecord(
-            path=folder / data["video"],
-            prompt=data["prompt"],
-            prompt_index=int(data["prompt_index"]),
-            seed=int(data["seed"]),
-            num_frames=int(data["num_frames"]),
-            fps=float(data["fps"]),
-            model=data["model"],
-        )
-        for data in sidecars
-        if data.get("sample_index", 0) == 0
-    ]
+    videos = [video_record(folder, data) for data in sidecars if data.get("sample_index", 0) == 0]
     return sorted(videos, key=lambda video: video.prompt_index)

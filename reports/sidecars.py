@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from reports.record_files import RecordError
-from reports.records import VideoRecord
+from reports.records import VideoRecord, video_record
 
 VIDEO_SCHEMAS = ("hiar-sample/1", "baselines-video/1")
 
@@ -35,12 +35,4 @@ def _read(path: Path) -> VideoRecord:
             f"{path}: schema is {data.get('schema')!r}; this version reads {known}: make the "
             "video again"
         )
-    return VideoRecord(
-        path=path.parent / data["video"],
-        prompt=data["prompt"],
-        prompt_index=int(data["prompt_index"]),
-        seed=int(data["seed"]),
-        num_frames=int(data["num_frames"]),
-        fps=float(data["fps"]),
-        model=data["model"],
-    )
+    return video_record(path.parent, data)

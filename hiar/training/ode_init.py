@@ -129,15 +129,7 @@ class OdeInitStage(OneNetworkStage):
         seed: int,
         ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     ) -> None:
-        optimiser = torch.optim.AdamW(
-            student.requires_grad_(True).parameters(), lr=config.learning_rate,
-            betas=(config.beta1, config.beta2), weight_decay=config.weight_decay,
-        )  # fmt: skip
-        super().__init__(
-            student, optimiser,
-            batch_size=config.batch_size, micro_batch=config.micro_batch,
-            clip_norm=config.clip_norm, ema_decay=config.ema_decay, ranks=ranks,
-        )  # fmt: skip
+        super().__init__(student, config, betas=(config.beta1, config.beta2), ranks=ranks)
         self._trajectories, self._config, self._seed = trajectories, config, seed
 
     def learning_rate(self, step: int) -> float:

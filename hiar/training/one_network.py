@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -13,10 +13,32 @@ from hiar.training.optimise import step_down
 from hiar.training.stage import EMA_KEY
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from hiar.ranks import Ranks
     from hiar.transformer import CausalWan
+
+
+class OneNetworkConfig(Protocol):
+    """What every such stage must be told.
+
+    Attributes:
+        batch_size: Samples of a step, all processes together.
+        micro_batch: Samples in memory at once; None is all of a process's share.
+        learning_rate, weight_decay, clip_norm: Of AdamW and of the gradient.
+        ema_decay: Of the average of the weights; 0 keeps none.
+    """
+
+    @property
+    def batch_size(self) -> int: ...  # noqa: D102
+    @property
+    def micro_batch(self) -> int | None: ...  # noqa: D102
+    @property
+    def learning_rate(self) -> float: ...  # noqa: D102
+    @property
+    def weight_decay(self) -> float: ...  # noqa: D102
+    @property
+    def clip_norm(self) -> float: ...  # noqa: D102
+    @property
+    def ema_decay(self) -> float: ...  # noqa: D102
 
 
 class OneNetworkStage(ABC):
@@ -24,11 +46,8 @@ class OneNetworkStage(ABC):
 
     Args:
         model: The network; its parameters get gradients.
-        optimiser: Holds them.
-        batch_size: Samples of a step, all processes together.
-        micro_batch: Samples in memory at once; None is all of a process's share.
-        clip_norm: Largest norm of the gradient.
-        ema_decay: Of the average of the weights; 0 keeps none.
+        config: Settings.
+        betas: Of AdamW.
         ranks: This process among those that share a step's samples.
     """
 
@@ -37,20 +56,22 @@ class OneNetworkStage(ABC):
     def __init__(
         self,
         model: CausalWan,
-        optimiser: Optimizer,
+        config: OneNetworkConfig,
         *,
-        batch_size: int,
-        micro_batch: int | None,
-        clip_norm: float,
-        ema_decay: float,
+        betas: tuple[float, float],
         ranks: Ranks,
     ) -> None:
+        optimiser = torch.optim.AdamW(
+            model.requires_grad_(True).parameters(),
+            lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay,
+        )  # fmt: skip
         self.models = {self.product: model}
         self.optimisers = {self.product: optimiser}
-        self._model, self._optimiser, self._clip_norm = model, optimiser, clip_norm
-        self._samples = ranks.share(range(batch_size))
-        self._micro_batch = micro_batch or batch_size
-        self._average = WeightAverage(model, decay=ema_decay) if ema_decay else None
+        self._model, self._optimiser, self._clip_norm = model, optimiser, config.clip_norm
+        self._samples = ranks.share(range(config.batch_size))
+        self._micro_batch = config.micro_batch or config.batch_size
+        decay = config.ema_decay
+        self._average = WeightAverage(model, decay=decay) if decay else None
 
     @abstractmethod
     def loss(self, step: int, samples: Sequence[int]) -> torch.Tensor:

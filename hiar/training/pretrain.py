@@ -52,15 +52,7 @@ class PretrainStage(OneNetworkStage):
         seed: int,
         ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     ) -> None:
-        optimiser = torch.optim.AdamW(
-            model.requires_grad_(True).parameters(),
-            lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=config.weight_decay,
-        )  # fmt: skip
-        super().__init__(
-            model, optimiser,
-            batch_size=config.batch_size, micro_batch=config.micro_batch,
-            clip_norm=config.clip_norm, ema_decay=config.ema_decay, ranks=ranks,
-        )  # fmt: skip
+        super().__init__(model, config, betas=(0.9, 0.95), ranks=ranks)
         self._clips, self._config, self._seed = clips, config, seed
 
     def learning_rate(self, step: int) -> float:

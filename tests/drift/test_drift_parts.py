@@ -1,8 +1,13 @@
 """Frames shared out over the cores: same numbers, same order, no trace left."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 import torch
 
+from drift.memory import release_freed_memory
 from drift.metrics.networks.parts import in_parts
 from drift.settings import MeterSettings
 
@@ -60,3 +65,28 @@ def test_another_device_takes_the_batch_whole():
     pictures = torch.rand(4, 3, 2, 2, device="meta")
     parts = in_parts(lambda part: part.shape, pictures, CPU, torch.float32)
     assert parts == [(4, 3, 2, 2)]
+
+
+@pytest.mark.parametrize(("side", "calls"), [(999, 0), (1000, 1)])
+def test_large_pictures_give_their_memory_back(monkeypatch, side, calls):
+    seen = []
+    monkeypatch.setattr("drift.metrics.networks.parts.release_freed_memory", lambda: seen.append(1))
+    in_parts(lambda part: part.mean(), torch.zeros(1, 3, side, 1000), CPU, torch.float32)
+    assert len(seen) == calls
+
+
+def test_freed_memory_of_other_threads_is_given_back():
+    """Small pieces of a thread that has ended: glibc would keep them for the next thread."""
+
+    def resident_bytes():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    with ThreadPoolExecutor(1) as thread:
+        kept = thread.submit(lambda: [bytearray(60_000) for _ in range(2000)]).result()
+        last = thread.submit(lambda: bytearray(60_000)).result()  # holds the top of its heap
+    del kept
+    before = resident_bytes()
+    release_freed_memory()
+    assert before - resident_bytes() > 60e6  # of 120 MB
+    assert len(last) == 60_000

@@ -46,7 +46,10 @@ def test_the_model_is_checked_against_each_measured_row() -> None:
     """4 steps over 5 blocks: one rank takes 4 (5 x 2 + 4 x 1) s, two ranks 2 (14) s and filling."""
     link = {"latency_s": 0.5, "bytes_per_s": 2000.0}  # a block takes 1 s
     two = pipelined_row(
-        2, seconds=40.0, link=link, contention={"alone_s": 1.0, "together_s": 1.0, "factor": 1.0}
+        2,
+        seconds=40.0,
+        link=link,
+        contention={"alone_s": [1.0, 1.0], "together_s": [1.0, 1.0], "factor": 1.0},
     )
     found = forecast([record(pipelined_row()), record(two)])
     assert found["base"] == "pipelined x1"
@@ -64,7 +67,7 @@ def test_the_model_is_checked_against_each_measured_row() -> None:
 
 
 def test_what_ranks_lose_to_one_another_is_taken_out_and_put_back() -> None:
-    crowd = {"alone_s": 1.0, "together_s": 3.0, "factor": 3.0}
+    crowd = {"alone_s": [1.0], "together_s": [3.0], "factor": 3.0}
     row = pipelined_row(2, gpus=0, contention=crowd)
     assert pass_times(row).denoise_s == [2.0 / 3.0] * BLOCKS
     assert machine_of(row, record(row)).contention == 3.0

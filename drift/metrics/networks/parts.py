@@ -13,10 +13,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from drift.memory import release_freed_memory
 from drift.metrics.networks.loading import reduced
 from drift.settings import MeterSettings
 
 T = TypeVar("T")
+
+LARGE_PX = 1_000_000
+"""From this size on a network's freed features are given back: seconds a frame dwarf the cost."""
 
 
 def in_parts(
@@ -48,3 +52,5 @@ def in_parts(
             return list(cores.map(run, pictures.split(1)))
     finally:
         torch.set_num_threads(threads)
+        if pictures.shape[-2] * pictures.shape[-1] >= LARGE_PX:
+            release_freed_memory()
