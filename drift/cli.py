@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import drift
-from drift.commands import calibrate, compare, doctor, networks, weights
+from drift.commands import calibrate, compare, doctor, lengths, networks, weights
 from drift.commands.layout import aligned
 from drift.config import CUT_POLICIES, ScoreConfig
 from drift.errors import StorageError, UsageError, WorkerError
@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rules(report, "keep those of the run")
     report.set_defaults(handler=_report)
     _add_module(commands.add_parser("compare", help="compare runs video by video"), compare)
+    _add_module(commands.add_parser("lengths", help="drift against the videos' length"), lengths)
     _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
     _add_module(commands.add_parser("weights", help="list, fetch or verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is missing here, and why"), doctor)

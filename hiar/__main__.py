@@ -1,7 +1,5 @@
 """`python -m hiar`."""
 
-import sys
+from hiar.cli import console
 
-from hiar.cli import main
-
-sys.exit(main())
+console()

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from hiar.commands import bench, doctor, sample, strips, train, trajectories, weights
 from hiar.errors import UsageError
+from hiar.ranks import leave
 
 OK, WRONG_USE, INTERRUPTED = 0, 2, 130
 
@@ -63,3 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("hiar: interrupted; run the same command again to go on\n")
         return INTERRUPTED
+
+
+def console() -> NoReturn:
+    """The command `hiar`: runs it and ends the process."""
+    leave(main())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=30)
@@ -76,6 +77,23 @@ def joined_ranks(environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]
         yield Ranks(rank=distributed.get_rank(), num_ranks=num_ranks)
     finally:
         distributed.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process, without the interpreter's finalization where networks were sharded.
+
+    DTensor's caches keep a group's threads alive after the group is destroyed. One of them that is
+    late to let go of the last tensor asks a finalizing interpreter for its lock, and the process
+    aborts although its work is done (pytorch issue 190489).
+
+    Args:
+        code: Exit code.
+    """
+    if "torch.distributed.fsdp" not in sys.modules:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def num_ranks_of(environment: Mapping[str, str] = os.environ) -> int:

@@ -1,4 +1,4 @@
-"""The records that Figs. 4 and 5 are drawn from, and their readers; a training run gives them.
+"""The records that Figs. 4 and 5 and drift against length are drawn from, and their readers.
 
 `records/dynamics.json` of a reproduction folder, with the `dynamics.jsonl` of a `hiar train` run
 beside it (a line a sampled step: `{"step": 500, "bidirectional": 2.1, "causal": 1.9, "videos":
@@ -14,6 +14,9 @@ with the videos beside the record (paths relative to it):
     {"schema": "reports-strips/1", "scale": ..., "timestep": 1000.0, "provenance": {...},
      "clips": [{"prompt": "...", "seed": 0, "bidirectional": "strips/0-bidirectional.mp4",
                 "causal": "strips/0-causal.mp4"}, ...]}
+
+`records/lengths.json`, as `drift lengths RUN ... --at S,T --out FILE` writes it; the folders of the
+runs are called like the preset's.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from reports.record_files import RecordError, member, read_json, read_json_lines
 
 DYNAMICS_SCHEMA = "reports-dynamics/1"
 STRIPS_SCHEMA = "reports-strips/1"
+LENGTHS_SCHEMA = "drift-lengths/1"
 ATTENTIONS = ("bidirectional", "causal")
 
 
@@ -74,6 +78,32 @@ class StripsRecord:
     scale: str
     timestep: float
     strips: tuple[Strip, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthPoint:
+    """The drift score of the first `seconds` of a run's videos."""
+
+    seconds: float
+    value: float
+    ci95: tuple[float, float]
+    noise_floor: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthsRecord:
+    """Drift against length, by run; points by rising length.
+
+    Attributes:
+        videos: How many each run has.
+        segments: That each length is cut into.
+        metrics: What the scores are made of.
+    """
+
+    videos: int
+    segments: int
+    metrics: tuple[str, ...]
+    runs: Mapping[str, tuple[LengthPoint, ...]]
 
 
 def read_dynamics(path: Path) -> DynamicsRecord:
@@ -136,4 +166,40 @@ def _strip(path: Path, item: Mapping[str, Any]) -> Strip:
             raise RecordError(f"{path}: {video.name} is not there; copy it beside the record")
     return Strip(
         prompt=member(path, item, "prompt"), seed=int(member(path, item, "seed")), videos=videos
+    )
+
+
+def read_lengths(path: Path) -> LengthsRecord:
+    """Reads drift against length.
+
+    Raises:
+        RecordError: Another schema, a missing key, or runs that were not scored alike.
+    """
+    data = read_json(path, LENGTHS_SCHEMA)
+    runs = member(path, data, "runs")
+    keys = ("videos", "segments", "metrics", "preset")
+    kinds = [[member(path, run, key) for key in keys] for run in runs]
+    if not kinds or any(kind != kinds[0] for kind in kinds):
+        raise RecordError(f"{path}: runs differ in {', '.join(keys)}: {kinds}; score them alike")
+    return LengthsRecord(
+        videos=kinds[0][0],
+        segments=kinds[0][1],
+        metrics=tuple(kinds[0][2]),
+        runs={
+            member(path, run, "name"): tuple(
+                _length(path, item) for item in member(path, run, "lengths")
+            )
+            for run in runs
+        },
+    )
+
+
+def _length(path: Path, item: Mapping[str, Any]) -> LengthPoint:
+    score = member(path, item, "score")
+    low, high = member(path, score, "ci95")
+    return LengthPoint(
+        seconds=float(member(path, item, "seconds")),
+        value=float(member(path, score, "value")),
+        ci95=(float(low), float(high)),
+        noise_floor=float(member(path, score, "noise_floor")),
     )

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from reports.execute import Outcome
-from reports.figure_records import DynamicsRecord, StripsRecord, read_dynamics, read_strips
+from reports.figure_records import (
+    DynamicsRecord,
+    LengthsRecord,
+    StripsRecord,
+    read_dynamics,
+    read_lengths,
+    read_strips,
+)
 from reports.jobs import BENCH_NAME, proxies_name, score_name
 from reports.planning import video_parts
 from reports.proxy_record import ProxyRecord, read_proxies
@@ -39,6 +46,7 @@ class Measurements:
         proxies: By run; `hiar-vbench proxies` writes them.
         variants: Trained models, by row of Tables 2 and 3.
         dynamics, strips: What Figs. 4 and 5 are drawn from, None where there is no record.
+        lengths: Drift against length, None where there is no record.
     """
 
     preset: Preset
@@ -51,6 +59,7 @@ class Measurements:
     variants: Mapping[str, VariantRecord] = field(default_factory=dict)
     dynamics: DynamicsRecord | None = None
     strips: StripsRecord | None = None
+    lengths: LengthsRecord | None = None
 
     def notes(self) -> tuple[str, ...]:
         """Says what the numbers of all tables are, and what the drift score holds here."""
@@ -125,10 +134,13 @@ def _speeds(out: Path, runs: Iterable[str], ok: Collection[str]) -> dict[str, Be
 def _given(out: Path, preset: Preset) -> dict[str, Any]:
     """Reads the records that no job of a preset makes: they are put there by other commands."""
     vbench = {run.name: out / "vbench" / f"{run.name}.json" for run in preset.runs}
-    dynamics, strips = out / "records/dynamics.json", out / "records/strips.json"
+    records = out / "records"
+    dynamics, strips = records / "dynamics.json", records / "strips.json"
+    lengths = records / "lengths.json"
     return {
         "vbench": {run: read_vbench(path) for run, path in vbench.items() if path.is_file()},
         "variants": read_variants(out, preset.scale),
         "dynamics": read_dynamics(dynamics) if dynamics.is_file() else None,
         "strips": read_strips(strips) if strips.is_file() else None,
+        "lengths": read_lengths(lengths) if lengths.is_file() else None,
     }

@@ -130,6 +130,7 @@ class _Inputs:
         self.score = {**self._source("drift"), **hashes.score_versions}
         self.vbench = self._source("eval")
         self.proxies = {**self.score, **self._source("eval", "hiar")}
+        self.own = {**self.bench, **self.score}
 
     def _source(self, *packages: str) -> dict[str, str]:
         found = self._hashes.sources
@@ -396,7 +397,7 @@ def _extra_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
             argv=job.argv,
             outputs=job.outputs,
             proofs=job.proofs or job.outputs,
-            inputs=inputs.bench,
+            inputs=inputs.own,
             needs=job.needs,
             gpus=job.gpus,
             retries=job.retries,

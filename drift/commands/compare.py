@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from drift.commands.layout import aligned, between, number
+from drift.commands.runs import chosen_metrics, read_runs
 from drift.errors import UsageError
 from drift.progress import printable
 from drift.records import atomic_write_text, dump_json
@@ -41,28 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compares, prints and writes."""
-    from drift.comparable import NamedRun  # noqa: PLC0415
     from drift.compare import compare_runs  # noqa: PLC0415
     from drift.preset import load_preset  # noqa: PLC0415
-    from drift.registry import resolve_metrics  # noqa: PLC0415
-    from drift.tables import read_frames  # noqa: PLC0415
 
     if len(arguments.runs) < 2:
         raise UsageError(f"{arguments.runs[0]} alone; give two or more runs to compare")
-    metrics = None
-    if arguments.metrics is not None:
-        names = [name.strip() for name in arguments.metrics.split(",") if name.strip()]
-        try:
-            metrics = resolve_metrics(names)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
     result = compare_runs(
-        [
-            NamedRun(name=name, data=read_frames(path / "frames.parquet"))
-            for name, path in zip(_names(arguments.runs), arguments.runs, strict=True)
-        ],
+        read_runs(arguments.runs),
         pair_by=arguments.pair_by,
-        metrics=metrics,
+        metrics=chosen_metrics(arguments.metrics),
         preset=None if arguments.preset is None else load_preset(arguments.preset),
         allow_mixed=arguments.allow_mixed,
     )
@@ -72,19 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"drift: note: {note}\n")
     sys.stdout.write(dump_json(result) if arguments.json else _text(result))
     return 0
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """Last part of each path, or the path as given where that would not tell runs apart."""
-    resolved = [path.resolve() for path in paths]
-    for path, real in zip(paths, resolved, strict=True):
-        if resolved.count(real) > 1:
-            raise UsageError(f"{path} is given twice; name each run once")
-    count = Counter(real.name for real in resolved)
-    return [
-        real.name if count[real.name] == 1 else str(path)
-        for path, real in zip(paths, resolved, strict=True)
-    ]
 
 
 def _text(result: dict[str, Any]) -> str:

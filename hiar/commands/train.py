@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,10 +98,11 @@ def train(config: TrainConfig, out: Path, ranks: Any, device: Any) -> dict[str, 
         out, ranks, prepared.preview,
         tensorboard=config.run.tensorboard, wandb=config.run.wandb, settings=facts,
     )  # fmt: skip
-    result = run_stage(
-        prepared.stage, out, steps=config.steps, operation=config.run, monitor=monitor,
-        ranks=ranks, device=device,
-    )  # fmt: skip
+    with closing(monitor):
+        result = run_stage(
+            prepared.stage, out, steps=config.steps, operation=config.run, monitor=monitor,
+            ranks=ranks, device=device,
+        )  # fmt: skip
     record = describe(facts, result, out, str(device), ranks.num_ranks)
     if ranks.is_first:
         from hiar.files import atomic_write_text  # noqa: PLC0415

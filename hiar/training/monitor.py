@@ -51,6 +51,13 @@ class RunMonitor:
         self._wandb = _start_wandb(wandb, settings) if wandb and ranks.is_first else None
         self._writer: Any = None
 
+    def close(self) -> None:
+        """End what was opened; W&B then knows that the run is over."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._wandb is not None:
+            self._wandb.finish()
+
     def rewind(self, step: int) -> None:
         """Drop the lines of steps from `step` on, which are run again."""
         if not self._ranks.is_first:

@@ -81,6 +81,13 @@ FIGURES: dict[str, FigureEntry] = {
             reads="score",
         ),
         FigureEntry(
+            name="drift_by_length",
+            title="Drift against length",
+            caption="The drift score of the first seconds of each video, as if it had ended there, "
+            "with its 95 % interval over prompts.",
+            reads="lengths",
+        ),
+        FigureEntry(
             name="fig1",
             title="Fig. 1. Motivation",
             caption="One prompt under (a) bidirectional denoising, (b) block-first denoising with "

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch.distributed.tensor import DTensor
 
 from hiar.config import SamplerConfig, WanConfig
-from hiar.ranks import Ranks
+from hiar.ranks import Ranks, leave
 from hiar.training.distill import DistillStage
 from hiar.training.forward_kl import ForwardKLConfig
 from hiar.training.networks import random_network
@@ -106,6 +106,7 @@ def main() -> None:
     with joined(CPU, always=is_sharded(dtype, 1)) as ranks:
         for name in sys.argv[3:]:
             run(build_stage(name, dtype, ranks), ranks, out, name)
+    leave(0)
 
 
 if __name__ == "__main__":

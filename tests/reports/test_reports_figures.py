@@ -12,7 +12,7 @@ import pytest
 from matplotlib import image
 
 from reports.correlation import pearson_with_interval
-from reports.figure_records import read_dynamics, read_strips
+from reports.figure_records import read_dynamics, read_lengths, read_strips
 from reports.figures import FIGURES, write_figure
 from reports.figures.frame_grid import build_mosaic, pick_frames
 from reports.measurements import Measurements
@@ -106,6 +106,48 @@ def test_segment_curves_are_drawn_with_their_numbers(
     lines = list(csv.DictReader((tmp_path / "segment_curves.csv").open()))
     assert len(lines) == 4 * 2 * 5  # runs, metrics, segments
     assert [float(line["mean"]) for line in lines[:5]] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def lengths_record(**changes: Any) -> dict[str, Any]:
+    """Two runs at two lengths, as `drift lengths --out` writes them."""
+
+    def run(name: str, scores: tuple[float, float]) -> dict[str, Any]:
+        lengths = [
+            {"seconds": seconds, "metrics": {},
+             "score": {"value": value, "ci95": [value - 0.01, value + 0.01], "noise_floor": 0.02}}
+            for seconds, value in zip((20, 60), scores, strict=True)
+        ]  # fmt: skip
+        about = {"videos": 8, "segments": 5, "metrics": ["saturation"], "preset": {"name": "v1"}}
+        return {"name": name, "lengths": lengths, **about, **changes.get(name, {})}
+
+    runs = [run("tiny-self-forcing", (0.1, 0.3)), run("tiny-hiar", (0.05, 0.2))]
+    return {"schema": "drift-lengths/1", "runs": runs}
+
+
+def test_drift_by_length_draws_every_run_and_length(
+    tmp_path: Path, measurements: Measurements
+) -> None:
+    (tmp_path / "lengths.json").write_text(json.dumps(lengths_record()))
+    record = read_lengths(tmp_path / "lengths.json")
+    given = replace(measurements, lengths=record)
+    drawn = write_figure(FIGURES["drift_by_length"], given, tmp_path / "f")
+    assert drawn.png is not None
+    assert drawn.png.read_bytes().startswith(PNG)
+    lines = list(csv.DictReader((tmp_path / "f" / "drift_by_length.csv").open()))
+    assert [(line["run"], line["seconds"], line["score"]) for line in lines] == [
+        ("tiny-self-forcing", "20.0", "0.1"),
+        ("tiny-self-forcing", "60.0", "0.3"),
+        ("tiny-hiar", "20.0", "0.05"),
+        ("tiny-hiar", "60.0", "0.2"),
+    ]
+    assert "cut into 5 segments" in drawn.notes[0]
+
+
+def test_lengths_of_runs_scored_differently_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.json"
+    path.write_text(json.dumps(lengths_record(**{"tiny-hiar": {"segments": 4}})))
+    with pytest.raises(RecordError, match="runs differ in videos, segments, metrics, preset"):
+        read_lengths(path)
 
 
 def test_nothing_measured_is_said_and_nothing_drawn(
