@@ -14,9 +14,8 @@ import torch
 from hiar.chain import Chain, ChainLinks
 from hiar.device import Stopwatch
 from hiar.errors import UsageError
-from hiar.noise import INITIAL_STEP, block_noise, keyed_renoise
 from hiar.pipeline_stage import PipelineStage
-from hiar.sampler import CellRunner, fit_initial, prompt_indices
+from hiar.sampler import fit_initial, keyed_runner, prompt_indices
 from hiar.stages import split_steps
 from hiar.timeline import Timeline
 
@@ -96,26 +95,12 @@ def _stream(
     steps: Sequence[range],
     timeline: Timeline,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    block_shape = (config.frames_per_block, *latent_shape)
-    if initial_latents is not None:
-        initial_latents = initial_latents.to(model.device, torch.float32)
-    links = ChainLinks(
-        chain, (text.shape[0], *block_shape), num_blocks=num_blocks, device=model.device
-    )
-    runner = CellRunner(
-        model, text, config,
-        keyed_renoise(
-            block_shape, seed=seed, prompt_indices=indices, device=model.device,
-            dtype=torch.float32,
-        ),
-        latent_shape=latent_shape, num_blocks=num_blocks, initial_latents=initial_latents,
+    runner, first_noise = keyed_runner(
+        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
+        indices=indices, initial_latents=initial_latents,
     )  # fmt: skip
-
-    def first_noise(block: int) -> torch.Tensor:
-        return block_noise(
-            block_shape, seed=seed, prompt_indices=indices, block=block, step=INITIAL_STEP
-        ).to(model.device)
-
+    block_shape = (text.shape[0], config.frames_per_block, *latent_shape)
+    links = ChainLinks(chain, block_shape, num_blocks=num_blocks, device=model.device)
     stage = PipelineStage(
         runner, steps[chain.rank], links, first_noise=first_noise, timeline=timeline,
         fused=fused, on_cell=on_cell,

@@ -379,12 +379,37 @@ def _stream(
     initial_latents: torch.Tensor | None,
     on_cell: OnCell | None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
+    runner, first_noise = keyed_runner(
+        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
+        indices=indices, initial_latents=initial_latents,
+    )  # fmt: skip
+    yield from _finished_blocks(runner, first_noise, on_cell)
+
+
+def keyed_runner(
+    model: CausalWan,
+    text: torch.Tensor,
+    config: SamplerConfig,
+    *,
+    latent_shape: Sequence[int],
+    num_blocks: int | None,
+    seed: int,
+    indices: Sequence[int],
+    initial_latents: torch.Tensor | None,
+) -> tuple[CellRunner, Callable[[int], torch.Tensor]]:
+    """A runner of float32 latents, and the first noise of each block; all noise is keyed.
+
+    Args:
+        model, text, config, latent_shape, num_blocks, seed: As for `stream_latents`.
+        indices: Noise key of each video of the batch.
+        initial_latents: Clean latents [B, F0, C, H, W], fitted, on any device.
+    """
     block_shape = (config.frames_per_block, *latent_shape)
+    if initial_latents is not None:
+        initial_latents = initial_latents.to(model.device, torch.float32)
     renoise = keyed_renoise(
         block_shape, seed=seed, prompt_indices=indices, device=model.device, dtype=torch.float32
     )
-    if initial_latents is not None:
-        initial_latents = initial_latents.to(model.device, torch.float32)
     runner = CellRunner(
         model, text, config, renoise, latent_shape=latent_shape, num_blocks=num_blocks,
         initial_latents=initial_latents,
@@ -395,7 +420,7 @@ def _stream(
             block_shape, seed=seed, prompt_indices=indices, block=block, step=INITIAL_STEP
         ).to(model.device)
 
-    yield from _finished_blocks(runner, first_noise, on_cell)
+    return runner, first_noise
 
 
 def _finished_blocks(

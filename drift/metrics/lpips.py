@@ -39,9 +39,12 @@ class Lpips(AlexNetTrunk):
 
 
 def unit_features(features: Sequence[Tensor]) -> list[Tensor]:
-    """Each place's feature vector at length 1, float32: (B, C, H, W) each, the same shapes."""
-    features = [x.float() for x in features]
-    return [x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON) for x in features]
+    """Each place's feature vector at length 1, float32 (B, C, H, W); float32 input is overwritten.
+
+    At 1920 x 1080 the features of a frame are 90 MB: a copy of each frame's would count.
+    """
+    whole = [x.float() for x in features]
+    return [x.div_(torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON) for x in whole]
 
 
 def lpips(left: Sequence[Tensor], right: Sequence[Tensor], heads: Sequence[Tensor]) -> Tensor:
@@ -81,10 +84,12 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
         distances: list[float] = []
         with torch.inference_mode():
             for new in parts:
-                whole = [torch.cat(pair) for pair in zip(last, new, strict=True)] if last else new
+                if last:
+                    distances += lpips(last, [x[:1] for x in new], heads).tolist()
+                if len(new[0]) > 1:
+                    pairs = lpips([x[:-1] for x in new], [x[1:] for x in new], heads)
+                    distances += pairs.tolist()
                 last[:] = [x[-1:].clone() for x in new]
-                pairs = lpips([x[:-1] for x in whole], [x[1:] for x in whole], heads)
-                distances += pairs.double().tolist()
         return distances
 
     return meter
