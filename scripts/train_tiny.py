@@ -7,14 +7,15 @@
 
 Stages run in order: text, vae, latents, first_block, teacher. The study distils the teacher into
 every student (docs/tiny_study.md); the paper's recipe becomes the default tiny model. What makes a
-shipped model writes a training.json with the weights that says how they were made. All of it goes
-on where it stopped.
+shipped model writes a training.json with the weights that says how they were made. What is done
+stays; transformers and students go on where they stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,13 +28,15 @@ import torch
 from safetensors.torch import save_file
 
 from hiar.checkpoint import load_transformer
+from hiar.commands.train import SETTINGS
 from hiar.config import WanConfig
 from hiar.errors import UsageError
 from hiar.files import atomic_path, atomic_write_text
 from hiar.geometry import num_frames as num_frames_of
 from hiar.memory import keep_freed_memory
 from hiar.progress import Progress
-from hiar.provenance import provenance
+from hiar.provenance import file_sha256, provenance
+from hiar.ranks import Ranks
 from hiar.text import load_text_encoder
 from hiar.tiny import world
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
@@ -45,8 +48,12 @@ from hiar.training.autoencoder import (
     train_autoencoder,
 )
 from hiar.training.clips import ClipFile, encode_scenes, write_clips
+from hiar.training.differences import claim
 from hiar.training.flow_matching import FlowMatchingConfig
+from hiar.training.monitor import LOG, RunMonitor, read_lines
 from hiar.training.pretrain import PretrainStage
+from hiar.training.run import run_stage
+from hiar.training.settings import Operation
 from hiar.training.side_by_side import run_side_by_side
 from hiar.training.study import StudyConfig, check_averages, pending, study_runs
 from hiar.training.study_estimate import estimate, format_estimate
@@ -91,7 +98,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=2400, help="5 s clips to encode")
     parser.add_argument("--beginnings", type=int, default=6000, help="first blocks to encode")
     parser.add_argument("--first-block-steps", type=int, default=2500)
-    parser.add_argument("--teacher-steps", type=int, default=4000)
+    parser.add_argument("--teacher-steps", type=int, default=10_000)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--redo", action="store_true", help="make again what is there")
     add_study(parser.add_argument_group("study"))
@@ -282,9 +289,9 @@ def train_first_block(args: argparse.Namespace) -> None:
     path = args.work / "first_block.safetensors"
     if done(path, args):
         return
-    torch.manual_seed(args.seed)
-    model = CausalWan(WanConfig.tiny())
-    curve = run_flow_matching(args, "first_block", "beginnings", model, first_block_config(args))
+    model, curve = run_flow_matching(
+        args, "first_block", "beginnings", None, first_block_config(args)
+    )
     save_transformer(model, path)
     atomic_write_text(args.work / "first_block.json", json.dumps(curve))
 
@@ -315,26 +322,45 @@ def train_transformer(
     path = folder / "diffusion_pytorch_model.safetensors"
     if done(path, args):
         return
-    model = load_transformer(start, WanConfig.tiny()).requires_grad_(True)
-    curve = run_flow_matching(args, name, "clips", model, config)
+    model, curve = run_flow_matching(args, name, "clips", start, config)
     save_transformer(model, path)
     record(folder, args, asdict(config), curve, **facts)
 
 
 def run_flow_matching(
-    args: argparse.Namespace, name: str, data: str, model: CausalWan, config: FlowMatchingConfig
-) -> list[list[float]]:
-    """Train in place on one set of encoded clips, with snapshots in the work folder."""
-    encoder = load_text_encoder(
-        args.out / "text_encoder", WanConfig.tiny().text_len, byte_tokenizer()
-    )
-    clips = ClipFile(args.work / f"{data}.safetensors", encoder)
-    stage = PretrainStage(model, clips, config, seed=args.seed)
-    steps = snapshots(
-        ((step, stage.run_step(step)["loss"]) for step in range(config.steps)),
-        lambda: save_transformer(model, args.work / f"{name}_snapshot.safetensors"),
-    )
-    return follow(steps, config.steps)
+    args: argparse.Namespace, name: str, data: str, start: Path | None, config: FlowMatchingConfig
+) -> tuple[CausalWan, list[list[float]]]:
+    """Train on one set of encoded clips, from the last checkpoint if there is one.
+
+    Args:
+        args: Of the command.
+        name: Of the run's folder.
+        data: Name of the set.
+        start: Weights to begin with; None is random ones.
+        config: Settings.
+
+    Returns:
+        The model and the loss curve.
+    """
+    out, path = args.work / name, args.work / f"{data}.safetensors"
+    if args.redo and out.exists():
+        shutil.rmtree(out)
+    facts = asdict(config) | {
+        "seed": args.seed, "clips": file_sha256(path), "start": start and file_sha256(start),
+    }  # fmt: skip
+    claim(out / SETTINGS, facts)
+    torch.manual_seed(args.seed)
+    sizes = WanConfig.tiny()
+    model = CausalWan(sizes) if start is None else load_transformer(start, sizes)
+    encoder = load_text_encoder(args.out / "text_encoder", sizes.text_len, byte_tokenizer())
+    stage = PretrainStage(model, ClipFile(path, encoder), config, seed=args.seed)
+    ranks, operation = Ranks(), Operation(checkpoint_every=250, keep_checkpoints=1)
+    monitor = RunMonitor(out, ranks, None, tensorboard=False, wandb="", settings={})
+    run_stage(
+        stage, out, steps=config.steps, operation=operation, monitor=monitor, ranks=ranks,
+        device=torch.device("cpu"),
+    )  # fmt: skip
+    return model, curve_of([line["loss"] for line in read_lines(out / LOG)])
 
 
 def save_transformer(model: CausalWan, path: Path) -> None:
@@ -357,6 +383,11 @@ def follow(steps: Steps, total: int) -> list[list[float]]:
             recent = float(np.mean(losses[-50:]))
             line = f"step {step + 1}/{total}  loss {recent:.4f}  {left / 60:.1f} min left"
             print(line, file=sys.stderr, flush=True)
+    return curve_of(losses)
+
+
+def curve_of(losses: list[float]) -> list[list[float]]:
+    """The first step and the mean loss of some 50 parts of a run."""
     width = max(1, len(losses) // 50)
     return [
         [start, round(float(np.mean(losses[start : start + width])), 5)]
