@@ -80,11 +80,16 @@ def main() -> int:
         "text": train_text, "vae": train_vae, "latents": encode_clips,
         "first_block": train_first_block, "teacher": train_teacher,
     }  # fmt: skip
-    if args.study:
-        return run_study(args)
-    for name in args.stages or stages:
-        print(f"== {name}", file=sys.stderr, flush=True)
-        stages[name](args)
+    try:
+        if args.study:
+            run_study(args)
+            return 0
+        for name in args.stages or stages:
+            print(f"== {name}", file=sys.stderr, flush=True)
+            stages[name](args)
+    except UsageError as error:
+        print(f"train_tiny.py: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -124,29 +129,24 @@ def add_study(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
 
 
-def run_study(args: argparse.Namespace) -> int:
+def run_study(args: argparse.Namespace) -> None:
     """Train the students that are not done, and write those of the first seed to the assets."""
     models = args.models or [model.name for model in STUDY_MODELS]
-    try:
-        study = StudyConfig(
-            work=args.work / "study", teacher=args.teacher, num_prompts=args.prompts,
-            models=tuple(study_model(name) for name in models), seeds=tuple(args.seeds),
-            ode_steps=args.ode_steps, steps=args.steps, changes=tuple(args.changes),
-            device=args.device,
-        )  # fmt: skip
-        if args.estimate:
-            sys.stdout.write(format_estimate(list(estimate(study)), args.jobs))
-            return 0
-        runs = study_runs(study)
-        check_averages(runs)
-        run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs)
-        for run in runs:
-            if run.model is not None and run.seed == study.seeds[0]:
-                print(export(run, study, args.out), file=sys.stderr)
-    except UsageError as error:
-        print(f"train_tiny.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    study = StudyConfig(
+        work=args.work / "study", teacher=args.teacher, num_prompts=args.prompts,
+        models=tuple(study_model(name) for name in models), seeds=tuple(args.seeds),
+        ode_steps=args.ode_steps, steps=args.steps, changes=tuple(args.changes),
+        device=args.device,
+    )  # fmt: skip
+    if args.estimate:
+        sys.stdout.write(format_estimate(list(estimate(study)), args.jobs))
+        return
+    runs = study_runs(study)
+    check_averages(runs)
+    run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs)
+    for run in runs:
+        if run.model is not None and run.seed == study.seeds[0]:
+            print(export(run, study, args.out), file=sys.stderr)
 
 
 def train_text(args: argparse.Namespace) -> None:
