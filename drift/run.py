@@ -209,7 +209,8 @@ def _describe(done: Measured) -> str:
     if not done.decoded_frames:
         return f"{name}: kept from before"
     rate = done.decoded_frames / max(done.seconds, 1e-9)
-    return f"{name}: {done.decoded_frames} frames at {rate:.0f}/s"
+    digits = 0 if rate >= 10 else 1
+    return f"{name}: {done.decoded_frames} frames at {rate:.{digits}f}/s"
 
 
 def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from hiar.commands import bench, doctor, sample, strips, train, trajectories, weights
 from hiar.errors import UsageError
-from hiar.ranks import leave
+from hiar.ranks import leave, num_ranks_of
 
 OK, WRONG_USE, INTERRUPTED = 0, 2, 130
 
@@ -46,14 +46,18 @@ def _add_module(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     parser.set_defaults(handler=module.run)
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+class _Terminated(KeyboardInterrupt):
+    """Told to stop by another process, not at the keyboard."""
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise _Terminated
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(args.handler(args))
     except UsageError as error:
@@ -61,8 +65,10 @@ def main(argv: list[str] | None = None) -> int:
             raise
         sys.stderr.write(f"hiar: {error}\n")
         return WRONG_USE
-    except KeyboardInterrupt:
-        sys.stderr.write("hiar: interrupted; run the same command again to go on\n")
+    except KeyboardInterrupt as stop:
+        # torchrun stops the others once a rank has ended; that one has said why.
+        if not isinstance(stop, _Terminated) or num_ranks_of() == 1:
+            sys.stderr.write("hiar: interrupted; run the same command again to go on\n")
         return INTERRUPTED
 
 

@@ -8,6 +8,7 @@ in the cache at the level that the context asks for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -359,30 +360,20 @@ def stream_latents(
         raise UsageError(f"num_blocks {num_blocks} must be at least 1, or None for no end")
     if initial_latents is not None:
         initial_latents = fit_initial(initial_latents, text.shape[0], latent_shape)
-    return _stream(
-        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
-        indices=prompt_indices(prompt_index, text.shape[0]), initial_latents=initial_latents,
-        on_cell=on_cell,
+    begin = partial(
+        keyed_runner, model, text, config, latent_shape=latent_shape, num_blocks=num_blocks,
+        seed=seed, indices=prompt_indices(prompt_index, text.shape[0]),
+        initial_latents=initial_latents,
     )  # fmt: skip
+    return _stream(begin, on_cell)
 
 
 @torch.no_grad()
 def _stream(
-    model: CausalWan,
-    text: torch.Tensor,
-    config: SamplerConfig,
-    *,
-    latent_shape: Sequence[int],
-    num_blocks: int | None,
-    seed: int,
-    indices: Sequence[int],
-    initial_latents: torch.Tensor | None,
-    on_cell: OnCell | None,
+    begin: Callable[[], tuple[CellRunner, Callable[[int], torch.Tensor]]], on_cell: OnCell | None
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    runner, first_noise = keyed_runner(
-        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
-        indices=indices, initial_latents=initial_latents,
-    )  # fmt: skip
+    """Nothing is computed before the first block is asked for."""
+    runner, first_noise = begin()
     yield from _finished_blocks(runner, first_noise, on_cell)
 
 

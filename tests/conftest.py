@@ -6,10 +6,18 @@ from collections.abc import Iterator
 
 import pytest
 from chromium import PROGRAMS, Chromium
+from hypothesis import HealthCheck, settings
 
 # A shell without job control starts background jobs with Ctrl-C ignored, and children inherit
 # that: the tests that interrupt real commands would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, and no example fails because the machine was busy. To look for
+# new ones: pytest --hypothesis-profile=default.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="module")

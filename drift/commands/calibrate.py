@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from drift.commands.layout import aligned
+from drift.commands.runs import FRAMES, chosen_metrics
 from drift.errors import UsageError
 from drift.records import atomic_write_text, dump_json
 
 if TYPE_CHECKING:
     from drift.comparable import NamedRun
     from drift.preset import Preset
-
-FRAMES = "frames.parquet"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +91,7 @@ def _from_reference(
     multiple = REFERENCE_MULTIPLE if arguments.multiple is None else arguments.multiple
     named = _reference_run(arguments.reference, arguments.metrics)
     check_valid(named.name, named.data.provenance)
-    used = select(named, _metrics(arguments.metrics), base).data
+    used = select(named, chosen_metrics(arguments.metrics), base).data
     scores = score_videos(used, base)
     if not scores:
         raise UsageError(f"{arguments.reference} has no scored video; see its summary.json")
@@ -121,7 +120,7 @@ def _from_published(
     for path, _ in targets:
         named = NamedRun(name=path.name, data=read_frames(arguments.runs / path / FRAMES))
         check_valid(named.name, named.data.provenance)
-        runs.append(select(named, _metrics(arguments.metrics), base))
+        runs.append(select(named, chosen_metrics(arguments.metrics), base))
     if len({run.name for run in runs}) < len(runs):
         raise UsageError("a model is given twice; name each once")
     notes = check_comparable(runs) if len(runs) > 1 else []
@@ -152,20 +151,9 @@ def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
     if (path / FRAMES).is_file():
         return NamedRun(name=path.resolve().name, data=read_frames(path / FRAMES))
     with TemporaryDirectory(prefix="drift-calibrate-") as scratch:
-        config = ScoreConfig(metrics=_metrics(metrics) or ("fast",))
+        config = ScoreConfig(metrics=chosen_metrics(metrics) or ("fast",))
         score_folder(path, out=scratch, config=config, workers=None, progress=sys.stderr)
         return NamedRun(name=path.resolve().name, data=read_frames(Path(scratch) / FRAMES))
-
-
-def _metrics(text: str | None) -> tuple[str, ...] | None:
-    from drift.registry import resolve_metrics  # noqa: PLC0415
-
-    if text is None:
-        return None
-    try:
-        return resolve_metrics([name.strip() for name in text.split(",") if name.strip()])
-    except ValueError as error:
-        raise UsageError(str(error)) from None
 
 
 def _split(text: str) -> tuple[Path, float]:

@@ -10,6 +10,8 @@ from drift.errors import UsageError
 if TYPE_CHECKING:
     from drift.comparable import NamedRun
 
+FRAMES = "frames.parquet"
+
 
 def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
     """The runs of these folders, each by a name of its own.
@@ -21,7 +23,7 @@ def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
     from drift.tables import read_frames  # noqa: PLC0415
 
     return [
-        NamedRun(name=name, data=read_frames(path / "frames.parquet"))
+        NamedRun(name=name, data=read_frames(path / FRAMES))
         for name, path in zip(_names(paths), paths, strict=True)
     ]
 

@@ -58,7 +58,7 @@ def test_a_metric_that_never_changes_gives_no_scale(scores):
         reference_preset("mine", scores([[0.1, 0.1, 0.1]]), base=preset_v1(), multiple=-1.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.floats(0.05, 1), min_size=3, max_size=3),
     st.floats(0.4, 3),

@@ -48,7 +48,7 @@ def test_ends():
     assert list(nearest_in_time(back, Fraction(1))) == ["a", "b", "d"]  # c counts as at 1 too
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 300), min_size=1, max_size=12),
     st.integers(1, 30),

@@ -92,7 +92,7 @@ def test_wrong_use_is_named() -> None:
 seconds = st.floats(min_value=0.01, max_value=10)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     passes=st.lists(st.tuples(seconds, seconds), min_size=1, max_size=12),
     num_ranks=st.integers(1, 5),

@@ -21,7 +21,7 @@ LATENT = (4, 2, 4)
 FRAME_TOKENS = 2
 SEED = 11
 TOLERANCE = 1e-5
-any_settings = settings(max_examples=25, deadline=None, derandomize=True)
+any_settings = settings(max_examples=25)
 
 
 @st.composite
