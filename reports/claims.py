@@ -16,7 +16,7 @@ from reports.tables import TABLES
 
 CLAIMS_SCHEMA = "reports-claims/1"
 VERDICTS_SCHEMA = "reports-verdicts/1"
-KINDS = ("change", "correlation", "sharpening")
+KINDS = ("change", "correlation", "decline", "sharpening")
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
@@ -144,6 +144,8 @@ def how_judged(scale: str) -> list[str]:
         "row named. Does not hold: for some row it lies on the other side. Undecided: neither.",
         "A VBench score and a time have no interval here; there the value alone decides. A tiny "
         "proxy of VBench's has one.",
+        "Intervals of correlations take the checkpoints as independent; those of one training are "
+        "not quite, so they are too narrow.",
     ]
     if scale == "tiny":
         lines.append(

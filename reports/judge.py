@@ -1,4 +1,4 @@
-"""How one claim is judged: the change between rows, a correlation, or sharpening."""
+"""How one claim is judged: a change between rows, correlations, or sharpening."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from reports.cells import Change, Measured
 from reports.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict
-from reports.correlation import pearson_with_interval
+from reports.correlation import Correlation, pearson_with_interval
+from reports.figure_records import ATTENTIONS
 from reports.measurements import Measurements
 from reports.needs import merge_needs
 from reports.proxy_record import MARK
@@ -17,10 +18,16 @@ from reports.stand_ins import RowRecords, change, measured, proxy_of
 from reports.tables import TABLES
 from reports.tables.columns import COLUMNS
 
+NEEDS_DYNAMICS = "needs records/dynamics.json of a training run"
+INTERVAL_HOLDS_0 = "an interval holds 0"
+
 
 def judge(claim: Claim, measurements: Measurements) -> Verdict:
     """Judges a claim by what was measured."""
-    by_kind = {"change": _change, "correlation": _correlation, "sharpening": _sharpening}
+    by_kind = {
+        "change": _change, "correlation": _correlation, "decline": _decline,
+        "sharpening": _sharpening,
+    }  # fmt: skip
     return by_kind[claim.kind](claim, measurements)
 
 
@@ -85,7 +92,7 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
     if any(proxy_of(r, claim.column) for r in found.values()):
         said += f", {MARK}"
     verdict = side(known, claim.direction)
-    why = "an interval holds 0" if verdict == UNDECIDED else ""
+    why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
 
 
@@ -135,16 +142,38 @@ def _correlation(claim: Claim, measurements: Measurements) -> Verdict:
     paper = f"r = {load_published()['figures']['fig4']['pearson_r']}"
     record = measurements.dynamics
     if record is None:
-        why = "needs records/dynamics.json of a training run"
-        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=NEEDS_DYNAMICS)
     points = record.points
     found = pearson_with_interval([p.bidirectional for p in points], [p.causal for p in points])
-    if found.r is None or found.interval is None:
-        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=found.text(),
+    return _by_correlations(claim, paper, [found], "higher", found.text())
+
+
+def _decline(claim: Claim, measurements: Measurements) -> Verdict:
+    paper = "shown in a picture, no number"
+    record = measurements.dynamics
+    if record is None:
+        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=NEEDS_DYNAMICS)
+    steps = [p.step for p in record.points]
+    values = {name: [getattr(p, name) for p in record.points] for name in ATTENTIONS}
+    found = {name: pearson_with_interval(steps, values[name]) for name in ATTENTIONS}
+    said = "; ".join(
+        f"{name} {points[0]:.2f} to {points[-1]:.2f}, with the step {found[name].text()}"
+        for name, points in values.items()
+    )
+    return _by_correlations(claim, paper, list(found.values()), "lower", said)
+
+
+def _by_correlations(
+    claim: Claim, paper: str, found: Sequence[Correlation], direction: str, said: str
+) -> Verdict:
+    """All must lie on one side of 0, with their intervals."""
+    changes = [Change(value=c.r, interval=c.interval) for c in found if c.r is not None]
+    if len(changes) < len(found) or any(c.interval is None for c in changes):
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
                        why="too few points, or all alike")  # fmt: skip
-    verdict = side([Change(value=found.r, interval=found.interval)], "higher")
-    why = "the interval holds 0" if verdict == UNDECIDED else ""
-    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=found.text(), why=why)
+    verdict = side(changes, direction)
+    why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
+    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
 
 
 def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
@@ -159,5 +188,5 @@ def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
                        why="one prompt has no interval; two are needed")  # fmt: skip
     said += " [{:+.3f}, {:+.3f}]".format(*found.interval) + f", n = {found.clips} clips"
     verdict = side([Change(value=found.value, interval=found.interval)], "higher")
-    why = "the interval holds 0" if verdict == UNDECIDED else ""
+    why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)

@@ -136,16 +136,37 @@ def test_what_was_not_run_says_what_it_needs(measurements: Measurements) -> None
     assert "records/dynamics.json" in why["dynamics-correlate"]
 
 
-def test_a_correlation_holds_when_its_interval_is_above_0(measurements: Measurements) -> None:
-    def log(causal: list[float]) -> DynamicsRecord:
-        points = tuple(
-            DynamicsPoint(step=i, bidirectional=float(i), causal=value)
-            for i, value in enumerate(causal)
-        )
-        return DynamicsRecord(
-            scale="tiny", measure="m", unit="u", training="t", videos=2, points=points
-        )
+def log(causal: list[float], bidirectional: list[float] | None = None) -> DynamicsRecord:
+    """A log of dynamic degrees; bidirectional ones rise by 1 a step where none are given."""
+    other = bidirectional or [float(step) for step in range(len(causal))]
+    points = tuple(
+        DynamicsPoint(step=step, bidirectional=b, causal=c)
+        for step, (b, c) in enumerate(zip(other, causal, strict=True))
+    )
+    return DynamicsRecord(
+        scale="tiny", measure="m", unit="u", training="t", videos=2, points=points
+    )  # fmt: skip
 
+
+@pytest.mark.parametrize(
+    ("bidirectional", "causal", "verdict"),
+    [
+        ([5.0, 4, 3, 1, 2], [9.0, 8, 7, 6, 6.5], HOLDS),
+        ([5.0, 4, 3, 1, 2], [6.0, 7, 8, 9, 9.5], FAILS),
+        ([5.0, 4, 3, 1, 2], [6.0, 9, 7, 6, 8], UNDECIDED),
+        ([5.0, 4, 3, 1, 2], [6.0, 6, 6, 6, 6], UNDECIDED),
+    ],
+)
+def test_a_decline_holds_when_motion_falls_under_both_attentions(
+    bidirectional: list[float], causal: list[float], verdict: str, measurements: Measurements
+) -> None:
+    record = log(causal, bidirectional)
+    found = verdict_of("dynamics-decline", replace(measurements, dynamics=record))
+    assert found.verdict == verdict
+    assert found.measured.startswith("bidirectional 5.00 to 2.00, with the step Pearson r = -0.9")
+
+
+def test_a_correlation_holds_when_its_interval_is_above_0(measurements: Measurements) -> None:
     rising = verdict_of("dynamics-correlate", replace(measurements, dynamics=log([0, 1, 2, 4, 3])))
     assert rising.verdict == HOLDS
     assert rising.measured.startswith("Pearson r = 0.9")
