@@ -28,8 +28,8 @@ def _scope(measurements: Measurements) -> str:
     video = next((videos[0] for videos in measurements.videos.values() if videos), None)
     length = f" of {video.num_frames / video.fps:.0f} s each" if video else ""
     return (
-        f"Measured: the drift of {len(measurements.drifts)} ways to sample one model, over "
-        f"{record.videos} held-out prompts{length} (seed {preset.sample.seed}), by "
+        f"Measured: the drift of {len(measurements.drifts)} runs, each a model and a way to sample "
+        f"it, over {record.videos} prompts{length} (seed {preset.sample.seed}), by "
         f"{' and '.join(record.metrics)}."
     )
 
