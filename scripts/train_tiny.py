@@ -14,11 +14,14 @@ stays; transformers and students go on where they stopped.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,7 @@ from hiar.ranks import Ranks
 from hiar.text import load_text_encoder
 from hiar.tiny import world
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
-from hiar.tiny.study import STUDY_MODELS, study_model
+from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
 from hiar.training.autoencoder import (
     AutoencoderTrainConfig,
     clips_to_tensor,
@@ -68,29 +71,47 @@ VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
 STAGES = ("text", "vae", "latents", "first_block", "teacher")
 TEACHER = "tiny/teacher"
+SIGTERM_EXIT = 143
+"""As a shell says that a process was ended by SIGTERM."""
 Steps = Iterator[tuple[int, float]]
 
 
 def main() -> int:
     """Run the stages asked for, or the study; returns the exit code."""
     args = parse_args()
-    torch.set_num_threads(args.threads)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(SIGTERM_EXIT))  # processes below it end too
+    torch.set_num_threads(args.threads or torch.get_num_threads())
     keep_freed_memory()
     stages: dict[str, Callable[[argparse.Namespace], None]] = {
         "text": train_text, "vae": train_vae, "latents": encode_clips,
         "first_block": train_first_block, "teacher": train_teacher,
     }  # fmt: skip
     try:
-        if args.study:
-            run_study(args)
-            return 0
-        for name in args.stages or stages:
-            print(f"== {name}", file=sys.stderr, flush=True)
-            stages[name](args)
+        with alone_in(args.work):
+            if args.study:
+                run_study(args)
+                return 0
+            for name in args.stages or stages:
+                print(f"== {name}", file=sys.stderr, flush=True)
+                stages[name](args)
     except UsageError as error:
         print(f"train_tiny.py: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other runs of this script out of a work folder; the kernel lifts the lock if we die."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"--work {folder}: another train_tiny.py works there: wait for it, or name another"
+            ) from None
+        yield
 
 
 def parse_args() -> argparse.Namespace:
@@ -104,7 +125,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--beginnings", type=int, default=6000, help="first blocks to encode")
     parser.add_argument("--first-block-steps", type=int, default=2500)
     parser.add_argument("--teacher-steps", type=int, default=10_000)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, help="default: all cores; 1 for each of --jobs")
     parser.add_argument("--redo", action="store_true", help="make again what is there")
     add_study(parser.add_argument_group("study"))
     return parser.parse_args()
@@ -116,9 +137,11 @@ def add_study(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--study", action="store_true", help="train the students, not the stages")
     group.add_argument("--estimate", action="store_true", help="time a few steps, train nothing")
     group.add_argument("--models", nargs="+", choices=names, metavar="M", help=" ".join(names))
-    group.add_argument("--seeds", nargs="+", type=int, default=[0], help="of the distillations")
-    group.add_argument("--jobs", type=int, default=2, help="processes side by side, a thread each")
-    group.add_argument("--teacher", default=TEACHER, help="weights of the teacher")
+    group.add_argument(
+        "--seeds", nargs="+", type=int, help="of the distillations (default: --seed)"
+    )
+    group.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    group.add_argument("--teacher", help="weights of the teacher (default: the one in --out)")
     group.add_argument("--prompts", type=int, default=192, help="trajectories of the teacher")
     group.add_argument("--ode-steps", type=int, help="of ODE regression (default: the preset's)")
     group.add_argument("--steps", type=int, help="of every student (default: the preset's)")
@@ -130,11 +153,17 @@ def add_study(group: argparse._ArgumentGroup) -> None:
 
 
 def run_study(args: argparse.Namespace) -> None:
-    """Train the students that are not done, and write those of the first seed to the assets."""
+    """Train the students that are not done, and write those of `--seed` to the assets."""
+    if args.redo or args.stages:
+        raise UsageError(
+            "--study goes without --redo and --stages: to train a student again, remove its folder "
+            f"in {args.work / 'study'}"
+        )
     models = args.models or [model.name for model in STUDY_MODELS]
     study = StudyConfig(
-        work=args.work / "study", teacher=args.teacher, num_prompts=args.prompts,
-        models=tuple(study_model(name) for name in models), seeds=tuple(args.seeds),
+        work=args.work / "study", teacher=args.teacher or teacher_in(args.out),
+        num_prompts=args.prompts, models=tuple(study_model(name) for name in models),
+        seeds=tuple(args.seeds or [args.seed]), base_seed=args.seed,
         ode_steps=args.ode_steps, steps=args.steps, changes=tuple(args.changes),
         device=args.device,
     )  # fmt: skip
@@ -143,10 +172,15 @@ def run_study(args: argparse.Namespace) -> None:
         return
     runs = study_runs(study)
     check_averages(runs)
-    run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs)
+    run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs, threads=args.threads or 1)
     for run in runs:
-        if run.model is not None and run.seed == study.seeds[0]:
+        if run.model is not None and run.seed == study.base_seed:
             print(export(run, study, args.out), file=sys.stderr)
+
+
+def teacher_in(assets: Path) -> str:
+    """The teacher among these assets, as `hiar train` names it."""
+    return TEACHER if assets == ASSETS else str(assets / "teacher" / WEIGHTS_FILE)
 
 
 def train_text(args: argparse.Namespace) -> None:

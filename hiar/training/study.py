@@ -37,7 +37,8 @@ class StudyConfig:
         work: Folder of its runs.
         teacher: Weights of the teacher, as `hiar train` names them.
         models: Those to train, of `STUDY_MODELS`.
-        seeds: Of the distillations; trajectories and ODE regression have the first one.
+        seeds: Of the distillations.
+        base_seed: Of what all share: trajectories and ODE regression.
         num_prompts: Trajectories.
         ode_steps: Of ODE regression; None is the preset's.
         steps: Of every distillation; None is the preset's.
@@ -51,6 +52,7 @@ class StudyConfig:
     teacher: str = "tiny/teacher"
     models: tuple[StudyModel, ...] = STUDY_MODELS
     seeds: tuple[int, ...] = (0,)
+    base_seed: int = 0
     num_prompts: int = 192
     ode_steps: int | None = None
     steps: int | None = None
@@ -112,7 +114,10 @@ def check_averages(runs: Sequence[StudyRun]) -> None:
     """
     for run in runs:
         config = run.config.stage_config if run.config and run.model else None
-        if config and (not config.ema_decay or config.ema_start >= run.steps):
+        if not config:
+            continue
+        last = (run.steps - 1) // config.generator_every * config.generator_every
+        if not config.ema_decay or config.ema_start > last:
             raise UsageError(
                 f"{run.name}: {run.steps} steps end before the average begins (distill.ema_start "
                 f"{config.ema_start}, ema_decay {config.ema_decay:g}): train longer, or begin it "
@@ -123,7 +128,8 @@ def check_averages(runs: Sequence[StudyRun]) -> None:
 def is_done(run: StudyRun) -> bool:
     """Whether a training run's record is there and of these very settings and inputs.
 
-    Of the trajectories it says no: their own command looks at the shards, and makes missing ones.
+    Of the trajectories it says no: their own command looks at settings and shards, and makes those
+    that are missing.
     """
     import torch  # noqa: PLC0415
 
@@ -142,10 +148,8 @@ def is_done(run: StudyRun) -> bool:
 
 
 def pending(runs: Sequence[StudyRun]) -> list[StudyRun]:
-    """The runs that are not done, and the trajectories if one of those needs them."""
-    left = [run for run in runs if run.config is not None and not is_done(run)]
-    needed = {name for run in left for name in run.needs}
-    return [run for run in runs if run in left or (run.config is None and run.name in needed)]
+    """The runs that are not done."""
+    return [run for run in runs if not is_done(run)]
 
 
 def _trajectories(study: StudyConfig) -> StudyRun:
@@ -154,14 +158,14 @@ def _trajectories(study: StudyConfig) -> StudyRun:
     argv = (
         "trajectories", "--draw-prompts", str(study.num_prompts), "--weights", study.teacher,
         "--preset", "paper", "--steps", "24", "--saved", "0,6,12,18,-1",
-        "--latent-frames", str(study.latent_frames), "--seed", str(study.seeds[0]),
+        "--latent-frames", str(study.latent_frames), "--seed", str(study.base_seed),
         "--device", study.device, "--out", str(out),
     )  # fmt: skip
     return StudyRun(name=TRAJECTORIES, argv=argv, out=out)
 
 
 def _ode_init(study: StudyConfig) -> StudyRun:
-    changes = [f"init={study.teacher}", f"seed={study.seeds[0]}", "run.tensorboard=false"]
+    changes = [f"init={study.teacher}", f"seed={study.base_seed}", "run.tensorboard=false"]
     if study.ode_steps is not None:
         changes.append(f"steps={study.ode_steps}")
     return _training(study, ODE_INIT, ODE_PRESET, changes, (TRAJECTORIES,))

@@ -1,5 +1,6 @@
 """The tiny study: which models fill which rows, and its runs as real processes at tiny budgets."""
 
+import fcntl
 import io
 import json
 import signal
@@ -103,6 +104,10 @@ def test_wrong_studies_are_named(tmp_path: Path) -> None:
         StudyConfig(work=tmp_path, steps=0)
     with pytest.raises(UsageError, match="hiar-s0: 200 steps end before the average begins"):
         check_averages(study_runs(StudyConfig(work=tmp_path, steps=200)))
+    # The student's last step is 1196, of every fourth: no weights of it would be averaged.
+    late = StudyConfig(work=tmp_path, changes=("distill.ema_start=1197",))
+    with pytest.raises(UsageError, match="hiar-s0: 1200 steps end before the average begins"):
+        check_averages(study_runs(late))
     with pytest.raises(UsageError, match="rows"):
         study_runs(StudyConfig(work=tmp_path, changes=("distill.rows=x",)))
 
@@ -123,11 +128,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyConfig:
 
 @pytest.mark.slow
 def test_what_is_done_is_not_run_again(finished: StudyConfig) -> None:
-    assert pending(study_runs(finished)) == []
+    # The trajectories' command looks at its shards itself.
+    assert [run.name for run in pending(study_runs(finished))] == ["trajectories"]
     other = study_runs(replace(finished, changes=(*TINY, "distill.learning_rate=1e-5")))
     assert [run.name for run in pending(other)] == ["trajectories", "hiar-s0"]
     longer = study_runs(replace(finished, ode_steps=2))
     assert not is_done(longer[1])
+
+
+@pytest.mark.slow
+def test_trajectories_of_another_study_are_refused(
+    finished: StudyConfig, tmp_path: Path, hiar_main: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Students of 2 trajectories must not pass as those of 3."""
+    (run,) = pending(study_runs(replace(finished, num_prompts=3)))
+    code, _, err = hiar_main(*run.argv)
+    assert code == 2
+    assert "was begun with other settings" in err
 
 
 @pytest.mark.slow
@@ -146,6 +163,10 @@ def test_exported_weights_are_the_averaged_student_in_bfloat16(
     assert facts["fills"] == ["context-output", "fkl-bidirectional-1"]
     assert [point["step"] for point in facts["dynamics"]] == [0, 1]
     assert facts["settings"]["weights"]["teacher"].startswith("sha256 ")
+    assert facts["ode_init"]["steps"] == 1
+    assert facts["command"].startswith(
+        "python scripts/train_tiny.py --study --seeds 0 --prompts 2 --ode-steps 1 --steps 1 --set"
+    )
     assert str(finished.work) not in json.dumps(facts)
     assert describe(run, finished)["steps"] == 1
 
@@ -188,14 +209,27 @@ def test_an_estimate_adds_up() -> None:
     )
 
 
-def test_wrong_use_of_the_script_is_one_line(tmp_path: Path) -> None:
+def train_tiny(*arguments: str | Path) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/train_tiny.py", "--study", "--work", str(tmp_path),
-         "--steps", "0"],
+        [sys.executable, ROOT / "scripts/train_tiny.py", *arguments],
         capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr == "train_tiny.py: study steps 0 must be at least 1\n"
+    return done.returncode, done.stderr
+
+
+def test_wrong_use_of_the_script_is_one_line(tmp_path: Path) -> None:
+    assert train_tiny("--study", "--work", tmp_path, "--steps", "0") == (
+        2, "train_tiny.py: study steps 0 must be at least 1\n",
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_work_folder_is_one_process_s(tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, err = train_tiny("--study", "--work", tmp_path)
+    assert code == 2
+    assert "another train_tiny.py works there" in err
 
 
 def test_strips_are_one_pass_under_each_attention(
