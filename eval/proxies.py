@@ -90,7 +90,7 @@ PROXIES: tuple[Proxy, ...] = (
     ),
     Proxy(
         name="prompt_following", stands_for="semantic", unit="",
-        how="share of frames with the prompt's shape and colour, by simple detectors",
+        how="share of frames with the prompt's shape, and with its colour, by detectors; the mean",
         measure=_prompt_following,
     ),
     Proxy(

@@ -27,6 +27,8 @@ BORDER_PX = 8
 """How far a silhouette may reach over the edge of the picture."""
 COLOUR_MASS_RANGE = (0.5, 2.0)
 """Colour present: half to twice the mass that the scene's own picture has."""
+SOLID = 0.5
+"""Colour weight from which a pixel counts for which colour it is; below, it is mostly ground."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +73,41 @@ def colour_weights(frame: Picture, scene: world.Scene) -> Weights:
     Returns:
         float32 (H, W).
     """
-    palette = np.array(
-        [world.BACKGROUNDS[scene.background], world.COLOURS[scene.colour]], np.float32
-    )
-    background, colour = cv2.cvtColor(palette[None], cv2.COLOR_RGB2LAB)[0, :, 1:]
-    chroma = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
-    line = colour - background
-    weights: Weights = ((chroma - background) @ line / (line @ line)).clip(0, 1)
+    away, line = _from_background(frame, scene, (scene.colour,))
+    weights: Weights = (away @ line[0] / (line[0] @ line[0])).clip(0, 1)
     return weights
 
 
 def colour_mass(frame: Picture, scene: world.Scene) -> float:
     """Mean colour weight, 0 to 1. Blur does not change it, unlike the pixels past a threshold."""
     return float(colour_weights(frame, scene).mean())
+
+
+def colour_seen(frame: Picture, scene: world.Scene) -> str:
+    """The colour of the palette that most pixels lie in the direction of, from the background.
+
+    The direction does not change where a blurred or faded colour mixes with the background.
+
+    Returns:
+        Its name; empty where nothing stands out of the background.
+    """
+    away, lines = _from_background(frame, scene, tuple(world.COLOURS))
+    squared = (lines**2).sum(-1)
+    is_solid = ((away @ lines.T) / squared).max(-1) >= SOLID
+    if not is_solid.any():
+        return ""
+    nearest = (away[is_solid] @ (lines / np.sqrt(squared)[:, None]).T).argmax(-1)
+    return tuple(world.COLOURS)[np.bincount(nearest).argmax()]
+
+
+def _from_background(
+    frame: Picture, scene: world.Scene, colours: tuple[str, ...]
+) -> tuple[Weights, Weights]:
+    """Chroma (a, b of CIELAB) of each pixel [H, W, 2] and colour [n, 2], less the background's."""
+    named = [world.BACKGROUNDS[scene.background], *(world.COLOURS[name] for name in colours)]
+    palette = cv2.cvtColor(np.array([named], np.float32), cv2.COLOR_RGB2LAB)[0, :, 1:]
+    chroma = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[..., 1:]
+    return chroma - palette[0], palette[1:] - palette[0]
 
 
 def shape_seen(frame: Picture, scene: world.Scene) -> str:
@@ -133,5 +157,13 @@ def prompt_following(video: NDArray[np.uint8], prompt: str, *, every: int = 16) 
     low, high = (drawn * bound for bound in COLOUR_MASS_RANGE)
     return PromptFollowing(
         shape=float(np.mean([shape_seen(frame, scene) == scene.shape for frame in frames])),
-        colour=float(np.mean([low < colour_mass(frame, scene) < high for frame in frames])),
+        colour=float(
+            np.mean(
+                [
+                    low < colour_mass(frame, scene) < high
+                    and colour_seen(frame, scene) == scene.colour
+                    for frame in frames
+                ]
+            )
+        ),
     )

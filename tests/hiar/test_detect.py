@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from hiar.errors import UsageError
 from hiar.tiny import world
-from hiar.tiny.detect import PromptFollowing, prompt_following, scene_named, shape_seen
+from hiar.tiny.detect import (
+    PromptFollowing,
+    colour_seen,
+    prompt_following,
+    scene_named,
+    shape_seen,
+)
 
 
 def scenes(count: int) -> list[world.Scene]:
@@ -34,6 +41,24 @@ def test_right_videos_follow_their_prompts() -> None:
         found = prompt_following(world.render(scene, 65), scene.prompt)
         assert found == PromptFollowing(shape=1, colour=1)
         assert found.mean == 1
+
+
+def test_every_colour_is_told_from_every_other() -> None:
+    for background in world.BACKGROUNDS:
+        for colour in world.COLOURS:
+            scene = replace(scenes(1)[0], colour=colour, background=background)
+            assert colour_seen(world.render(scene, 1)[0], scene) == colour
+            for other in world.COLOURS:
+                named = replace(scene, colour=other)
+                found = prompt_following(world.render(scene, 1), named.prompt).colour
+                assert found == (other == colour), (background, colour, other)
+
+
+def test_a_blurred_colour_keeps_its_name() -> None:
+    scene = replace(scenes(1)[0], colour="orange", shape="disc", background="teal")
+    blurred = cv2.GaussianBlur(world.render(scene, 1)[0], (0, 0), 3)
+    assert colour_seen(blurred, scene) == "orange"
+    assert colour_seen(np.full_like(blurred, 128), scene) == ""
 
 
 def test_half_a_wrong_video_is_seen() -> None:
