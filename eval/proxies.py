@@ -173,5 +173,5 @@ def _measure(file: Path, name: str, prompt: str) -> dict[str, float]:
             frames = np.stack(list(reader.frames()))
         clip = Clip(path=file, frames=frames, prompt=prompt)
         return {proxy.name: proxy.measure(clip) for proxy in PROXIES}
-    except (BrokenVideoError, HiarUsageError) as error:
+    except (BrokenVideoError, HiarUsageError, UsageError) as error:
         raise UsageError(f"{name}: {error}") from None

@@ -20,6 +20,7 @@ class Measured:
         job: The job whose output holds it.
         scale: `tiny` or `paper`; only the latter may be compared with a published number.
         note: How it was measured, where that is not the same for a whole column.
+        is_proxy: Whether it stands for what the column names, and is not that itself.
     """
 
     value: float
@@ -29,6 +30,14 @@ class Measured:
     job: str
     scale: str
     note: str = ""
+    is_proxy: bool = False
+
+    @property
+    def mark(self) -> str:
+        """Said beside the number: `tiny`, `tiny proxy`, or nothing at the paper's scale."""
+        if self.scale == "paper":
+            return ""
+        return f"{self.scale} proxy" if self.is_proxy else self.scale
 
 
 @dataclass(frozen=True, kw_only=True)

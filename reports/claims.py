@@ -141,15 +141,18 @@ def how_judged(scale: str) -> list[str]:
     """Says what the verdicts mean."""
     lines = [
         "Holds: the whole 95 % interval of the change lies on the claimed side of 0, against every "
-        "row named. Does not hold: for some row it lies on the other side. Undecided: neither.",
-        "A VBench score and a time have no interval here; there the value alone decides. A tiny "
-        "proxy of VBench's has one.",
+        "row named; how far it lies is not judged. Does not hold: for some row it lies on the "
+        "other side. Undecided: neither. Against several rows, the change that supports it least "
+        "is shown.",
+        "A VBench score and a time have no interval here; there the value alone decides. A drift "
+        "score and a tiny proxy of VBench's have one, over prompts, paired by video.",
         "Intervals of correlations take the checkpoints as independent; those of one training are "
         "not quite, so they are too narrow.",
     ]
     if scale == "tiny":
         lines.append(
-            "At scale tiny a verdict is about the embedded model; it neither supports nor "
+            "At scale tiny a verdict is about the embedded models, of one training seed each, on "
+            "few prompts: another seed may come out otherwise. It neither supports nor "
             "contradicts the paper."
         )
     return lines

@@ -11,12 +11,13 @@ from reports.render.layout import signed
 from reports.stand_ins import DRIFT, change
 from reports.tables import TABLES
 
+FLICKERING = "temporal_flickering"
 BASE, OURS = "self-forcing", "hiar"
 
 
 def findings(measurements: Measurements) -> list[str]:
     """Returns sentences for the top of the report; each holds without the others."""
-    parts = (_scope, _drift, _noise, _speed, _not_measured)
+    parts = (_scope, _drift, _noise, _flickering, _speed, _not_measured)
     return [line for part in parts if (line := part(measurements))]
 
 
@@ -69,6 +70,19 @@ def _noise(measurements: Measurements) -> str:
         "Mean |slope| over that of the same segments in random order (near 1, a slope is no more "
         f"than segment noise): {'; '.join(parts)}."
     )
+
+
+def _flickering(measurements: Measurements) -> str:
+    """The one dimension of VBench that needs no weights; no table of the paper prints it."""
+    parts = [
+        f"{run} {found.mean:.4f}"
+        for run, record in measurements.proxies.items()
+        if (found := record.measures.get(FLICKERING))
+    ]
+    if not parts:
+        return ""
+    shown = ", ".join(parts)
+    return f"VBench's temporal flickering, by its own formula (higher is steadier): {shown}."
 
 
 def verdict(change: Change) -> str:

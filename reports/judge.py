@@ -13,8 +13,8 @@ from reports.needs import merge_needs
 from reports.proxy_record import MARK
 from reports.published import PublishedTable, load_published, published_table
 from reports.render.layout import measured_text, percent, published_text
-from reports.single_step import measure_sharpening
-from reports.stand_ins import RowRecords, change, measured, proxy_of
+from reports.single_step import Rise, measure_sharpening
+from reports.stand_ins import DRIFT, RowRecords, change, measured, proxy_of
 from reports.tables import TABLES
 from reports.tables.columns import COLUMNS
 
@@ -53,6 +53,12 @@ def side(changes: Sequence[Change], direction: str) -> str:
     return FAILS if any(high < 0 for _, high in bounds) else UNDECIDED
 
 
+def weakest(changes: Sequence[Change], direction: str) -> Change:
+    """The change that speaks least for its side: the end of its interval decides."""
+    sign = -1 if direction == "lower" else 1
+    return min(changes, key=lambda c: min(sign * bound for bound in c.interval or (c.value,)))
+
+
 def _change(claim: Claim, measurements: Measurements) -> Verdict:
     table = published_table(claim.table)
     others = rows_against(claim, table)
@@ -89,8 +95,13 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
         if isinstance(cell := measured(r, claim.column, measurements), Measured)
     }
     said = _words(claim, [numbers[claim.row]], [numbers[row] for row in others], known)
-    if any(proxy_of(r, claim.column) for r in found.values()):
+    is_proxy = any(proxy_of(r, claim.column) for r in found.values())
+    if is_proxy:
         said += f", {MARK}"
+    if (is_proxy or claim.column == DRIFT) and any(c.interval is None for c in known):
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
+                       why="a change has no interval: fewer than two videos in common, or a mean "
+                       "that may be 0")  # fmt: skip
     verdict = side(known, claim.direction)
     why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
@@ -128,7 +139,8 @@ def _words(
     against = shown[0] if len(set(shown)) == 1 else f"{shown[0]} to {shown[1]}"
     text = f"{show(ours[0])} against {against}"
     if len(changes) > 1:
-        return text
+        worst = weakest(changes, claim.direction)
+        return text if published else f"{text} (weakest: {percent(worst)})"
     only = changes[0]
     if not claim.factor:
         return f"{text} ({percent(only)})"
@@ -182,11 +194,19 @@ def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
         why = "needs records/strips.json of a trained model"
         return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
     found = measure_sharpening(measurements.strips)
-    said = f"ln sharpness rises by {found.value:+.3f} more"
-    if found.interval is None:
+    parts = {
+        "causal": found.causal, "bidirectional": found.bidirectional, "paired": found.difference
+    }  # fmt: skip
+    shown = ", ".join(f"{name} {part.value:+.3f}{_bounds(part)}" for name, part in parts.items())
+    said = f"ln sharpness rises by {shown}, n = {found.clips} clips"
+    changes = [Change(value=p.value, interval=p.interval) for p in (found.causal, found.difference)]
+    if any(change.interval is None for change in changes):
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
                        why="one prompt has no interval; two are needed")  # fmt: skip
-    said += " [{:+.3f}, {:+.3f}]".format(*found.interval) + f", n = {found.clips} clips"
-    verdict = side([Change(value=found.value, interval=found.interval)], "higher")
+    verdict = side(changes, "higher")
     why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
+
+
+def _bounds(rise: Rise) -> str:
+    return "" if rise.interval is None else " [{:+.3f}, {:+.3f}]".format(*rise.interval)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]
             r: read_proxies(out / f"proxies/{r}.json") for r in runs if proxies_name(r) in ok
         },
         "bench": _speeds(out, runs, ok),
-        **_given(out, preset),
+        **_given(out, preset, ok),
     }
     found["videos"] = {run: videos for run, videos in found["videos"].items() if videos}
     failures = {name: outcome.reason for name, outcome in outcomes.items() if not outcome.ok}
@@ -131,16 +131,23 @@ def _speeds(out: Path, runs: Iterable[str], ok: Collection[str]) -> dict[str, Be
     return found | {run: read_timing(out / f"timing/{run}.json") for run in timed}
 
 
-def _given(out: Path, preset: Preset) -> dict[str, Any]:
-    """Reads the records that no job of a preset makes: they are put there by other commands."""
-    vbench = {run.name: out / "vbench" / f"{run.name}.json" for run in preset.runs}
-    records = out / "records"
-    dynamics, strips = records / "dynamics.json", records / "strips.json"
-    lengths = records / "lengths.json"
+def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
+    """Reads the records that jobs of the spec's own make, or that are put there by hand.
+
+    One that a job makes counts only where that job is done: an old file says nothing of now.
+    """
+    makers = {path: job.name for job in preset.jobs for path in job.outputs}
+
+    def found(name: str, read: Callable[[Path], Any]) -> Any:
+        maker = makers.get(name)
+        wanted = (out / name).is_file() if maker is None else maker in ok
+        return read(out / name) if wanted else None
+
+    vbench = {run.name: found(f"vbench/{run.name}.json", read_vbench) for run in preset.runs}
     return {
-        "vbench": {run: read_vbench(path) for run, path in vbench.items() if path.is_file()},
+        "vbench": {run: record for run, record in vbench.items() if record is not None},
         "variants": read_variants(out, preset.scale),
-        "dynamics": read_dynamics(dynamics) if dynamics.is_file() else None,
-        "strips": read_strips(strips) if strips.is_file() else None,
-        "lengths": read_lengths(lengths) if lengths.is_file() else None,
+        "dynamics": found("records/dynamics.json", read_dynamics),
+        "strips": found("records/strips.json", read_strips),
+        "lengths": found("records/lengths.json", read_lengths),
     }

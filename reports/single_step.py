@@ -11,19 +11,32 @@ from reports.figure_records import ATTENTIONS, Strip, StripsRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 SMALLEST_VARIANCE = 1e-3
 """Below what one grey level in a picture of a megapixel gives: a flat frame has a logarithm too."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sharpening:
-    """Rise of ln sharpness from the first quarter of a clip to the last, causal less bidirectional.
+class Rise:
+    """Mean rise of ln sharpness from the first quarter of a clip to the last.
 
-    Above 0, causal frames get sharper along the clip by more than bidirectional ones.
+    Attributes:
+        interval: 95 % bootstrap interval over prompts, None with fewer than two.
     """
 
     value: float
     interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharpening:
+    """Rises under each attention, and their difference, causal less bidirectional."""
+
+    causal: Rise
+    bidirectional: Rise
+    difference: Rise
     clips: int
 
 
@@ -47,20 +60,28 @@ def rise(values: Sequence[float]) -> float:
 
 
 def measure_sharpening(record: StripsRecord) -> Sharpening:
-    """Measures how much more causal attention sharpens along the clips of a record.
+    """Measures how clips sharpen along the way under each attention, and by how much more causal.
 
-    Returns:
-        The mean, with a 95 % bootstrap interval over prompts from two of them on.
+    The difference is paired: the clips of one prompt begin as the same noise.
     """
     import numpy as np  # noqa: PLC0415
 
     from drift.bootstrap import bootstrap_ci  # noqa: PLC0415
 
-    curves = [sharpness_curves(strip) for strip in record.strips]
-    excess = np.array([rise(c["causal"]) - rise(c["bidirectional"]) for c in curves])
     prompts = [strip.prompt for strip in record.strips]
-    interval = None
-    if len(set(prompts)) > 1:
-        low, high = bootstrap_ci(excess, prompts).tolist()
-        interval = (low, high)
-    return Sharpening(value=float(excess.mean()), interval=interval, clips=len(curves))
+    curves = [sharpness_curves(strip) for strip in record.strips]
+    rises = {name: np.array([rise(c[name]) for c in curves]) for name in ATTENTIONS}
+
+    def summary(values: NDArray[np.float64]) -> Rise:
+        interval = None
+        if len(set(prompts)) > 1:
+            low, high = bootstrap_ci(values, prompts).tolist()
+            interval = (low, high)
+        return Rise(value=float(values.mean()), interval=interval)
+
+    return Sharpening(
+        causal=summary(rises["causal"]),
+        bidirectional=summary(rises["bidirectional"]),
+        difference=summary(rises["causal"] - rises["bidirectional"]),
+        clips=len(curves),
+    )

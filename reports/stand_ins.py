@@ -83,9 +83,14 @@ def row_records(
         reasons={
             DRIFT: measurements.why(job),
             "bench": measurements.why(BENCH_NAME),
-            "vbench": NEEDS_VBENCH,
+            "vbench": _why_no_vbench(measurements, proxies_name(stand_in.run)),
         },
     )
+
+
+def _why_no_vbench(measurements: Measurements, proxies: str) -> str:
+    """A stand-in's job that failed is named; else VBench itself is what is missing."""
+    return measurements.why(proxies) if proxies in measurements.failures else NEEDS_VBENCH
 
 
 def measured(records: RowRecords, column: str, measurements: Measurements) -> Measured | NotRun:
@@ -121,7 +126,7 @@ def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
     if proxy is not None:
         return Measured(
             value=proxy.mean, n=len(proxy.videos), n_of="videos", interval=proxy.ci95,
-            job=proxies_name(records.run), scale=scale, note=proxy.note,
+            job=proxies_name(records.run), scale=scale, note=proxy.note, is_proxy=True,
         )  # fmt: skip
     if records.vbench is None:
         return NotRun(reason=records.reasons["vbench"])

@@ -51,7 +51,7 @@ def write_dynamics(training: Path, out: Path) -> None:
         "scale": "tiny",
         "training": f"tiny, row {data['row']}, {data['steps']} steps, seed {data['seed']}",
         "measure": "OpenCV flow, top 5 %",
-        "unit": "px a frame",
+        "unit": "px a frame at 256",
         "log": LOG,
     }
     out.mkdir(parents=True, exist_ok=True)

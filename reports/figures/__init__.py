@@ -58,7 +58,9 @@ def write_figure(entry: FigureEntry, measurements: Measurements, folder: Path) -
     drawing = entry.draw(measurements)
     pictures: list[Path] = []
     if drawing.figure is not None:
-        pictures = save_figure(drawing.figure, folder, entry.name)
+        scale = measurements.preset.scale
+        mark = "" if scale == "paper" else f"scale: {scale}"
+        pictures = save_figure(drawing.figure, folder, entry.name, mark)
     texts = write_texts(entry, drawing, measurements.preset.scale, folder)
     return Drawn(
         entry=entry,

@@ -40,6 +40,10 @@ def draw(measurements: Measurements) -> Drawing:
             marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=1.6, elinewidth=1.1,
             capsize=3,
         )  # fmt: skip
+        axis.plot(
+            at, [p.noise_floor for p in points], color=COLOURS[index % len(COLOURS)],
+            linestyle=":", linewidth=1.0,
+        )  # fmt: skip
     seconds = sorted({p.seconds for points in record.runs.values() for p in points})
     axis.set_xticks(seconds, [f"{second:g}" for second in seconds])
     axis.set_ylim(bottom=0)
@@ -58,7 +62,8 @@ def draw(measurements: Measurements) -> Drawing:
         ),
         notes=(
             f"{record.videos} videos a run; scale {measurements.preset.scale}. Each length is "
-            f"cut into {record.segments} segments, so they grow with it. Points of one run share "
-            "their videos and are not independent.",
+            f"cut into {record.segments} segments, so they grow with it. Dotted: the noise floor, "
+            "the score of the same segments in random order. Points of one run share their videos "
+            "and are not independent.",
         ),
     )  # fmt: skip

@@ -33,6 +33,7 @@ MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*")
 SEQUENCE = "cividis"
 """Colours of an ordered quantity; lightness rises with it, so grey shows the same order."""
 DPI = 150
+MARK_COLOUR = "#555555"
 
 
 def plain(text: str) -> str:
@@ -40,8 +41,19 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes `<folder>/<name>.png` and `.pdf`, closes the figure, returns the paths."""
+def save_figure(figure: Figure, folder: Path, name: str, mark: str = "") -> list[Path]:
+    """Writes `<folder>/<name>.png` and `.pdf`, closes the figure, returns the paths.
+
+    Args:
+        figure: What was drawn.
+        folder: Where to.
+        name: Of the files.
+        mark: Said small in the lower right corner, so that a picture alone tells what it is of.
+    """
+    if mark:
+        figure.text(
+            1, 0, mark, ha="right", va="bottom", fontsize=7, color=MARK_COLOUR, in_layout=False
+        )
     paths = [folder / f"{name}.png", folder / f"{name}.pdf"]
     for path in paths:
         metadata = {"CreationDate": None} if path.suffix == ".pdf" else None

@@ -19,7 +19,7 @@ class Shown:
         value: The number, or a dash.
         interval: `[low, high]` or empty.
         change: Change against the reference row, or empty.
-        mark: `tiny` on a measured number of that scale, else empty.
+        mark: `tiny` or `tiny proxy` on a measured number of that scale, else empty.
         difference: Measured less published, or empty; at the paper's own scale only.
         best: Whether it is the best measured number of its column, or published in bold.
         why: For a dash: why there is no number.
@@ -73,7 +73,7 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
         interval=interval,
         change=percent(row.changes.get(column.id)),
         difference=_difference(row.cells[column.id].difference, column),
-        mark=outcome.scale if outcome.scale != "paper" else "",
+        mark=outcome.mark,
         best=table.best(column) == row.id,
     )
 

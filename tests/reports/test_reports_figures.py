@@ -272,8 +272,11 @@ def test_fig5_is_drawn_from_real_clips(tmp_path: Path, measurements: Measurement
     assert causal[-1] > causal[0] + 1
     found = measure_sharpening(record)
     assert found.clips == 2
-    assert found.interval is not None
-    assert found.interval[0] > 0.5
+    # Blur falls along the causal clips alone: they rise, the others stay.
+    assert found.causal.interval is not None
+    assert found.causal.interval[0] > 0.5
+    assert found.bidirectional.value == pytest.approx(0, abs=0.05)
+    assert found.difference.value == pytest.approx(found.causal.value - found.bidirectional.value)
 
 
 def test_rise_compares_the_outer_quarters() -> None:

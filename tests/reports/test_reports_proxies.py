@@ -7,14 +7,19 @@ from typing import Any
 
 import pytest
 
+from reports.attempt import Outcome
 from reports.cells import Measured, NotRun
 from reports.claims import HOLDS, UNDECIDED, judge_claims
 from reports.figure_records import read_dynamics
-from reports.measurements import Measurements
+from reports.measurements import Measurements, load_measurements
+from reports.planning import InputHashes, plan_jobs
 from reports.proxy_record import read_proxies
 from reports.record_files import RecordError
+from reports.render.as_markdown import to_markdown
 from reports.study_dynamics import write_dynamics
 from reports.tables import TABLES
+
+HASHES = InputHashes()
 
 
 def record(tmp_path: Path, run: str, values: tuple[float, ...], **changes: Any) -> Path:
@@ -48,8 +53,12 @@ def test_a_proxy_stands_in_its_column_and_says_so(
     assert isinstance(found, Measured)
     assert (found.value, found.n, found.n_of, found.interval) == (4.0, 2, "videos", (0.0, 9.0))
     assert found.note == "tiny proxy: OpenCV flow, px/frame at 256"
+    assert found.mark == "tiny proxy"
+    assert "4.000 [0.000, 9.000] tiny proxy" in to_markdown(table)
     assert found.job == "proxies-tiny-hiar"
     assert cell.difference is None
+    assert replace(found, is_proxy=False).mark == "tiny"
+    assert replace(found, scale="paper", is_proxy=False).mark == ""
     # No proxy stands for Quality, and none was measured for Semantic.
     for column in ("vbench_quality", "vbench_semantic"):
         assert row.cells[column].measured == NotRun(reason="needs VBench")
@@ -69,6 +78,8 @@ def test_claims_about_motion_are_judged_by_pairs(
     assert "tiny proxy" in less.measured
     mixed = verdict(hiar=(2.0, 6.0, 4.0), fkl_causal_1=(1.0, 9.0, 2.0))
     assert mixed.verdict == UNDECIDED
+    single = verdict(hiar=(2.0,), fkl_causal_1=(1.0,))
+    assert (single.verdict, single.why.split(":")[0]) == (UNDECIDED, "a change has no interval")
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:
@@ -107,6 +118,24 @@ def test_fig4_s_record_is_what_the_training_logged(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (found.scale, found.videos) == ("tiny", 1)
     assert found.training == "tiny, row no-fkl, 200 steps, seed 0"
+
+
+def test_a_record_counts_only_where_its_job_is_done(
+    tmp_path: Path, measurements: Measurements
+) -> None:
+    """The job that makes it failed, or was not asked for: the file is of an earlier run."""
+    write_dynamics(training(tmp_path, 3), tmp_path / "records")
+    preset = measurements.preset
+    job = next(job for job in plan_jobs(preset, HASHES) if job.name == "dynamics-tiny-no-fkl")
+
+    def found(**outcomes: Outcome) -> Measurements:
+        return load_measurements(preset, tmp_path, {o.job.name: o for o in outcomes.values()})
+
+    assert found(done=Outcome(job=job, status="done")).dynamics is not None
+    assert found(failed=Outcome(job=job, status="failed")).dynamics is None
+    assert found().dynamics is None
+    by_hand = replace(preset, jobs=())
+    assert load_measurements(by_hand, tmp_path, {}).dynamics is not None
 
 
 def test_a_training_without_points_is_named(tmp_path: Path) -> None:
