@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 from drift.errors import UsageError
 
 BENCH_NAME = "bench"
+LONG = "long"
+"""Folder of the longer videos of drift against length, and of their scores."""
+LENGTHS_RECORD = "records/lengths.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,16 @@ def score_name(run: str) -> str:
 def proxies_name(run: str) -> str:
     """Names the job that measures a run's proxies of VBench."""
     return f"proxies-{run}"
+
+
+def long_name(job: str) -> str:
+    """Names the job that does the same for the longer videos."""
+    return f"{LONG}-{job}"
+
+
+def lengths_name(preset: str) -> str:
+    """Names the job that sets drift against length."""
+    return f"lengths-{preset}"
 
 
 def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:

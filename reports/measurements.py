@@ -16,7 +16,7 @@ from reports.figure_records import (
     read_lengths,
     read_strips,
 )
-from reports.jobs import BENCH_NAME, proxies_name, score_name
+from reports.jobs import BENCH_NAME, LENGTHS_RECORD, lengths_name, proxies_name, score_name
 from reports.planning import video_parts
 from reports.proxy_record import ProxyRecord, read_proxies
 from reports.records import (
@@ -137,6 +137,8 @@ def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
     One that a job makes counts only where that job is done: an old file says nothing of now.
     """
     makers = {path: job.name for job in preset.jobs for path in job.outputs}
+    if preset.lengths is not None:
+        makers[LENGTHS_RECORD] = lengths_name(preset.name)
 
     def found(name: str, read: Callable[[Path], Any]) -> Any:
         maker = makers.get(name)
@@ -149,5 +151,5 @@ def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
         "variants": read_variants(out, preset.scale),
         "dynamics": found("records/dynamics.json", read_dynamics),
         "strips": found("records/strips.json", read_strips),
-        "lengths": found("records/lengths.json", read_lengths),
+        "lengths": found(LENGTHS_RECORD, read_lengths),
     }

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
 from eval.dimensions import DIMENSIONS
-from reports.jobs import BENCH_NAME, Job, proxies_name, sample_name, score_name, with_ids
+from reports.jobs import (
+    BENCH_NAME,
+    LENGTHS_RECORD,
+    LONG,
+    Job,
+    lengths_name,
+    long_name,
+    proxies_name,
+    sample_name,
+    score_name,
+    with_ids,
+)
 from reports.spec import BenchSpec, Preset, RunSpec, SampleSpec, VBenchSpec
 
 VIDEO_BYTES_PER_S = 500_000
@@ -44,7 +55,12 @@ class InputHashes:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """The videos that one sampling job makes: some prompts of a set, with one seed."""
+    """The videos that one sampling job makes: some prompts of a set, with one seed.
+
+    Attributes:
+        alone: Whether it makes all of its run's videos.
+        is_long: Whether they are those of drift against length, in a folder apart.
+    """
 
     run: RunSpec
     sample: SampleSpec
@@ -52,10 +68,13 @@ class Part:
     first: int
     last: int
     alone: bool
+    is_long: bool = False
 
     @property
     def name(self) -> str:
         """Name of its job."""
+        if self.is_long:
+            return long_name(sample_name(self.run.name))
         if self.alone:
             return sample_name(self.run.name)
         return f"{sample_name(self.run.name)}-{self.sample.prompts.name}-{self._place}"
@@ -64,6 +83,8 @@ class Part:
     def folder(self) -> str:
         """Folder of its videos, relative to the reproduction folder."""
         whole = f"videos/{self.run.name}"
+        if self.is_long:
+            return f"{LONG}/{whole}"
         if self.alone:
             return whole
         return f"{whole}/{self.sample.prompts.name}/{self._place}"
@@ -92,6 +113,7 @@ def plan_jobs(preset: Preset, hashes: InputHashes) -> tuple[Job, ...]:
         (_sample_job(part, inputs) for part in chain.from_iterable(parts.values())),
         (_score_job(preset, run, parts[run.name], inputs) for run in preset.runs),
         _proxy_jobs(preset, parts, inputs),
+        _length_jobs(preset, inputs),
         (_bench_job(preset.bench, inputs),),
         _timing_jobs(preset, inputs),
         chain.from_iterable(
@@ -220,10 +242,12 @@ def _sample_requires(part: Part) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def _score_job(preset: Preset, run: RunSpec, parts: list[Part], inputs: _Inputs) -> Job:
+def _score_job(
+    preset: Preset, run: RunSpec, parts: list[Part], inputs: _Inputs, folder: str = ""
+) -> Job:
     spec = preset.score
     mine = [part for part in parts if part.sample.prompts.name == spec.prompts.name]
-    folder = f"drift/{run.name}"
+    folder = folder or f"drift/{run.name}"
     options: tuple[str, ...] = ()
     if spec.metrics != ("fast",):
         options += ("--metrics", ",".join(spec.metrics))
@@ -277,6 +301,43 @@ def _proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: _Inputs
             run=run.name,
             expected_s=preset.proxies.cost.seconds(1, num_frames),
         )
+
+
+def _length_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
+    """Longer videos of some runs, made and scored as the others, and their drift against length."""
+    spec = preset.lengths
+    if spec is None:
+        return
+    sample = replace(preset.sample, latent_frames=spec.latent_frames)
+    scores = []
+    for name in spec.runs:
+        run, seed = preset.run(name), sample.seed
+        part = Part(
+            run=run,
+            sample=sample,
+            seed=seed,
+            first=0,
+            last=spec.num_prompts,
+            alone=True,
+            is_long=True,
+        )
+        yield replace(_sample_job(part, inputs), kind="long sample")
+        score = _score_job(preset, run, [part], inputs, folder=f"{LONG}/drift/{name}")
+        scores.append(replace(score, name=long_name(score.name), kind="long score"))
+    yield from scores
+    at = ",".join(f"{seconds:g}" for seconds in spec.at_s)
+    folders = [f"{{out}}/{score.outputs[0]}" for score in scores]
+    yield Job(
+        name=lengths_name(preset.name),
+        kind="lengths",
+        argv=("{python}", "-m", "drift", "lengths", *folders, "--at", at,
+              "--out", f"{{out}}/{LENGTHS_RECORD}"),
+        outputs=(LENGTHS_RECORD,),
+        proofs=(LENGTHS_RECORD,),
+        inputs=inputs.score,
+        needs=tuple(score.name for score in scores),
+        expected_s=3.0,
+    )  # fmt: skip
 
 
 def _bench_job(spec: BenchSpec, inputs: _Inputs) -> Job:

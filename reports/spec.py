@@ -166,7 +166,7 @@ class SampleSpec:
             UsageError: When the model's own code supports no such length.
         """
         if run.tool == "hiar":
-            return 4 * (self.latent_frames - 1) + 1
+            return num_frames(self.latent_frames)
         spec, seconds = run.baseline, run.seconds or self.seconds
         lengths = [length.num_frames for length in spec.lengths]
         fitting = [frames for frames in lengths if frames >= round(seconds * spec.fps)]
@@ -209,6 +209,23 @@ class ProxySpec:
 
     prompts: PromptSet
     cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class LengthsSpec:
+    """Drift against length: longer videos of some runs, scored after each of some lengths.
+
+    Attributes:
+        runs: Of the tool hiar.
+        num_prompts: Of the score's prompts, from the first on.
+        latent_frames: Of each video; the window is that of the preset's videos.
+        at_s: Lengths in seconds, none longer than the videos.
+    """
+
+    runs: tuple[str, ...]
+    num_prompts: int
+    latent_frames: int
+    at_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,6 +302,7 @@ class Preset:
     vbench: VBenchSpec | None = None
     proxies: ProxySpec | None = None
     timing: TimingSpec | None = None
+    lengths: LengthsSpec | None = None
     inputs: tuple[str, ...] = ()
     jobs: tuple[ExtraJob, ...] = field(default_factory=tuple)
 
@@ -294,9 +312,12 @@ class Preset:
         names = {run.name for run in self.runs}
         if len(names) != len(self.runs):
             raise UsageError(f"presets.{self.name}: runs must differ")
-        unlisted = set(self.timing.runs if self.timing else ()) - names
-        if unlisted:
-            raise UsageError(f"presets.{self.name}.timing: {min(unlisted)!r} is not in its runs")
+        for part, spec in (("timing", self.timing), ("lengths", self.lengths)):
+            unlisted = set(spec.runs if spec else ()) - names
+            if unlisted:
+                raise UsageError(
+                    f"presets.{self.name}.{part}: {min(unlisted)!r} is not in its runs"
+                )
         sampled = {sample.prompts.name for sample in self.samples}
         measured = (
             ("score", self.score.prompts),
@@ -307,6 +328,22 @@ class Preset:
             if prompts is not None and prompts.name not in sampled:
                 raise UsageError(
                     f"presets.{self.name}.{part}: no videos are made of prompts {prompts.name!r}"
+                )
+        if self.lengths is not None:
+            self._check_lengths(self.lengths)
+
+    def _check_lengths(self, spec: LengthsSpec) -> None:
+        where, most = f"presets.{self.name}.lengths", self.score.prompts.count
+        if not 0 < spec.num_prompts <= most:
+            raise UsageError(f"{where}: num_prompts {spec.num_prompts} must lie in 1 to {most}")
+        for run in map(self.run, spec.runs):
+            if run.tool != "hiar":
+                raise UsageError(f"{where}: {run.name} is not sampled by hiar; leave it out")
+            seconds = num_frames(spec.latent_frames) / run.fps
+            if not spec.at_s or max(spec.at_s) > seconds:
+                raise UsageError(
+                    f"{where}: at_s {list(spec.at_s)} must be lengths up to {seconds:g} s, that of "
+                    f"{spec.latent_frames} latent frames"
                 )
 
     @property
@@ -335,9 +372,15 @@ class Preset:
             "vbench": self.vbench and self.vbench.prompts.name,
             "proxies": self.proxies and self.proxies.prompts.name,
             "timing": self.timing and asdict(self.timing),
+            "lengths": self.lengths and asdict(self.lengths),
             "jobs": [_without(asdict(job), "expected_s", "retries") for job in self.jobs],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def num_frames(latent_frames: int) -> int:
+    """Decoded frames of so many latent frames: four each, the first one (DESIGN.md)."""
+    return 4 * (latent_frames - 1) + 1
 
 
 def _without(table: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -385,7 +428,7 @@ def _preset(
     where = f"presets.{name}"
     parts: dict[str, Any] = {"name": name, **table}
     single = {"score": ScoreSpec, "bench": BenchSpec, "vbench": VBenchSpec, "proxies": ProxySpec,
-              "timing": TimingSpec, "figures": FigureSpec}  # fmt: skip
+              "timing": TimingSpec, "lengths": LengthsSpec, "figures": FigureSpec}  # fmt: skip
     for key, kind in single.items():
         if key in parts:
             parts[key] = from_table(kind, parts[key], f"{where}.{key}", **known)

@@ -27,13 +27,14 @@ def changed(hashes: InputHashes) -> set[str]:
 
 def test_tiny_samples_and_measures_eight_runs() -> None:
     kinds = Counter(job.kind for job in plan_jobs(load_preset("tiny"), HASHES))
-    # 7 trained students and one of them sampled in another order; Figs. 4 and 5.
-    assert kinds == {"sample": 8, "score": 8, "proxies": 8, "bench": 1, "own": 2}
+    # 7 trained students and one of them sampled in another order; Figs. 4 and 5; two for 60 s.
+    assert kinds == {"sample": 8, "score": 8, "proxies": 8, "bench": 1, "own": 2,
+                     "long sample": 2, "long score": 2, "lengths": 1}  # fmt: skip
 
 
 def test_ids_are_stable_and_differ() -> None:
     assert ids(HASHES) == ids(HASHES)
-    assert len(set(ids(HASHES).values())) == 27
+    assert len(set(ids(HASHES).values())) == 32
 
 
 def test_new_weights_sources_or_torch_change_everything() -> None:
@@ -43,18 +44,23 @@ def test_new_weights_sources_or_torch_change_everything() -> None:
         replace(HASHES, sources={"hiar": "9", "drift": "4"}),
         replace(HASHES, sample_versions={"version of torch": "9"}),
     ):
-        assert changed(hashes) == {"sample", "score", "proxies", "bench", "dynamics", "strips"}
+        assert changed(hashes) == {
+            "sample", "score", "proxies", "bench", "dynamics", "strips", "long", "lengths",
+        }  # fmt: skip
 
 
 def test_new_prompts_change_what_reads_them() -> None:
     assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {
-        "sample", "score", "proxies",
+        "sample", "score", "proxies", "long", "lengths",
     }  # fmt: skip
 
 
 def test_new_drift_source_changes_what_is_measured_alone() -> None:
-    # The proxies decode with drift and take its intervals.
-    assert changed(replace(HASHES, sources={"hiar": "3", "drift": "9"})) == {"score", "proxies"}
+    # The proxies decode with drift and take its intervals, and so may jobs of the spec's own.
+    hashes = replace(HASHES, sources={"hiar": "3", "drift": "9"})
+    assert changed(hashes) == {"score", "proxies", "long", "lengths", "dynamics", "strips"}
+    before, after = ids(HASHES), ids(hashes)
+    assert all(before[name] == after[name] for name in before if "sample" in name)
 
 
 def test_new_argv_changes_the_id() -> None:
@@ -63,7 +69,7 @@ def test_new_argv_changes_the_id() -> None:
     before = plan_jobs(preset, HASHES)
     after = plan_jobs(replace(preset, samples=samples), HASHES)
     kinds = {b.kind for b, a in zip(before, after, strict=True) if a.id != b.id}
-    assert kinds == {"sample", "score", "proxies"}
+    assert kinds == {"sample", "score", "proxies", "long sample", "long score", "lengths"}
 
 
 def test_estimates_and_gpus_do_not_change_an_id() -> None:

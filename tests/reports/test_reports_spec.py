@@ -68,6 +68,10 @@ def test_captions_costs_and_gpus_do_not_change_a_preset_s_hash() -> None:
     [
         ('runs = ["tiny-self-forcing", "tiny-hiar"]', 'runs = ["nothing"]',
          "presets.smoke.runs: 'nothing' is unknown; choose from tiny-hiar"),
+        ('runs = ["tiny-hiar", "tiny-self-forcing"]', 'runs = ["nothing"]',
+         "presets.tiny.lengths: 'nothing' is not in its runs"),
+        ("num_prompts = 8", "num_prompts = 9", "num_prompts 9 must lie in 1 to 8"),
+        ("40.0, 60.0]", "40.0, 61.0]", "must be lengths up to 60.0625 s, that of 241 latent"),
         ('model = "nova"', 'model = "novas"', "runs.nova: unknown model 'novas'; choose one of"),
         ('metrics = ["fast"]', 'metrics = ["blur"]', "score: .*blur"),
         ('prompts = "tiny-heldout"', 'prompts = "none"',

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
+from reports.planning import InputHashes, plan_jobs
 from reports.spec import RunSpec, load_preset
 from reports.tables import TABLES
 
@@ -59,10 +60,12 @@ def test_table_1_has_the_two_students_of_the_other_tables() -> None:
 
 @pytest.mark.parametrize("run", ["tiny-hiar", "tiny-self-forcing"])
 def test_the_long_videos_are_made_as_the_run_they_are_called_after(run: str) -> None:
-    argv = next(job.argv for job in TINY.jobs if job.name == f"long-{run}")
-    options = dict(zip(argv[4::2], argv[5::2], strict=True))
-    spec = TINY.run(run)
-    assert (options.get("--weights", ""), options["--order"], options["--context"]) == how(spec)
-    assert options["--model"] == spec.model
-    assert int(options["--window"]) == TINY.sample.window
+    jobs = {job.name: job for job in plan_jobs(TINY, InputHashes())}
+    long, short = (jobs[f"{prefix}sample-{run}"].argv for prefix in ("long-", ""))
+    options, others = (dict(zip(argv[4::2], argv[5::2], strict=True)) for argv in (long, short))
+    apart = {name for name in options if options[name] != others[name]}
+    assert apart == {"--latent-frames", "--out"}
     assert int(options["--latent-frames"]) == 241  # 60 s
+    assert jobs["lengths-tiny"].needs == (
+        "long-score-tiny-hiar", "long-score-tiny-self-forcing",
+    )  # fmt: skip
