@@ -304,7 +304,10 @@ def _proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: _Inputs
 
 
 def _length_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
-    """Longer videos of some runs, made and scored as the others, and their drift against length."""
+    """Longer videos of some runs, made and scored as the others, and their drift against length.
+
+    They are no run's: a table does not need them.
+    """
     spec = preset.lengths
     if spec is None:
         return
@@ -321,9 +324,9 @@ def _length_jobs(preset: Preset, inputs: _Inputs) -> Iterator[Job]:
             alone=True,
             is_long=True,
         )
-        yield replace(_sample_job(part, inputs), kind="long sample")
+        yield replace(_sample_job(part, inputs), kind="long sample", run="")
         score = _score_job(preset, run, [part], inputs, folder=f"{LONG}/drift/{name}")
-        scores.append(replace(score, name=long_name(score.name), kind="long score"))
+        scores.append(replace(score, name=long_name(score.name), kind="long score", run=""))
     yield from scores
     at = ",".join(f"{seconds:g}" for seconds in spec.at_s)
     folders = [f"{{out}}/{score.outputs[0]}" for score in scores]

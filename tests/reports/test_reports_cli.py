@@ -93,7 +93,7 @@ def test_whole_reproduction(reproduction: Reproduction) -> None:
     formats = ("md", "csv", "tex", "json", "png", "pdf")
     assert names == {f"table{n}.{s}" for n in (1, 2, 3) for s in formats}
     names = {path.name for path in (out / "figures").iterdir()}
-    figures = ("segment_curves", "fig1", "fig3", "fig4", "fig5")
+    figures = ("segment_curves", "drift_by_length", "fig1", "fig3", "fig4", "fig5")
     assert names == {f"{n}.{s}" for n in figures for s in formats}
 
 
@@ -154,8 +154,8 @@ def test_report_is_self_contained_and_escapes_prompts(reproduction: Reproduction
     assert page.targets
     assert all(target.startswith(("data:", "#")) for target in page.targets)
     assert not re.search(r"url\(|@import|https?://", text)
-    assert page.tags.count("video") == 2 * 4  # both ends of four runs, each with a still
-    assert page.tags.count("img") == 3 + 2 * 4
+    assert page.tags.count("video") == 2 * 8  # both ends of eight runs, each with a still
+    assert page.tags.count("img") == 6 + 2 * 8
     assert "a red disc moves left" in page.words
     assert "job score-tiny-self-forcing; commit" in text
     assert str(out) not in text
@@ -168,11 +168,13 @@ def test_failure_is_listed_and_the_rest_is_made(tmp_path: Path, reproduce: Run) 
     assert done.returncode == 1
     assert "sample-tiny-hiar: failed, exit code 1" in done.stderr
     assert "  | sampling failed on purpose: <b>&</b>" in done.stderr
-    assert "2 of 4 jobs have no result" in done.stderr
+    assert "18 of 21 jobs have no result" in done.stderr
     table = json.loads((out / "tables/table3.json").read_text())
     cells = {row["id"]: row["cells"]["drift"]["measured"] for row in table["rows"]}
     assert cells["self-forcing"]["status"] == "measured"
-    assert cells["no-retraining"]["reason"] == ("job score-tiny-hiar: sample-tiny-hiar failed")
+    assert cells["no-retraining"]["reason"] == (
+        "job score-tiny-no-retraining: sample-tiny-no-retraining failed"
+    )
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "failed on purpose: &lt;b&gt;&amp;&lt;/b&gt;" in page
 
