@@ -1,9 +1,13 @@
 """The spec's rows and the study's models are one thing: each row is filled by the model for it."""
 
+import json
+import math
 from pathlib import PurePosixPath
 
 import pytest
+from safetensors import safe_open
 
+from hiar.tiny.preset import ASSETS as SHIPPED
 from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
 from reports.planning import InputHashes, plan_jobs
 from reports.spec import RunSpec, load_preset
@@ -69,3 +73,19 @@ def test_the_long_videos_are_made_as_the_run_they_are_called_after(run: str) -> 
     assert jobs["lengths-tiny"].needs == (
         "long-score-tiny-hiar", "long-score-tiny-self-forcing",
     )  # fmt: skip
+
+
+def test_the_caption_is_true_of_the_students_that_ship() -> None:
+    folders = [SHIPPED / model.folder for model in STUDY_MODELS]
+    records = [json.loads((folder / "training.json").read_text()) for folder in folders]
+    assert {record["seed"] for record in records} == {0}
+    assert len({record["steps"] for record in records}) == 1
+    sizes = set()
+    for folder in folders:
+        with safe_open(folder / WEIGHTS_FILE, "pt") as weights:
+            shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+        sizes.add(sum(math.prod(shape) for shape in shapes))
+    (size,) = sizes
+    caption = " ".join(TINY.caption.split())
+    assert f"({size / 1e6:.1f} million parameters each)" in caption
+    assert "equal budgets, one training seed" in caption
