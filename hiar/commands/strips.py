@@ -70,12 +70,12 @@ def describe(
     pipeline: HiARPipeline, clips: list[dict[str, Any]], args: argparse.Namespace
 ) -> dict[str, Any]:
     """The record of Fig. 5."""
-    from hiar.config import NUM_TRAIN_TIMESTEPS  # noqa: PLC0415
+    from hiar.config import NUM_TRAIN_TIMESTEPS, WanConfig  # noqa: PLC0415
     from hiar.provenance import provenance  # noqa: PLC0415
 
     return {
         "schema": SCHEMA,
-        "scale": "tiny" if args.model == "tiny" else "paper",
+        "scale": "tiny" if pipeline.transformer.config == WanConfig.tiny() else "paper",
         "timestep": float(NUM_TRAIN_TIMESTEPS),
         "clips": clips,
         "provenance": provenance(args.device) | {"weights": pipeline.weights},
