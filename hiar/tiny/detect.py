@@ -114,10 +114,14 @@ def shape_seen(frame: Picture, scene: world.Scene) -> str:
     """The kind of shape whose silhouette correlates best with the colour weights, at any place.
 
     A shape that spins is seen right while it stands near its upright position only.
+
+    Returns:
+        Its name; empty where nothing of the colour stands out of the background.
     """
-    weights = cv2.copyMakeBorder(
-        colour_weights(frame, scene), *(BORDER_PX,) * 4, cv2.BORDER_CONSTANT
-    )
+    weights = colour_weights(frame, scene)
+    if weights.max() < SOLID:
+        return ""
+    weights = cv2.copyMakeBorder(weights, *(BORDER_PX,) * 4, cv2.BORDER_CONSTANT)
     scores = {
         kind: float(cv2.matchTemplate(weights, _silhouette(kind), cv2.TM_CCOEFF_NORMED).max())
         for kind in world.SHAPES
