@@ -14,13 +14,19 @@ PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "einops", "nump
 
 
 def provenance(device: str = "cpu") -> dict[str, Any]:
-    """Facts about this run that a reader needs to repeat it."""
+    """Facts about this run that a reader needs to repeat it.
+
+    The number of threads is one: a CPU's sums round differently with another.
+    """
+    import torch  # noqa: PLC0415  (hashes and versions need none)
+
     return {
         "commit": git_commit(),
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device,
+        "threads": torch.get_num_threads(),
     }
 
 
