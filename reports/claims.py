@@ -144,8 +144,9 @@ def how_judged(scale: str) -> list[str]:
         "row named; how far it lies is not judged. Does not hold: for some row it lies on the "
         "other side. Undecided: neither. Against several rows, the change that supports it least "
         "is shown.",
-        "A VBench score and a time have no interval here; there the value alone decides. A drift "
-        "score and a tiny proxy of VBench's have one, over prompts, paired by video.",
+        "A drift score and a tiny proxy of VBench's have an interval over prompts, paired by "
+        "video. A speed's brackets hold all pairs of its repeats. A VBench score has none: the "
+        "value alone decides.",
         "Intervals of correlations take the checkpoints as independent; those of one training are "
         "not quite, so they are too narrow.",
     ]

@@ -100,11 +100,15 @@ def _speed(measurements: Measurements) -> str:
     if not {"block_first", "step_first"} <= set(rows):
         return ""
     first, step = rows["block_first"], rows["step_first"]
+    pipelined = ""
+    if "pipelined" in rows:
+        found = rows["pipelined"]
+        pipelined = f" Over {found.ranks} processes it is {found.throughput_fps:.1f}."
     return (
         f"Speed on one device: {first.throughput_fps:.1f} frames/s block-first "
         f"({first.passes_per_block:.2g} passes a block), {step.throughput_fps:.1f} step-first "
         f"({step.passes_per_block:.2g}). Step-first is faster only when its steps run on several "
-        "devices at once."
+        f"devices at once.{pipelined}"
     )
 
 

@@ -14,7 +14,7 @@ from reports.proxy_record import MARK
 from reports.published import PublishedTable, load_published, published_table
 from reports.render.layout import measured_text, percent, published_text
 from reports.single_step import Rise, measure_sharpening
-from reports.stand_ins import DRIFT, RowRecords, change, measured, proxy_of
+from reports.stand_ins import DRIFT, SPEEDS, RowRecords, change, measured, proxy_of, speed_range
 from reports.tables import TABLES
 from reports.tables.columns import COLUMNS
 
@@ -84,7 +84,9 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
     if claim.order and order != claim.order:
         why = f"needs the order {claim.order}; measured was {order}"
         return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
-    changes = {row: change(ours, found[row], claim.column) for row in others}
+    is_speed = claim.column in SPEEDS
+    compare = speed_range if is_speed else change
+    changes = {row: compare(ours, found[row], claim.column) for row in others}
     known = [c for c in changes.values() if c is not None]
     if len(known) < len(others):
         why = "a number to compare with is 0"
@@ -102,8 +104,11 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
                        why="a change has no interval: fewer than two videos in common, or a mean "
                        "that may be 0")  # fmt: skip
+    if is_speed and ours.bench and ours.bench.ranks > 1:
+        said += f", over {ours.bench.ranks} processes"
     verdict = side(known, claim.direction)
-    why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
+    holds_0 = "repeats lie on both sides" if is_speed else INTERVAL_HOLDS_0
+    why = holds_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
 
 

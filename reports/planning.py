@@ -356,8 +356,9 @@ def _bench_job(spec: BenchSpec, inputs: _Inputs) -> Job:
     argv: tuple[str, ...] = ("-m", "hiar", "bench", *_flatten(options))
     if spec.gpus:  # speed does not depend on the weights
         argv += ("--random-weights", "--device", "cuda", "--dtype", "bfloat16")
-    if spec.gpus > 1:
-        launcher = ("torch.distributed.run", "--standalone", f"--nproc_per_node={spec.gpus}")
+    ranks = spec.gpus or spec.ranks
+    if ranks > 1:
+        launcher = ("torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}")
         argv = ("-m", *launcher, *argv)
     return Job(
         name=BENCH_NAME,

@@ -65,6 +65,7 @@ class BenchRecord:
     """One row of the speed measurement.
 
     Attributes:
+        ranks: Processes that shared a video.
         repeats: How many runs the numbers are a median of.
         seconds_range: Fastest and slowest of them, over the median; None where one ran.
     """
@@ -73,6 +74,7 @@ class BenchRecord:
     throughput_fps: float
     latency_s: float
     passes_per_block: float
+    ranks: int = 1
     repeats: int = 1
     seconds_range: tuple[float, float] | None = None
 
@@ -153,6 +155,7 @@ def read_bench(path: Path) -> dict[str, BenchRecord]:
             throughput_fps=float(row["throughput_fps"]),
             latency_s=float(row["latency_s"]),
             passes_per_block=float(row["passes_per_block"]),
+            ranks=int(row.get("ranks", 1)),
             repeats=int(row.get("repeats", 1)),
             seconds_range=_spread(row),
         )

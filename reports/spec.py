@@ -230,7 +230,12 @@ class LengthsSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchSpec:
-    """The speed of the orders, side by side in one job."""
+    """The speed of the orders, side by side in one job.
+
+    Attributes:
+        gpus: One a process of order `pipelined`.
+        ranks: Processes of that order where there is no GPU, a core each.
+    """
 
     config: str
     orders: tuple[str, ...]
@@ -240,6 +245,7 @@ class BenchSpec:
     repeats: int
     gpus: int
     expected_s: float
+    ranks: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from reports.records import BenchRecord, DriftRecord
 from reports.vbench_record import VBENCH_PREFIX, VBenchRecord
 
 DRIFT = "drift"
+SPEEDS = {"throughput_fps": -1, "latency_s": 1}
+"""Columns of time, with the power of a video's seconds that each goes with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,8 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
 
 def _speed_note(bench: BenchRecord) -> str:
     note = f"order {bench.order}"
+    if bench.ranks > 1:
+        note += f" over {bench.ranks} processes"
     if bench.seconds_range is not None:
         low, high = (100 * (bound - 1) for bound in bench.seconds_range)
         note += f", repeats from {low:+.0f} % to {high:+.0f} % of the median time"
@@ -154,6 +158,23 @@ def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
         pair = [r.vbench.score(column) if r.vbench else None for r in (ours, theirs)]
         return None if pair[0] is None or not pair[1] else Change(value=pair[0] / pair[1] - 1)
     return _speed_change(ours.bench, theirs.bench, column)
+
+
+def speed_range(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
+    """The change of a speed between two rows, from its slowest to its fastest pair of repeats.
+
+    Returns:
+        A change whose bounds hold all repeats; no bounds where a row was timed once.
+    """
+    found = _speed_change(ours.bench, theirs.bench, column)
+    if found is None or ours.bench is None or theirs.bench is None:
+        return found
+    mine, other = ours.bench.seconds_range, theirs.bench.seconds_range
+    if mine is None or other is None:
+        return found
+    ratios = (mine[0] / other[1], mine[1] / other[0])  # our fastest by their slowest, and so on
+    low, high = sorted((1 + found.value) * ratio ** SPEEDS[column] - 1 for ratio in ratios)
+    return Change(value=found.value, interval=(low, high))
 
 
 def proxy_of(records: RowRecords, column: str) -> ProxyValue | None:

@@ -128,6 +128,27 @@ def test_speedup_is_of_the_pipelined_order_only(measurements: Measurements) -> N
     assert found.measured == "72.0 against 40.0 (1.80 times)"
 
 
+def test_a_speed_holds_where_no_repeat_contradicts_it(measurements: Measurements) -> None:
+    def said(ours: tuple[float, float], theirs: tuple[float, float]) -> Verdict:
+        rows = {
+            order: BenchRecord(
+                order=order, throughput_fps=fps, latency_s=1 / fps, passes_per_block=8, ranks=ranks,
+                repeats=3, seconds_range=spread,
+            )
+            for order, fps, ranks, spread in (
+                ("pipelined", 48.0, 2, ours), ("block_first", 40.0, 1, theirs),
+            )
+        }  # fmt: skip
+        return verdict_of("speedup", replace(measurements, bench=rows))
+
+    # 1.2 times, from 1.2 x 0.98 / 1.05 to 1.2 x 1.02 / 0.95 of the seconds' ranges.
+    found = said((0.95, 1.05), (0.98, 1.02))
+    assert found.verdict == HOLDS
+    assert found.measured == "48.0 against 40.0 (1.20 times [1.12, 1.29]), over 2 processes"
+    found = said((0.9, 1.3), (0.9, 1.1))
+    assert (found.verdict, found.why) == (UNDECIDED, "repeats lie on both sides")
+
+
 def test_what_was_not_run_says_what_it_needs(measurements: Measurements) -> None:
     why = {verdict.claim.id: verdict.why for verdict in judge_claims(measurements)}
     assert why["lowest-drift"] == "no number for CausVid and Causal Forcing: need weights and a GPU"
