@@ -37,7 +37,8 @@ def test_a_whole_run_is_well_and_every_number_has_its_job(whole: Path, reproduce
     report = verify_run(whole)
     assert report.problems == ()
     assert report.checked > 10
-    assert any("2 measured numbers" in note for note in report.notes)
+    # Seven rows with drift, motion and prompt following.
+    assert any("21 measured numbers" in note for note in report.notes)
     done = reproduce("verify", str(whole))
     assert (done.returncode, done.stderr) == (0, "")
     assert "files hashed and traced: all well" in done.stdout
@@ -66,13 +67,14 @@ def test_a_job_that_made_other_outputs_since_is_named(copy: Path) -> None:
     change_json(copy / "jobs/sample-tiny-self-forcing.json", other)
     assert verify_run(copy).problems == (
         "job score-tiny-self-forcing: sample-tiny-self-forcing has made other outputs since",
+        "job proxies-tiny-self-forcing: sample-tiny-self-forcing has made other outputs since",
     )
 
 
 @pytest.mark.slow
 def test_two_runs_are_compared_number_by_number(whole: Path, copy: Path) -> None:
     same = compare_runs(whole, copy)
-    assert (same.checked, same.problems) == (2, ())
+    assert (same.checked, same.problems) == (21, ())
 
     def nudge(data: dict[str, object]) -> None:
         cell = next(r for r in data["rows"] if r["id"] == "self-forcing")["cells"]["drift"]  # type: ignore[attr-defined]
