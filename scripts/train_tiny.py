@@ -69,6 +69,7 @@ CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
 VAE_OFFSET_FRAMES = 48
 HELD_OUT_SEED = 20260308
+NUM_HELD_OUT = 16
 STAGES = ("text", "vae", "latents", "first_block", "teacher")
 TEACHER = "tiny/teacher"
 SIGTERM_EXIT = 143
@@ -211,7 +212,7 @@ def train_text(args: argparse.Namespace) -> None:
     steps = train_text_encoder(model, byte_tokenizer(), text_len, sizes, draw, config)
     curve = follow(((step, loss) for step, loss, _ in steps), config.steps)
     model.save_pretrained(folder)
-    prompts = world.draw_held_out_prompts(8, HELD_OUT_SEED)
+    prompts = world.draw_held_out_prompts(NUM_HELD_OUT, HELD_OUT_SEED)
     atomic_write_text(args.out / "heldout_prompts.txt", "\n".join(prompts) + "\n")
     record(folder, args, asdict(config), curve)
 

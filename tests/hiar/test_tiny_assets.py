@@ -64,7 +64,7 @@ def test_students_differ_in_their_row_alone() -> None:
 
 def test_held_out_prompts_were_never_trained_on() -> None:
     prompts = read_prompts(HELD_OUT_PROMPTS)
-    assert len(prompts) == len(set(prompts)) >= 8
+    assert len(prompts) == len(set(prompts)) == 16
     for prompt in prompts:
         scene = scene_named(prompt)
         words = (
@@ -113,8 +113,8 @@ def test_the_first_second_shows_the_prompts_shape_and_colour(
         ratios.append(colour_mass(video[-1], scene) / colour_mass(drawn, scene))
     # Half to twice the colour that the scene's own picture has.
     assert all(0.5 < ratio < 2 for ratio in ratios), ratios
-    # All eight here; two at a guess. Other builds of torch round otherwise: one may differ.
-    assert sum(told) >= 7, dict(zip(prompts, told, strict=True))
+    # Four at a guess. Other builds of torch round otherwise: some may differ.
+    assert sum(told) >= 14, dict(zip(prompts, told, strict=True))
 
 
 def test_the_tiny_transformer_has_the_tiny_sizes(pipeline: HiARPipeline) -> None:
@@ -124,4 +124,5 @@ def test_the_tiny_transformer_has_the_tiny_sizes(pipeline: HiARPipeline) -> None
 
 def test_assets_hold_nothing_else() -> None:
     names = {path.relative_to(ASSETS).parts[0] for path in ASSETS.rglob("*")}
-    assert names == {*PARTS, Path(HELD_OUT_PROMPTS).name}
+    students = {model.folder.parts[0] for model in STUDY_MODELS}
+    assert names == {*PARTS, *students, Path(HELD_OUT_PROMPTS).name}

@@ -80,7 +80,7 @@ def test_captions_costs_and_gpus_do_not_change_a_preset_s_hash() -> None:
         ('order = "block_first"', 'ordr = "block_first"', "unknown key 'ordr'; known: context"),
         ('tool = "hiar"', 'tool = "drill"', "tool is 'drill'; it is hiar or baselines"),
         ("seconds = 2.75", "seconds = 20.0", "runs.nova: 20 s is longer than NOVA supports"),
-        ("count = 8", 'count = "8"', "prompts.tiny-heldout.count: '8' is no int"),
+        ("count = 16", 'count = "16"', "prompts.tiny-heldout.count: '16' is no int"),
         ('scale = "tiny"', 'scale = "huge"', "scale is 'huge'; it is tiny or paper"),
         ('schema = "reports-spec/2"', 'schema = "other/1"', "schema is 'other/1'"),
         ("[costs.tiny]", "[cost.tiny]", "unknown key 'cost'; known: schema"),
