@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 import pytest
 from safetensors import safe_open
 
+from hiar.config import SamplerConfig
+from hiar.geometry import num_blocks, num_frames
 from hiar.tiny.preset import ASSETS as SHIPPED
 from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
 from reports.planning import InputHashes, plan_jobs
@@ -67,9 +69,11 @@ def test_the_long_videos_are_made_as_the_run_they_are_called_after(run: str) -> 
     jobs = {job.name: job for job in plan_jobs(TINY, InputHashes())}
     long, short = (jobs[f"{prefix}sample-{run}"].argv for prefix in ("long-", ""))
     options, others = (dict(zip(argv[4::2], argv[5::2], strict=True)) for argv in (long, short))
-    apart = {name for name in options if options[name] != others[name]}
-    assert apart == {"--latent-frames", "--out"}
-    assert int(options["--latent-frames"]) == 241  # 60 s
+    apart = {name for name in options if options[name] != others.get(name)}
+    assert apart == {"--latent-frames", "--out", "--prompt-range"}
+    seconds = num_frames(int(options["--latent-frames"])) / TINY.run(run).fps
+    assert 60 <= seconds < 61
+    assert num_blocks(int(options["--latent-frames"]), SamplerConfig().frames_per_block) == 81
     assert jobs["lengths-tiny"].needs == (
         "long-score-tiny-hiar", "long-score-tiny-self-forcing",
     )  # fmt: skip
