@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drift.correlation import pearson
+from reports.render.layout import MINUS
 
 Z_95 = 1.959964
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -27,7 +28,7 @@ class Correlation:
         text = f"Pearson r = {self.r:.3f}"
         if self.interval is not None:
             text += " [{:.3f}, {:.3f}]".format(*self.interval)
-        return f"{text}, n = {self.n}"
+        return f"{text}, n = {self.n}".replace("-", MINUS)
 
 
 def pearson_with_interval(x: Sequence[float], y: Sequence[float]) -> Correlation:

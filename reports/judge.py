@@ -12,7 +12,7 @@ from reports.measurements import Measurements
 from reports.needs import merge_needs
 from reports.proxy_record import MARK
 from reports.published import PublishedTable, load_published, published_table
-from reports.render.layout import measured_text, percent, published_text
+from reports.render.layout import measured_text, percent, published_text, signed
 from reports.single_step import Rise, measure_sharpening
 from reports.stand_ins import DRIFT, SPEEDS, RowRecords, change, measured, proxy_of, speed_range
 from reports.tables import TABLES
@@ -202,7 +202,9 @@ def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
     parts = {
         "causal": found.causal, "bidirectional": found.bidirectional, "paired": found.difference
     }  # fmt: skip
-    shown = ", ".join(f"{name} {part.value:+.3f}{_bounds(part)}" for name, part in parts.items())
+    shown = ", ".join(
+        f"{name} {signed(part.value, 3)}{_bounds(part)}" for name, part in parts.items()
+    )
     said = f"ln sharpness rises by {shown}, n = {found.clips} clips"
     changes = [Change(value=p.value, interval=p.interval) for p in (found.causal, found.difference)]
     if any(change.interval is None for change in changes):
@@ -214,4 +216,6 @@ def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
 
 
 def _bounds(rise: Rise) -> str:
-    return "" if rise.interval is None else " [{:+.3f}, {:+.3f}]".format(*rise.interval)
+    if rise.interval is None:
+        return ""
+    return f" [{', '.join(signed(bound, 3) for bound in rise.interval)}]"

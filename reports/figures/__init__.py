@@ -19,6 +19,7 @@ class FigureEntry:
 
     Attributes:
         caption: What it shows, for the page and for LaTeX.
+        short: In a list of contents; empty takes the title's number.
         reads: What the names of the jobs whose outputs it reads begin with: sample, score ...
         name: Of the files, and of the module below reports.figures whose `draw` takes the
             measurements and returns a `Drawing`.
@@ -27,6 +28,7 @@ class FigureEntry:
     name: str
     title: str
     caption: str
+    short: str = ""
     reads: str = ""
 
     def jobs(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -77,6 +79,7 @@ FIGURES: dict[str, FigureEntry] = {
         FigureEntry(
             name="segment_curves",
             title="How each metric moves over a video",
+            short="Curves",
             caption="Mean over videos of each segment less that of the first. Right: the total "
             "change of the fitted lines, with its 95 % interval over prompts; the drift score is "
             "made of these changes, video by video.",
@@ -85,6 +88,7 @@ FIGURES: dict[str, FigureEntry] = {
         FigureEntry(
             name="drift_by_length",
             title="Drift against length",
+            short="Lengths",
             caption="The drift score of the first seconds of each video, as if it had ended there, "
             "with its 95 % interval over prompts.",
             reads="lengths",

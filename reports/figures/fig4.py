@@ -35,10 +35,10 @@ def draw(measurements: Measurements) -> Drawing:
     )  # fmt: skip
     figure.colorbar(dots, ax=axis, label="training step")
     paper = load_published()["figures"]["fig4"]["pearson_r"]
-    axis.set_title(f"{found.text()}; the paper: r = {paper}", fontsize=9)
-    label = plain(f"{record.measure} ({record.unit})")
-    axis.set_xlabel(f"{label}, bidirectional")
-    axis.set_ylabel(f"{label}, causal")
+    axis.set_title(f"{found.text()}\nthe paper: r = {paper}", fontsize=9)
+    label = plain(f"{record.measure}\n({record.unit})")
+    axis.set_xlabel(f"bidirectional: {label}", fontsize=9)
+    axis.set_ylabel(f"causal: {label}", fontsize=9)
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     return Drawing(

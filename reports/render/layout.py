@@ -85,7 +85,8 @@ def percent(change: Change | None) -> str:
     text = f"{signed(100 * change.value, 1)} %"
     if change.interval is not None:
         low, high = (100 * bound for bound in change.interval)
-        decimals = 1 if min(abs(low), abs(high)) < 1 else 0  # so that no bound reads as 0
+        nearest = min(abs(low), abs(high))  # to 0, as which no bound should read
+        decimals = 0 if nearest >= 1 else 1 if nearest >= 0.1 else 2
         text += f" [{signed(low, decimals)}, {signed(high, decimals)}]"
     return text
 

@@ -184,7 +184,7 @@ def test_a_decline_holds_when_motion_falls_under_both_attentions(
     record = log(causal, bidirectional)
     found = verdict_of("dynamics-decline", replace(measurements, dynamics=record))
     assert found.verdict == verdict
-    assert found.measured.startswith("bidirectional 5.00 to 2.00, with the step Pearson r = -0.9")
+    assert found.measured.startswith("bidirectional 5.00 to 2.00, with the step Pearson r = −0.9")
 
 
 def test_a_correlation_holds_when_its_interval_is_above_0(measurements: Measurements) -> None:
