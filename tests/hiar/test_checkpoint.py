@@ -308,7 +308,7 @@ def test_a_callers_tensors_are_not_shared() -> None:
 
 def test_the_size_that_would_fit_is_named(tensors: Tensors) -> None:
     tiny = CausalWan(WanConfig.tiny()).state_dict()
-    with pytest.raises(UsageError, match=r"dim 128, not 1536.*WanConfig\.tiny\(\) would fit$"):
+    with pytest.raises(UsageError, match=r"dim 112, not 1536.*WanConfig\.tiny\(\) would fit$"):
         load_transformer(tiny, WanConfig.wan_1_3b())
     with torch.device("meta"):
         large = CausalWan(WanConfig.wan_14b()).state_dict()

@@ -92,7 +92,7 @@ def test_configs_are_frozen() -> None:
     [
         (WanConfig.wan_1_3b(), 128),
         (WanConfig.wan_14b(), 128),
-        (WanConfig.tiny(), 32),
+        (WanConfig.tiny(), 28),
         (WanConfig.bench_cpu(), 64),
     ],
 )

@@ -128,6 +128,7 @@ def main() -> None:
     for name in ("--model", "--prompts", "--out", "--order", "--context"):
         one.add_argument(name, required=True)
     one.add_argument("--weights")
+    one.add_argument("--prompt-range")  # the drawn study has two prompts: all of them are made
     two = commands.add_parser("bench")
     three = commands.add_parser("strips")
     for name in ("--prompts", "--out"):

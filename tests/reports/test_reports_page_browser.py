@@ -57,7 +57,8 @@ def test_no_error_no_request_no_overflow(
     assert browser.run("document.documentElement.scrollWidth") == width
     heads = browser.run("Array.from(document.querySelectorAll('h2'), h => h.id).filter(i => i)")
     assert heads == [
-        "films", "claims", "table1", "table2", "table3", "segment_curves", "fig1", "fig3", "fig4",
+        "films", "claims", "table1", "table2", "table3", "segment_curves", "drift_by_length",
+        "fig1", "fig3", "fig4",
         "fig5", "provenance",
     ]  # fmt: skip
     links = browser.run(
@@ -105,20 +106,20 @@ def test_films_play_side_by_side_in_a_loop(browser: Chromium, report: Path) -> N
     browser.open(report, width=1440)
     browser.run("document.getElementById('films').scrollIntoView()")
     films = "Array.from(document.querySelectorAll('video'))"
-    assert browser.run(f"{films}.length") == 8
+    assert browser.run(f"{films}.length") == 16  # both ends of eight runs
     assert browser.run(f"{films}.every(v => v.muted && v.loop && v.playsInline)")
     moving = browser.run(
         f"Promise.all({films}.map(v => new Promise(done => {{"
         " const check = () => v.currentTime > 0.1 ? done(true) : setTimeout(check, 50); check();"
         " setTimeout(() => done(false), 8000); })))"
     )
-    assert moving == [True] * 8
+    assert moving == [True] * 16
     # 2 s at 16 frames/s, of both ends of a film of 6 s.
-    assert browser.run(f"{films}.map(v => Math.round(10 * v.duration))") == [20] * 8
+    assert browser.run(f"{films}.map(v => Math.round(10 * v.duration))") == [20] * 16
     captions = browser.run(
         "Array.from(document.querySelectorAll('.film small'), s => s.textContent)"
     )
-    assert captions == ["0.0 to 2.0 s", "4.0 to 6.0 s"] * 4
+    assert captions == ["0.0 to 2.0 s", "4.0 to 6.0 s"] * 8
     browser.run("document.getElementById('play').click()")
     assert browser.run(f"{films}.every(v => v.paused)")
     assert browser.run("document.getElementById('play').textContent") == "Play films"
