@@ -184,10 +184,16 @@ def _by_correlations(
     claim: Claim, paper: str, found: Sequence[Correlation], direction: str, said: str
 ) -> Verdict:
     """All must lie on one side of 0, with their intervals."""
-    changes = [Change(value=c.r, interval=c.interval) for c in found if c.r is not None]
-    if len(changes) < len(found) or any(c.interval is None for c in changes):
-        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
-                       why="too few points, or all alike")  # fmt: skip
+    changes = [Change(value=c.r or 0.0, interval=c.interval) for c in found]
+    return _by_intervals(claim, paper, changes, direction, said, "too few points, or all alike")
+
+
+def _by_intervals(
+    claim: Claim, paper: str, changes: Sequence[Change], direction: str, said: str, without: str
+) -> Verdict:
+    """All must lie on one side of 0 with their intervals; `without` is why one has none."""
+    if any(change.interval is None for change in changes):
+        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said, why=without)
     verdict = side(changes, direction)
     why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
     return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
@@ -207,12 +213,8 @@ def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:
     )
     said = f"ln sharpness rises by {shown}, n = {found.clips} clips"
     changes = [Change(value=p.value, interval=p.interval) for p in (found.causal, found.difference)]
-    if any(change.interval is None for change in changes):
-        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
-                       why="one prompt has no interval; two are needed")  # fmt: skip
-    verdict = side(changes, "higher")
-    why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
-    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
+    without = "one prompt has no interval; two are needed"
+    return _by_intervals(claim, paper, changes, "higher", said, without)
 
 
 def _bounds(rise: Rise) -> str:

@@ -20,7 +20,7 @@ from reports.jobs import (
     score_name,
     with_ids,
 )
-from reports.spec import BenchSpec, Preset, RunSpec, SampleSpec, VBenchSpec
+from reports.spec import BenchSpec, Preset, PromptSet, RunSpec, SampleSpec, VBenchSpec
 
 VIDEO_BYTES_PER_S = 500_000
 DISK_SOURCE = (
@@ -246,17 +246,15 @@ def _score_job(
     preset: Preset, run: RunSpec, parts: list[Part], inputs: _Inputs, folder: str = ""
 ) -> Job:
     spec = preset.score
-    mine = [part for part in parts if part.sample.prompts.name == spec.prompts.name]
+    mine, videos, num_frames = _videos_of(run, parts, spec.prompts)
     folder = folder or f"drift/{run.name}"
     options: tuple[str, ...] = ()
     if spec.metrics != ("fast",):
         options += ("--metrics", ",".join(spec.metrics))
     if spec.gpus:
         options += ("--device", "cuda")
-    shown = mine[0].folder if mine[0].alone else f"videos/{run.name}/{spec.prompts.name}"
     recursive = () if mine[0].alone else ("--recursive",)
-    num_frames = sum((part.last - part.first) * part.sample.num_frames(run) for part in mine)
-    argv = ("drift", "score", f"{{out}}/{shown}", "--out", f"{{out}}/{folder}")
+    argv = ("drift", "score", f"{{out}}/{videos}", "--out", f"{{out}}/{folder}")
     return Job(
         name=score_name(run.name),
         kind="score",
@@ -273,13 +271,20 @@ def _score_job(
     )
 
 
+def _videos_of(
+    run: RunSpec, parts: Iterable[Part], prompts: PromptSet
+) -> tuple[list[Part], str, int]:
+    """A run's videos of a prompt set: the parts that make them, their folder, their frames."""
+    mine = [part for part in parts if part.sample.prompts.name == prompts.name]
+    folder = mine[0].folder if mine[0].alone else f"videos/{run.name}/{prompts.name}"
+    num_frames = sum((part.last - part.first) * part.sample.num_frames(run) for part in mine)
+    return mine, folder, num_frames
+
+
 def _proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: _Inputs) -> Iterator[Job]:
     for run in preset.runs if preset.proxies else ():
         assert preset.proxies is not None
-        prompts = preset.proxies.prompts.name
-        mine = [part for part in parts[run.name] if part.sample.prompts.name == prompts]
-        num_frames = sum((part.last - part.first) * part.sample.num_frames(run) for part in mine)
-        folder = mine[0].folder if mine[0].alone else f"videos/{run.name}/{prompts}"
+        mine, folder, num_frames = _videos_of(run, parts[run.name], preset.proxies.prompts)
         file = f"proxies/{run.name}.json"
         argv = (
             "{python}",

@@ -19,6 +19,7 @@ from baselines.registry import UnknownModelError, find_model
 from baselines.spec import ModelSpec
 from drift.errors import UsageError
 from drift.registry import resolve_metrics
+from hiar.geometry import num_frames
 from reports.typed_tables import from_table, named_tables
 
 SPEC_SCHEMA = "reports-spec/2"
@@ -382,11 +383,6 @@ class Preset:
             "jobs": [_without(asdict(job), "expected_s", "retries") for job in self.jobs],
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def num_frames(latent_frames: int) -> int:
-    """Decoded frames of so many latent frames: four each, the first one (DESIGN.md)."""
-    return 4 * (latent_frames - 1) + 1
 
 
 def _without(table: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def train_vae(args: argparse.Namespace) -> None:
     from diffusers import AutoencoderKLWan
 
     folder = args.out / "vae"
-    if done(folder / "diffusion_pytorch_model.safetensors", args):
+    if done(folder / WEIGHTS_FILE, args):
         return
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
@@ -354,7 +354,7 @@ def train_transformer(
 ) -> None:
     """Go on from the weights in `start` on whole clips; save in bfloat16 with a record."""
     folder = args.out / name
-    path = folder / "diffusion_pytorch_model.safetensors"
+    path = folder / WEIGHTS_FILE
     if done(path, args):
         return
     model, curve = run_flow_matching(args, name, "clips", start, config)

@@ -18,6 +18,7 @@ from hiar.provenance import weights_sha256
 from hiar.releases import FPS as WAN_FPS
 from hiar.releases import HEIGHT_PX, PARTS, RELEASES, TEXT_ENCODER, TOKENIZER, VAE, WIDTH_PX
 from hiar.tiny.preset import asset, byte_tokenizer
+from hiar.tiny.study import WEIGHTS_FILE
 from hiar.tiny.world import FPS as TINY_FPS
 from hiar.tiny.world import SIZE_PX, draw_scene
 from hiar.training.stage import keyed_generator
@@ -101,7 +102,7 @@ def weights_path(weights: str) -> Path:
         UsageError: If they are nowhere.
     """
     if weights in TINY_WEIGHTS:
-        return asset(TINY_WEIGHTS[weights], "diffusion_pytorch_model.safetensors")
+        return asset(TINY_WEIGHTS[weights], WEIGHTS_FILE)
     if any(part.key == weights for part in PARTS):
         return require(weights)
     path = Path(weights)
