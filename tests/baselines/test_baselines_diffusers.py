@@ -20,6 +20,8 @@ from baselines.spec import Length, diffusers_layout
 from baselines.weights import check_weights
 from hiar.errors import UsageError
 
+pytestmark = pytest.mark.numerics
+
 PROMPT = "a red disc"
 FOLDERS = {"wan2.1-1.3b": "wan", "skyreels-v2-1.3b": "skyreels", "ltx-video": "ltx"}
 SIZES = {"ltx-video": (32, 32)}  # its VAE shrinks 32 times; the others need multiples of 16

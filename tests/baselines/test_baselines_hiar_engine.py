@@ -24,6 +24,8 @@ from hiar.noise import keyed_noise
 from hiar.pipeline import HiARPipeline
 from hiar.sampler import sample_latents
 
+pytestmark = pytest.mark.numerics
+
 SIZE = (16, 16)
 PROMPTS = ("a red disc moves left over a grey background, still", "a blue ring stands, still")
 ReadVideo = Callable[[Path], NDArray[np.uint8]]

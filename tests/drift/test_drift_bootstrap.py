@@ -6,6 +6,8 @@ from scipy import stats
 
 from drift.bootstrap import bootstrap_ci
 
+pytestmark = pytest.mark.numerics
+
 
 def test_single_videos_agree_with_scipy():
     values = np.random.default_rng(3).normal(1.0, 0.5, size=40)

@@ -13,6 +13,8 @@ from drift.preset import load_preset, preset_v1
 from drift.summary import score_videos
 from drift.tables import write_frames
 
+pytestmark = pytest.mark.numerics
+
 METRICS = ("musiq", "lpips", "saturation")
 
 

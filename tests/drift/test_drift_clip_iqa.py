@@ -11,6 +11,8 @@ from drift.metrics.networks.loading import load_strict
 from drift.registry import METRICS
 from drift.settings import MeterSettings
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.fixture(scope="module")
 def pyiqa_metric():

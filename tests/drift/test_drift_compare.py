@@ -14,6 +14,8 @@ from drift.pairing import pair_videos
 from drift.preset import Preset, PresetTerm, preset_v1
 from drift.tables import write_frames
 
+pytestmark = pytest.mark.numerics
+
 SCALE = 0.15  # of saturation in preset v1
 
 

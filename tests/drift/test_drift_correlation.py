@@ -8,6 +8,8 @@ from scipy import stats
 
 from drift.correlation import pearson, ranks, spearman
 
+pytestmark = pytest.mark.numerics
+
 columns = st.lists(
     st.tuples(*[st.integers(-20, 20).map(float)] * 3), min_size=3, max_size=25
 )  # small whole numbers: ties are common

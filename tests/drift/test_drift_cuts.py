@@ -10,6 +10,8 @@ from drift.run import _write_results
 from drift.score import score_video
 from drift.tables import write_frames
 
+pytestmark = pytest.mark.numerics
+
 
 def pairs(num_frames: int = 60, seed: int = 0) -> dict[str, list[float]]:
     """Steady motion with noise."""

@@ -9,6 +9,8 @@ import pytest
 
 from drift.decode import BrokenVideoError, open_video
 
+pytestmark = pytest.mark.numerics
+
 
 def read(path):
     with open_video(path) as reader:

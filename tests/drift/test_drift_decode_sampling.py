@@ -15,6 +15,8 @@ from drift.decode import open_video
 from drift.records import load_record, record_path
 from drift.sampling import as_rate, nearest_in_time, rate_warnings
 
+pytestmark = pytest.mark.numerics
+
 
 def even(count, rate):
     return [(Fraction(i) / rate, i) for i in range(count)]

@@ -12,6 +12,8 @@ from drift.metrics.networks.dinov2 import Dinov2
 from drift.registry import METRICS
 from drift.settings import MeterSettings
 
+pytestmark = pytest.mark.numerics
+
 SETTINGS = MeterSettings(random_weights=True)
 
 

@@ -18,6 +18,8 @@ from drift.score import score_metric
 from drift.settings import MeterSettings
 from drift.weights import require, weights_folder
 
+pytestmark = pytest.mark.numerics
+
 RANDOM = MeterSettings(random_weights=True)
 NUM_FRAMES = 10  # two a segment
 

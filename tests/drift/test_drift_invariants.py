@@ -16,6 +16,8 @@ from drift.registry import FAST, METRICS
 from drift.score import score_metric, score_video
 from drift.slopes import framepack_delta15
 
+pytestmark = pytest.mark.numerics
+
 NUM_FRAMES = 50
 SINGLE = ("musiq", "clip_iqa", "saturation", "sharpness")
 LINEAR = ("musiq", "clip_iqa", "saturation")

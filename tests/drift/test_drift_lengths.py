@@ -13,6 +13,8 @@ from drift.preset import preset_v1
 from drift.summary import build_summary, score_videos
 from drift.tables import write_frames
 
+pytestmark = pytest.mark.numerics
+
 FPS, FRAMES = 16, 961  # 60 s, the sampler's 4 n + 1 frames
 SCALE = 0.15  # of saturation in preset v1
 

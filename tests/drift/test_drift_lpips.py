@@ -14,6 +14,8 @@ from drift.registry import METRICS
 from drift.settings import MeterSettings
 from drift.weights import WEIGHTS
 
+pytestmark = pytest.mark.numerics
+
 SETTINGS = MeterSettings(random_weights=True)
 
 

@@ -21,6 +21,8 @@ from drift.registry import GROUPS, METRICS
 from drift.settings import MeterSettings
 from drift.shard import Shard, this_shard
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 RANDOM = MeterSettings(random_weights=True)
 RESULTS = ("frames.parquet", "videos.csv", "summary.json", "report.html")

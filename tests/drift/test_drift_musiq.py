@@ -11,6 +11,8 @@ from drift.metrics.networks.musiq import Musiq, StandardisedConv, hashed_positio
 from drift.registry import METRICS
 from drift.settings import MeterSettings
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.fixture(scope="module")
 def pyiqa_network():

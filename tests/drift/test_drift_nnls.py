@@ -8,6 +8,8 @@ from scipy import optimize
 
 from drift.nnls import nnls
 
+pytestmark = pytest.mark.numerics
+
 
 @settings(max_examples=200)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(0, 6))

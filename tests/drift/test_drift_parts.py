@@ -11,6 +11,8 @@ from drift.memory import release_freed_memory
 from drift.metrics.networks.parts import in_parts
 from drift.settings import MeterSettings
 
+pytestmark = pytest.mark.numerics
+
 CPU = MeterSettings()
 
 

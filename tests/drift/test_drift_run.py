@@ -13,6 +13,8 @@ import drift
 from drift import ScoreConfig, UsageError, score_folder
 from drift.preset import preset_v1
 
+pytestmark = pytest.mark.numerics
+
 RESULTS = ("frames.parquet", "videos.csv", "summary.json", "report.html")
 
 

@@ -9,6 +9,8 @@ from skimage.data import astronaut
 
 from drift.metrics.saturation import saturation
 
+pytestmark = pytest.mark.numerics
+
 
 def ramp_frame(level: float) -> np.ndarray:
     """Every pixel has S = level: max 255, min 255 (1 - level)."""

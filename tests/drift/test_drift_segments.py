@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from drift.segments import segment_bounds, segment_means
 
+pytestmark = pytest.mark.numerics
+
 
 @given(st.integers(1, 12), st.integers(0, 500))
 def test_segments_cover_every_frame_once_in_order(num_segments, extra):

@@ -8,6 +8,8 @@ from scipy import stats
 
 from drift.sensitivity import kendall_tau, random_weight_scores, random_weights
 
+pytestmark = pytest.mark.numerics
+
 scores = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=12)
 
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from drift.shape import describe_shape
 
+pytestmark = pytest.mark.numerics
+
 segments = st.lists(st.floats(-100, 100), min_size=3, max_size=9)
 
 

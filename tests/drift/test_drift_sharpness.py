@@ -10,6 +10,8 @@ from skimage.data import astronaut
 
 from drift.metrics.sharpness import sharpness
 
+pytestmark = pytest.mark.numerics
+
 
 def test_agrees_with_scipy_on_grey_levels():
     frame = astronaut()

@@ -10,6 +10,8 @@ from scipy import stats
 
 from drift.significance import cohen_dz, holm, share_above, sign_flip_p
 
+pytestmark = pytest.mark.numerics
+
 
 def names(count: int) -> list[str]:
     return [f"p{i:03}" for i in range(count)]

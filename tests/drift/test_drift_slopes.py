@@ -11,6 +11,8 @@ from scipy import stats
 
 from drift.slopes import framepack_delta15, noise_floor, permuted_slopes, slope, vde
 
+pytestmark = pytest.mark.numerics
+
 numbers = st.floats(-1e3, 1e3, allow_nan=False)
 series = st.lists(numbers, min_size=2, max_size=12)
 

@@ -11,6 +11,8 @@ from drift.slopes import slope
 from drift.summary import build_summary, score_videos
 from drift.tables import write_videos
 
+pytestmark = pytest.mark.numerics
+
 NUM_VIDEOS, NUM_FRAMES = 23, 40
 
 

@@ -10,6 +10,8 @@ from drift import score_folder
 from drift.records import load_record
 from drift.thumbnails import GAP_PX, MAX_HELD, Filmstrip, shrink, shrunk_size, strip_size
 
+pytestmark = pytest.mark.numerics
+
 
 def numbered(count):
     """Frames whose only pixel value is their number."""

@@ -14,6 +14,8 @@ from drift.metrics.networks.winograd import (
 )
 from drift.settings import MeterSettings
 
+pytestmark = pytest.mark.numerics
+
 CPU = MeterSettings()
 
 

@@ -11,6 +11,8 @@ from hiar.errors import UsageError
 from hiar.kv_cache import KVCache
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 TOKENS = 2

@@ -15,7 +15,10 @@ from hiar.errors import UsageError
 from hiar.sampler import sample_latents
 from hiar.transformer import CausalWan
 
-pytestmark = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+pytestmark = [
+    pytest.mark.numerics,
+    pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile"),
+]
 CPU = torch.device("cpu")
 Draw = Callable[..., torch.Tensor]
 

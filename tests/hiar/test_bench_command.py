@@ -15,6 +15,8 @@ from hiar.geometry import num_frames
 from hiar.progress import Progress
 from hiar.video_timing import steady_blocks
 
+pytestmark = pytest.mark.numerics
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY = ("--config", "tiny", "--random-weights", "--latent-frames", 6)
 ONCE = ("--warmup", 0, "--repeats", 1)

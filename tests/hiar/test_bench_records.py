@@ -17,6 +17,8 @@ from hiar.end_to_end import UMT5_XXL
 from hiar.progress import Progress
 from hiar.releases import UMT5_XXL_ENCODER_PARAMETERS
 
+pytestmark = pytest.mark.numerics
+
 Main = Callable[..., tuple[int, str, str]]
 TINY = ("--config", "tiny", "--random-weights", "--warmup", 0, "--repeats", 1)
 BLOCKS = 5

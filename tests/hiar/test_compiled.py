@@ -13,6 +13,8 @@ from hiar.errors import UsageError
 from hiar.sampler import sample_latents
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.fixture(autouse=True)
 def fresh_compiler() -> Iterator[None]:

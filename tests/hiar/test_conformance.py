@@ -23,6 +23,8 @@ from hiar.sigmas import (
 )
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Golden = Callable[[str], dict[str, torch.Tensor]]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 TOLERANCE = 1e-5

@@ -16,6 +16,8 @@ from hiar.tiny.detect import (
     shape_seen,
 )
 
+pytestmark = pytest.mark.numerics
+
 
 def scenes(count: int) -> list[world.Scene]:
     rng = np.random.default_rng(3)

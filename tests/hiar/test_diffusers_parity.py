@@ -11,6 +11,8 @@ from diffusers import WanTransformer3DModel
 from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
 
+pytestmark = pytest.mark.numerics
+
 
 @pytest.mark.parametrize(
     ("num_heads", "head_dim", "num_layers"), [(3, 16, 3), (2, 24, 2), (4, 32, 4)]

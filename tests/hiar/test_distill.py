@@ -20,6 +20,8 @@ from hiar.training.stage import EMA_KEY, TrajectoryBatch, keyed_normal
 from hiar.training.trajectories import OdeConfig, sample_trajectory
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 SIZE, LATENT = 2, (4, 4, 4, 6)
 CONFIG = DistillConfig(

@@ -18,6 +18,8 @@ from hiar.training.pretrain import PretrainStage
 from hiar.training.stage import data_indices
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 CAUSAL = FlowMatchingConfig(attention="block_causal", steps=1)
 

@@ -10,6 +10,8 @@ from hiar.training.stage import TrajectoryBatch
 from hiar.training.trajectories import OdeConfig, sample_trajectory
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 SIZE = 2
 EVERY_STEP = OdeConfig(steps=4, shift=5.0, guidance=1.0, saved=(0, 1, 2, 3, 4))

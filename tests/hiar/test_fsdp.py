@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.numerics
+
 WORKER = Path(__file__).with_name("fsdp_worker.py")
 
 

@@ -13,6 +13,8 @@ from hiar.sampler import CellRunner, ContextPass, sample_latents
 from hiar.schedule import Cell
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 SHAPE = (3, 4, 4, 6)  # a block: frames, channels, rows, columns of latent pixels
 TOKENS = 2 * 3
 SETTINGS = [

@@ -9,6 +9,8 @@ from hiar.config import WanConfig
 from hiar.errors import UsageError
 from hiar.kv_cache import KVCache
 
+pytestmark = pytest.mark.numerics
+
 CONFIG = WanConfig(dim=4, ffn_dim=4, num_heads=2, num_layers=2)
 FRAME_TOKENS = 2
 

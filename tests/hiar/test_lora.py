@@ -6,6 +6,8 @@ import torch
 from hiar.errors import UsageError
 from hiar.lora import merge_lora
 
+pytestmark = pytest.mark.numerics
+
 BASE = {"a.weight": torch.tensor([[1.0, 0.0], [0.0, 1.0]]), "a.bias": torch.ones(2)}
 # B A = [[2], [4]] [[1, 3]] = [[2, 6], [4, 12]]
 DOWN, UP = torch.tensor([[1.0, 3.0]]), torch.tensor([[2.0], [4.0]])

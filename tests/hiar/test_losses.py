@@ -13,6 +13,8 @@ from hiar.training.losses import (
     forward_kl_target,
 )
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 SHAPE = (2, 3, 2, 4, 6)
 

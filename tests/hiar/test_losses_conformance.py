@@ -21,6 +21,8 @@ from hiar.training.rollout import rollout_with_exit
 from hiar.training.scores import noise_for_score, predict_guided_x0, predict_x0, score_timesteps
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 GOLDEN = Path(__file__).parents[1] / "golden"
 NORMS = {"straight_through": "grad_norms_official", "detached": "grad_norms_cache_detached"}
 MODES: tuple[CacheGradient, ...] = ("straight_through", "detached")

@@ -5,6 +5,8 @@ import torch
 
 from hiar.noise import initial_noise, keyed_noise, keyed_renoise
 
+pytestmark = pytest.mark.numerics
+
 KEY = {"seed": 1, "prompt_index": 2, "block": 3, "step": 1}
 SHAPE = (3, 16, 8, 12)
 NUM_VALUES = 3 * 16 * 8 * 12

@@ -11,6 +11,8 @@ from hiar.training.ode_init import OdeInitConfig, OdeInitStage, mix_levels, regr
 from hiar.training.stage import TrajectoryBatch
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 SIGMAS = torch.tensor([1.0, 0.9375, 0.8333, 0.625, 0.0])
 

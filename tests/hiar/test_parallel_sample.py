@@ -25,6 +25,8 @@ from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.transformer import CausalWan
 from hiar.vae import VideoAutoencoder
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 DIAGONAL = SamplerConfig(steps=(1000, 500), order="diagonal", window=6)
 

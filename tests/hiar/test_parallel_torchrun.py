@@ -16,6 +16,8 @@ from torch.distributed import TCPStore
 from hiar.bench import BenchConfig, run_bench
 from hiar.progress import Progress
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 BENCH = ("bench", "--config", "tiny", "--random-weights", "--warmup", 0, "--repeats", 1)
 ENDLESS = """

@@ -19,6 +19,8 @@ from hiar.frames import fit_picture, fit_video
 from hiar.loading import read_wan_config
 from hiar.pipeline import HiARPipeline
 
+pytestmark = pytest.mark.numerics
+
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 FAST = SamplerConfig(steps=(1000, 500), window=6, order="diagonal")
 PROMPT = "a red disc"

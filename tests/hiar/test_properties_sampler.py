@@ -15,6 +15,8 @@ from hiar.rope import rotary_table
 from hiar.sampler import sample_latents, stream_latents
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 LATENT = (4, 2, 4)

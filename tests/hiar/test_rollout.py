@@ -17,6 +17,8 @@ from hiar.training.gradient_cache import CacheGradient, GradientCache
 from hiar.training.rollout import rollout_with_exit
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 SIZE, LATENT = 2, (4, 4, 6)

@@ -8,6 +8,8 @@ import torch
 
 from hiar.rope import rotary_table, rotate, split_head
 
+pytestmark = pytest.mark.numerics
+
 HEADS = pytest.mark.parametrize("head_dim", [128, 16, 24, 32])
 
 

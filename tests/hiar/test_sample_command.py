@@ -30,6 +30,8 @@ from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.transformer import CausalWan
 from hiar.vae import VideoAutoencoder
 
+pytestmark = pytest.mark.numerics
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).parents[2]
 PROMPTS = [

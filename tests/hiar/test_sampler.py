@@ -14,6 +14,8 @@ from hiar.noise import initial_noise, keyed_noise, keyed_renoise
 from hiar.sampler import sample_latents, stream_latents
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]
 SHAPE = (4, 4, 6)

@@ -20,6 +20,8 @@ from hiar.sigmas import (
     x0_from_flow,
 )
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 # Exact in float32, so that closed forms hold without a sigma of their own rounding.
 SIGMAS = pytest.mark.parametrize("sigma", [1.0, 0.9375, 0.625, 0.0625])

@@ -20,6 +20,8 @@ from hiar.geometry import check_num_frames, num_latent_frames
 from hiar.ranks import Ranks
 from hiar.sample import batched
 
+pytestmark = pytest.mark.numerics
+
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 SMALL = ("--size", "16x32", "--window", 6)

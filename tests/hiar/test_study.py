@@ -250,6 +250,7 @@ def test_strips_are_one_pass_under_each_attention(
     assert str(tmp_path) not in json.dumps(record)
 
 
+@pytest.mark.numerics
 def test_denoising_once_is_noise_less_the_flow() -> None:
     """At sigma 1, x0 = noise - flow; the first block of the causal pass sees no later frame."""
 

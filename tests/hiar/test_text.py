@@ -14,6 +14,8 @@ from hiar.text import TextEncoder, clean_prompt, load_text_encoder, load_tokeniz
 from hiar.text_cache import CachedTextEncoder
 from hiar.tiny.preset import TEXT_CONFIG, byte_tokenizer
 
+pytestmark = pytest.mark.numerics
+
 TEXT_LEN = 16
 PROMPTS = ["a red disc", "a blue ring moves up and then some more", "x"]
 

@@ -18,6 +18,8 @@ from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, StudyModel
 from hiar.training.autoencoder import clips_to_tensor
 from hiar.vae import load_autoencoder
 
+pytestmark = pytest.mark.numerics
+
 PARTS = ("text_encoder", "vae", "teacher")
 BUDGET_BYTES = 24 * 2**20
 

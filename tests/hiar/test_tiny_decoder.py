@@ -13,6 +13,8 @@ from hiar.pipeline import HiARPipeline
 from hiar.provenance import file_sha256
 from hiar.tiny_decoder import TinyDecoder, load_tiny_decoder
 
+pytestmark = pytest.mark.numerics
+
 Tensors = dict[str, torch.Tensor]
 
 

@@ -18,6 +18,8 @@ from hiar.checkpoint import load_transformer
 from hiar.config import WanConfig
 from hiar.provenance import file_sha256
 
+pytestmark = pytest.mark.numerics
+
 Main = Callable[..., tuple[int, str, str]]
 FAST = (
     "latent_frames=6", "run.tensorboard=false", "run.memory_check=false", "run.sample_every=0",

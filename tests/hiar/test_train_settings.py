@@ -16,6 +16,8 @@ from hiar.training.recipes import ABLATIONS, ablation, recipe
 from hiar.training.settings import load_train_config
 from hiar.training.stage import data_indices, keyed_integer, keyed_normal, keyed_uniform
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 
 

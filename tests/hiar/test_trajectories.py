@@ -28,6 +28,8 @@ from hiar.training.trajectory_files import (
 )
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 Draw = Callable[..., torch.Tensor]
 QUIET = Progress("test", None)
 ODE = OdeConfig(steps=4, shift=5.0, guidance=3.0, saved=(0, 1, 2, 3, -1))

@@ -13,6 +13,8 @@ from hiar.errors import UsageError
 from hiar.tiny.preset import VAE_CONFIG
 from hiar.vae import VideoAutoencoder, from_uint8, load_autoencoder, to_uint8
 
+pytestmark = pytest.mark.numerics
+
 # Wan 2.1's own layout (no residual shortcuts, no patches) at a fraction of its width.
 WAN_CONFIG: dict[str, Any] = {
     "base_dim": 4, "z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2,

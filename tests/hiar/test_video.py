@@ -9,6 +9,8 @@ import pytest
 from hiar.tiny.world import draw_scene, render
 from hiar.video import write_mp4
 
+pytestmark = pytest.mark.numerics
+
 Frames = np.ndarray[Any, np.dtype[np.uint8]]
 
 

@@ -22,6 +22,8 @@ from hiar.tiny.world import (
     render,
 )
 
+pytestmark = pytest.mark.numerics
+
 CHOICES = (tuple(COLOURS), SHAPES, TEXTURES, MOTIONS, tuple(BACKGROUNDS), PANS)
 
 
