@@ -4,13 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import drift
+from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.commands import calibrate, compare, doctor, lengths, networks, weights
 from drift.commands.layout import aligned
 from drift.config import CUT_POLICIES, ScoreConfig
-from drift.errors import StorageError, UsageError, WorkerError
 from drift.preset import load_preset
 from drift.progress import printable
 from drift.records import dump_json
@@ -18,19 +18,10 @@ from drift.registry import GROUPS, METRICS
 from drift.shard import this_shard
 from drift.storage import location, on_this_machine
 
-OK, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong use is one line, not a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help\n")
-
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _Parser(prog="drift", description="Measure how much videos drift over time.")
+    parser = CommandParser(prog="drift", description="Measure how much videos drift over time.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_score(commands.add_parser("score", help="score every video of one or more folders"))
     report = commands.add_parser(
@@ -148,8 +139,8 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
         sys.stderr.write(f"drift: {name}: {failed['status']}: {reason}\n")
     if result.drift_score is None:
         sys.stderr.write("drift: no video could be scored\n")
-        return SOME_FAILED
-    return SOME_FAILED if result.failed and not arguments.allow_missing else OK
+        return FAILED
+    return FAILED if result.failed and not arguments.allow_missing else OK
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -197,15 +188,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = build_parser().parse_args(argv)
-    try:
-        code: int = arguments.handler(arguments)
-        return code
-    except KeyboardInterrupt:
-        sys.stderr.write("\ndrift: interrupted; the same command goes on from here\n")
-        return INTERRUPTED
-    except (UsageError, WorkerError, StorageError, OSError) as error:
-        if arguments.debug:
-            raise
-        sys.stderr.write(f"drift {arguments.command}: {error}\n")
-        return WRONG_USE if isinstance(error, UsageError | OSError) else SOME_FAILED
+    return run_command(build_parser(), argv)

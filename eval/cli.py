@@ -1,14 +1,12 @@
 """The ``hiar-vbench`` command. Nothing heavy is imported before a command runs."""
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from drift.command_line import CommandParser, run_command
 from eval.commands import doctor, layout, listings, prompts, proxies, run, score, setup, weights
-from eval.errors import IsolatedError, UsageError
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 Handler = Callable[[argparse.Namespace], int]
 COMMANDS: tuple[tuple[str, str, Any, Handler], ...] = (
     ("setup", "make or repair the isolated environment", setup, setup.run),
@@ -33,25 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = build_parser().parse_args(argv)
-    handler: Handler = arguments.handler
-    try:
-        return handler(arguments)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nhiar-vbench: interrupted; the same command goes on from here\n")
-        return INTERRUPTED
-    except (UsageError, IsolatedError, OSError) as error:
-        if arguments.debug:
-            raise
-        sys.stderr.write(f"hiar-vbench: error: {error}\n")
-        return FAILED if isinstance(error, IsolatedError) else WRONG_USE
+    return run_command(build_parser(), argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="hiar-vbench", description="Score videos with VBench's protocol."
-    )
+    parser = CommandParser(prog="hiar-vbench", description="Score videos with VBench's protocol.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, words, module, handler in COMMANDS:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.errors import IsolatedError, UsageError
+from drift.errors import UsageError
+from eval.errors import IsolatedError
 from eval.isolated_process import last_line, python_of, run_isolated
 from eval.recipe import CONSTRAINTS, PYTHON, Step
 

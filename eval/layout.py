@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from eval.prompts import SAMPLES, SUFFIXES, Prompt, loose_form, select
 
 # Folder of a dimension's videos, where it is not called like the dimension.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from hiar.training.dynamics import optical_flow
 
 if TYPE_CHECKING:

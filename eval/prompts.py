@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from drift.errors import UsageError
 from eval.dimensions import DIMENSIONS
-from eval.errors import UsageError
 
 SUITE_FILE = "VBench_full_info.json"
 # Source of all counts: Vchitect/VBench 45e79ec prompts/prompts_per_dimension and prompts/README.md.

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from drift.errors import UsageError
 from eval.dimensions import DIMENSIONS
-from eval.errors import UsageError
 
 # Source: Vchitect/VBench 45e79ec README-FAQ.md: VBench for < 5.0 s, VBench-Long for >= 5.0 s.
 LONG_FROM_S = 5.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,12 +120,8 @@ def measure_folder(
         UsageError: No video, one that is broken or has no prompt, or a prompt of another world.
     """
     from drift.discover import find_videos  # noqa: PLC0415
-    from drift.errors import UsageError as DriftUsageError  # noqa: PLC0415
 
-    try:
-        found = find_videos([folder], recursive=recursive, skip=folder / "-").videos
-    except DriftUsageError as error:
-        raise UsageError(str(error)) from None
+    found = find_videos([folder], recursive=recursive, skip=folder / "-").videos
     values: dict[str, dict[str, float]] = {proxy.name: {} for proxy in PROXIES}
     for done, video in enumerate(found, 1):
         for name, value in _measure(video.file, video.path, video.prompt).items():

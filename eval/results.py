@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from drift.errors import UsageError
 from eval.dimensions import DIMENSIONS, SOURCE
-from eval.errors import UsageError
 from eval.score import VBenchScore
 
 SCHEMA = "vbench/1"

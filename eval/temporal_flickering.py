@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 
 NAME = "temporal_flickering"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from eval.protocols import Protocol
 
 Root = Literal["vbench", "torch", "huggingface"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from drift.errors import StorageError, UsageError
+from drift.command_line import FAILED, OK, CommandParser, run_command
+from drift.errors import UsageError
 from reports.parts import PARTS
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from reports.reproduce import Request, Result
 
 EXECUTORS = ("local", "ray")
-OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
 Runs the paper's experiments at the scale of a preset and writes Tables 1-3, the figures and a
@@ -33,16 +31,10 @@ interrupted
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong use is one line, not a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
-    parser = _Parser(prog="reproduce-paper", description=DESCRIPTION, epilog=EPILOG)
+    parser = CommandParser(prog="reproduce-paper", description=DESCRIPTION, epilog=EPILOG)
+    parser.set_defaults(handler=_run, json=False, debug=False)
     parser.add_argument("--preset", default="tiny", metavar="NAME", help=PRESETS_HELP)
     parser.add_argument(
         "--out",
@@ -79,10 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     status = commands.add_parser("status", help="how far a reproduction is, at any time")
+    status.set_defaults(handler=_status)
     status.add_argument("folder", type=Path, metavar="DIR", help="folder of a reproduction")
     verify = commands.add_parser(
         "verify", help="check every file and number of a reproduction, or compare two"
     )
+    verify.set_defaults(handler=_verify)
     verify.add_argument("folder", type=Path, metavar="DIR", help="folder of a reproduction")
     verify.add_argument(
         "other", type=Path, metavar="OTHER", nargs="?", help="compare the numbers with this one's"
@@ -132,26 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 all done; 1 a job failed; 2 wrong use; 130 interrupted.
     """
-    args = argparse.Namespace(json=False, debug=False)
-    build_parser().parse_args(argv, args)
-    for sign in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sign, _interrupt)
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # arrows on an ASCII terminal
-    try:
-        return {None: _run, "status": _status, "verify": _verify}[args.command](args)
-    except (UsageError, StorageError) as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f"reproduce-paper: {error}\n")
-        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
-    except KeyboardInterrupt:
-        sys.stderr.write("\nreproduce-paper: interrupted; the same command goes on from here\n")
-        return EXIT_INTERRUPTED
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Ends on SIGTERM or a closed terminal as on Ctrl-C: the running job is stopped first."""
-    raise KeyboardInterrupt
+    # Titles may hold arrows, which an ASCII terminal cannot show.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    return run_command(build_parser(), argv)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -172,7 +149,7 @@ def _run(args: argparse.Namespace) -> int:
         _print_result(result)
     sys.stdout.flush()
     _print_failures(result)
-    return EXIT_FAILED if result.failed else OK
+    return FAILED if result.failed else OK
 
 
 def _executor(args: argparse.Namespace) -> Executor:
@@ -227,7 +204,7 @@ def _status(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(status_record(status), indent=2) + "\n")
     else:
         sys.stdout.write(status_text(status))
-    return EXIT_FAILED if status.failed else OK
+    return FAILED if status.failed else OK
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -244,7 +221,7 @@ def _verify(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(report.record(), indent=2) + "\n")
     else:
         sys.stdout.write(report_text(report))
-    return EXIT_FAILED if report.problems else OK
+    return FAILED if report.problems else OK
 
 
 def _print_result(result: Result) -> None:

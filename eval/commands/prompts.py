@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from drift.errors import UsageError
 from eval.commands.options import OK, add_environment, add_suite, positive, suite_of
-from eval.errors import UsageError
 from eval.prompts import (
     Prompt,
     case_pairs,

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from drift.errors import UsageError
 from eval.commands.layout import format_problems
 from eval.commands.options import (
     FAILED,
@@ -20,7 +21,6 @@ from eval.commands.options import (
     look,
     suite_of,
 )
-from eval.errors import UsageError
 from eval.protocols import PROTOCOLS, Protocol, choose_dimensions, length_warning
 
 if TYPE_CHECKING:

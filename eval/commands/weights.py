@@ -5,8 +5,8 @@ import json
 import sys
 from dataclasses import asdict
 
+from drift.errors import UsageError
 from eval.commands.options import FAILED, OK, add_environment, environment_of
-from eval.errors import UsageError
 from eval.weights import WEIGHTS, WeightFile, check, find_weights, locate, weight_roots
 
 

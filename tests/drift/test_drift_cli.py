@@ -134,7 +134,7 @@ def test_interrupt_leaves_whole_files_and_exit_130(make_video, pan, tmp_path, wo
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 130, rest
     assert "Traceback" not in rest
-    assert "goes on from here" in rest
+    assert "run the same command again to go on" in rest
     records = list((tmp_path / "run").rglob("*"))
     assert not [path for path in records if ".tmp" in path.name]
     for record in (tmp_path / "run" / "records").iterdir():

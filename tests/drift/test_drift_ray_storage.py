@@ -64,7 +64,7 @@ def test_what_is_wrong_with_a_bucket_is_one_line(
     for address in ("s3://bucket/none", "s3://no-such-bucket/videos"):
         assert main(["score", address, "--out", str(tmp_path / "run")]) == 2
         error = capsys.readouterr().err
-        assert error.startswith(f"drift score: {address}: ")
+        assert error.startswith(f"drift: {address}: ")
         assert error.count("\n") == 1
 
 

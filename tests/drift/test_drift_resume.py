@@ -208,9 +208,9 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_said_and_nothing_is_lost(many, unbroken, small_disk, drift_command):
     run = small_disk / "run"
     full = drift_command("score", many, "--out", run, "--workers", 1)
-    assert full.returncode == 1
+    assert full.returncode == 2
     last = full.stderr.splitlines()[-1]
-    assert last.startswith(f"drift score: {run}")
+    assert last.startswith(f"drift: {run}")
     assert "No space left on device; make room and give the same command again" in last
     assert "Traceback" not in full.stderr
     assert not [path for path in run.rglob("*") if ".tmp" in path.name]

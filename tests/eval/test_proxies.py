@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from eval.motion_smoothness import motion_smoothness
 from eval.proxies import PROXIES, make_record, measure_folder
 from eval.temporal_flickering import measure_video

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from eval.temporal_flickering import flicker_score, frame_difference, measure_video, measure_videos
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.errors import UsageError
+from drift.errors import UsageError
 from eval.layout import Layout, Video, check_own, check_suite, make_view
 from eval.prompts import Prompt
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drift.errors import UsageError
 from eval.dimensions import DIMENSIONS
-from eval.errors import UsageError
 from eval.prompts import (
     NUM_PROMPTS,
     PROMPTS_PER_DIMENSION,
@@ -107,7 +107,7 @@ def test_broken_suite_is_one_line(tmp_path: Path, vbench, content: str) -> None:
     path.write_text(content)
     code, out, err = vbench("prompts", "--suite", path)
     assert (code, out) == (2, "")
-    assert err.startswith("hiar-vbench: error: ")
+    assert err.startswith("hiar-vbench: ")
     assert err.count("\n") == 1
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from drift.errors import UsageError
 from eval.commands.run import choose_devices
 from eval.environment import Inspection
-from eval.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 A, B = "a cat", "a dog"
@@ -142,7 +142,7 @@ def test_interrupt_ends_what_is_running(scene, fake_environment, tmp_path) -> No
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on from here" in err
+    assert "run the same command again to go on" in err
     assert "Traceback" not in err
     assert is_dead(int((environment / "child.pid").read_text()))
 
@@ -288,4 +288,4 @@ def test_wrong_use_is_one_line(scene, vbench, more) -> None:
     code, out, err = vbench(*scene(), *more)
     assert code == 2
     assert out == ""
-    assert err.startswith("hiar-vbench: error: ")
+    assert err.startswith("hiar-vbench: ")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drift.errors import UsageError
 from eval import environment as environments
 from eval.environment import (
     check_folder,
@@ -17,7 +18,7 @@ from eval.environment import (
     inspect_environment,
     set_up,
 )
-from eval.errors import IsolatedError, UsageError
+from eval.errors import IsolatedError
 from eval.recipe import CONSTRAINTS, CORE, DETECTRON2, LONG, Step, detectron2_step
 
 pytestmark = pytest.mark.skipif(

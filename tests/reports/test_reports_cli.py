@@ -216,7 +216,7 @@ def test_interrupt_ends_with_130(
     process.send_signal(sign)
     stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "interrupted; the same command goes on from here" in stderr
+    assert "interrupted; run the same command again to go on" in stderr
     assert "Traceback" not in stderr
     assert not stdout
     record = json.loads((out / "jobs/sample-tiny-hiar.json").read_text())
