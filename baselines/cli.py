@@ -1,19 +1,16 @@
 """The `hiar-baselines` command. Nothing heavy is imported before a command runs."""
 
 import argparse
-import signal
-import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
 
 from baselines.commands import fetch, generate, list_models, show, timing
 from baselines.environments import DEFAULT_FOLDER as ENVIRONMENTS
 from baselines.environments import ENVIRONMENT_VARIABLE as ENVIRONMENTS_VARIABLE
-from hiar.errors import UsageError
+from hiar.command_line import CommandParser, run_command
+from hiar.ranks import speaks_for_all
 from hiar.weights import DEFAULT_FOLDER, ENVIRONMENT_VARIABLE
 
-WRONG_USE, INTERRUPTED = 2, 130
 EPILOG = f"""\
 Weights are looked for in {DEFAULT_FOLDER}/<hub repository>/<file> ({ENVIRONMENT_VARIABLE}), the
 environments of external programs in {ENVIRONMENTS}/<model> ({ENVIRONMENTS_VARIABLE}).
@@ -21,16 +18,9 @@ Only `fetch` downloads.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Wrong use is one line, not a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="hiar-baselines",
         description="The models that the paper compares: what is here, make videos, time them.",
         epilog=EPILOG,
@@ -55,10 +45,6 @@ def _add(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     parser.set_defaults(handler=module.run)
 
 
-def _interrupt(signum: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `hiar-baselines`.
 
@@ -69,17 +55,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 if some video failed; 2 for wrong use, a length that the model does not
         support, or something missing; 130 if interrupted.
     """
-    args = build_parser().parse_args(argv)
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return int(args.handler(args))
-    except UsageError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f"hiar-baselines: {error}\n")
-        return WRONG_USE
-    except KeyboardInterrupt:
-        sys.stderr.write("hiar-baselines: interrupted; run the same command again to go on\n")
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return run_command(build_parser(), argv, speaks=speaks_for_all)

@@ -7,7 +7,6 @@ point-to-point transfers, over NCCL between GPUs and over gloo between CPUs.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections import deque
@@ -15,38 +14,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 
+from hiar.command_line import INTERRUPTED, exit_code_of, line_of
 from hiar.errors import RankLostError, UsageError
-from hiar.ranks import TIMEOUT, Ranks, num_ranks_of
+from hiar.ranks import Ranks, check_alike, claims_last_word, ignore_stops, join, num_ranks_of
 from hiar.stages import split_steps
 
 if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
     from torch.distributed import Work
 
 T = TypeVar("T")
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 SLOTS = 2
 """Blocks on their way to a neighbour at most: one arrives while one is worked on."""
-JOIN_TIMEOUT = timedelta(minutes=10)
 POLL_S = 2e-4
 GRACE_S = 1.0
 """A rank that is told to stop leaves the word that long to one that knows why."""
-LOCAL = ("localhost", "127.0.0.1", "::1")
-
-
-class Notes(Protocol):
-    """A store of torch.distributed, as far as it is used."""
-
-    def add(self, key: str, amount: int) -> int:
-        """Add to a number that begins at 0; returns the sum."""
-        ...
-
-    def set_timeout(self, timeout: timedelta) -> None:
-        """Longest wait for an answer."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +45,7 @@ class Chain(Ranks):
     """
 
     timeout_s: float = 600.0
-    store: Notes | None = field(default=None, repr=False)
+    store: Store | None = field(default=None, repr=False)
 
     @property
     def is_last(self) -> bool:
@@ -96,34 +82,20 @@ class Chain(Ranks):
 
     def claims_last_word(self) -> bool:
         """Whether this rank is the first to report how the run ended."""
-        if self.store is None:
-            return True
-        self.store.set_timeout(timedelta(seconds=5))
-        try:
-            return self.store.add("hiar/last-word", 1) == 1
-        except RuntimeError:  # the store went with the rank that held it
-            return True
+        return self.store is None or claims_last_word(self.store, self.rank, self.num_ranks)
 
 
 def check_same(chain: Chain, facts: Mapping[str, Any]) -> None:
-    """Raise, in every rank, unless all were started with the same settings and devices.
+    """Raise, in every rank, unless all have the same settings, weights and devices.
 
     Args:
         chain: The ranks.
         facts: What must agree, by name.
 
     Raises:
-        UsageError: Names the first setting that differs and its values.
+        UsageError: Names the first fact that differs and its values.
     """
-    everyone = chain.gather(dict(facts))
-    for name in everyone[0]:
-        values = [rank_facts.get(name) for rank_facts in everyone]
-        other = next((rank for rank, value in enumerate(values) if value != values[0]), None)
-        if other is not None:
-            raise UsageError(
-                f"rank {other} has {name} {values[other]!r}, rank 0 has {values[0]!r}: the ranks "
-                "of a pipeline must agree; start all of them with the same command on equal devices"
-            )
+    check_alike(chain.gather(dict(facts)))
 
 
 class ChainLinks:
@@ -237,7 +209,11 @@ def _silent(chain: Chain, peer: int, block: int) -> str:
 
 @contextmanager
 def joined_chain(
-    device: str, *, timeout_s: float = 600.0, environment: Mapping[str, str] = os.environ
+    device: str,
+    *,
+    timeout_s: float = 600.0,
+    same: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Chain]:
     """The processes that torchrun started, joined as a pipeline; one alone without torchrun.
 
@@ -246,10 +222,11 @@ def joined_chain(
     Args:
         device: Kind of device of every rank: cpu, or cuda.
         timeout_s: Longest wait for a neighbour's block.
+        same: What all ranks must have been started with, by name.
         environment: What torchrun set.
 
     Raises:
-        UsageError: If the ranks cannot find one another; and what the block raises.
+        UsageError: As `join`; and what the block raises.
     """
     if not timeout_s > 0:
         raise UsageError(f"--rank-timeout {timeout_s:g} must be above 0 s")
@@ -258,53 +235,21 @@ def joined_chain(
     if num_ranks == 1:
         yield Chain(timeout_s=timeout_s)
         return
-    chain = _join(device, timeout_s, environment)
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    store, rank, num_ranks = join(backend, same or {}, environment)
+    chain = Chain(rank=rank, num_ranks=num_ranks, timeout_s=timeout_s, store=store)
     try:
         yield chain
-    except (UsageError, RankLostError, KeyboardInterrupt) as error:
-        _leave(chain, error)
+    except KeyboardInterrupt:
+        _leave(chain, INTERRUPTED, f"rank {rank} was told to stop: another one ended, or you")
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        _leave(chain, code, line_of(error), error)
     from torch import distributed  # noqa: PLC0415
 
     distributed.destroy_process_group()
-
-
-def _join(device: str, timeout_s: float, environment: Mapping[str, str]) -> Chain:
-    from torch import distributed  # noqa: PLC0415
-    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
-
-    check_address(environment)
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
-    try:
-        store, rank, num_ranks = next(rendezvous("env://", timeout=JOIN_TIMEOUT))
-        distributed.init_process_group(
-            backend, store=store, rank=rank, world_size=num_ranks, timeout=TIMEOUT
-        )
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UsageError(f"the ranks cannot join: {reason}; start them with torchrun") from error
-    return Chain(rank=rank, num_ranks=num_ranks, timeout_s=timeout_s, store=store)
-
-
-def check_address(environment: Mapping[str, str]) -> None:
-    """Raise in one line if the ranks have no address to meet at.
-
-    Raises:
-        UsageError: If one is not set, or is this very host's while ranks run on several.
-    """
-    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    missing = [name for name in names if not environment.get(name)]
-    if missing:
-        raise UsageError(
-            f"WORLD_SIZE is {environment.get('WORLD_SIZE')} but {', '.join(missing)} is not set: "
-            "start with torchrun, which sets them (on several hosts with --rdzv-endpoint HOST:PORT)"
-        )
-    world, here = environment["WORLD_SIZE"], environment.get("LOCAL_WORLD_SIZE")
-    if here is not None and here != world and environment["MASTER_ADDR"] in LOCAL:
-        raise UsageError(
-            f"{here} of {world} ranks run on this host, but MASTER_ADDR is "
-            f"{environment['MASTER_ADDR']}: the others cannot find it; start torchrun with "
-            "--rdzv-endpoint HOST:PORT, HOST a name that all hosts resolve"
-        )
 
 
 def free_gpu(
@@ -326,22 +271,22 @@ def use_one_thread(device: str, environment: Mapping[str, str]) -> None:
         torch.set_num_threads(1)
 
 
-def _leave(chain: Chain, error: BaseException) -> NoReturn:
-    """End this rank after an error; the first one to come here says why.
+def _leave(chain: Chain, code: int, line: str, error: Exception | None = None) -> NoReturn:
+    """End this rank, without the usual clean-up of a process: that would wait for ranks that left.
 
-    Without the usual clean-up of a process: that would wait for ranks that are gone.
+    Args:
+        chain: The ranks. The first one to come here says why.
+        code: Exit code.
+        line: What to say.
+        error: That led here; None for a signal, which leaves the word to a rank that knows more.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):  # torchrun stops the others once one has ended
-        signal.signal(number, signal.SIG_IGN)
-    if isinstance(error, KeyboardInterrupt):
+    ignore_stops()
+    if error is None:
         time.sleep(GRACE_S)
-        code, reason = INTERRUPTED, f"rank {chain.rank} was told to stop: another one ended, or you"
-    else:
-        code, reason = WRONG_USE if isinstance(error, UsageError) else FAILED, str(error)
     if chain.claims_last_word():
-        if "--debug" in sys.argv:
+        if error is not None and "--debug" in sys.argv:
             raise error
-        sys.stderr.write(f"hiar: {reason}\n")
+        sys.stderr.write(f"hiar: {line}\n")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from types import ModuleType
 from typing import NoReturn
 
+from hiar.command_line import CommandParser, run_command
 from hiar.commands import bench, doctor, sample, strips, train, trajectories, weights
-from hiar.errors import UsageError
-from hiar.ranks import leave, num_ranks_of
-
-OK, WRONG_USE, INTERRUPTED = 0, 2, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong use is one line, not a page of usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {message}; see {self.prog} --help\n")
+from hiar.ranks import leave, speaks_for_all
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = _Parser(prog="hiar", description="Make videos with HiAR, and time it.")
+    parser = CommandParser(prog="hiar", description="Make videos with HiAR, and time it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_module(commands.add_parser("sample", help="make videos from prompts"), sample)
     made = commands.add_parser("strips", help="one denoising step under both attentions (Fig. 5)")
@@ -46,30 +35,9 @@ def _add_module(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     parser.set_defaults(handler=module.run)
 
 
-class _Terminated(KeyboardInterrupt):
-    """Told to stop by another process, not at the keyboard."""
-
-
-def _terminate(signum: int, frame: object) -> NoReturn:
-    raise _Terminated
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return int(args.handler(args))
-    except UsageError as error:
-        if args.debug:
-            raise
-        sys.stderr.write(f"hiar: {error}\n")
-        return WRONG_USE
-    except KeyboardInterrupt as stop:
-        # torchrun stops the others once a rank has ended; that one has said why.
-        if not isinstance(stop, _Terminated) or num_ranks_of() == 1:
-            sys.stderr.write("hiar: interrupted; run the same command again to go on\n")
-        return INTERRUPTED
+    return run_command(build_parser(), argv, speaks=speaks_for_all)
 
 
 def console() -> NoReturn:

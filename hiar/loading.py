@@ -93,6 +93,12 @@ def load_parts(
     return replace(parts, decoder=small, weights=parts.weights | {"decoder": _sha256(path)})
 
 
+def sampler_of(name: str) -> SamplerConfig:
+    """The settings that a model is meant to be sampled with; nothing is loaded."""
+    samplers = (release.sampler for release in RELEASES if release.key == name)
+    return next(samplers, DEFAULT_SAMPLER)
+
+
 def _load_model(
     name: str, transformer: Path | None, dtype: torch.dtype, device: torch.device | str
 ) -> Parts:

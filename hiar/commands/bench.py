@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiar.bench_records import PIPELINED
 from hiar.config import ATTENTION_BACKENDS
 from hiar.errors import UsageError
 from hiar.progress import Progress
+from hiar.ranks import device_of_rank, num_ranks_of
+from hiar.stages import split_steps
 
 if TYPE_CHECKING:
     from hiar.bench import BenchConfig
@@ -94,14 +98,18 @@ def run(arguments: argparse.Namespace) -> int:
         return read_records(arguments)
     if arguments.out is None:
         raise UsageError("--out is missing: name the JSON file to write")
+    config = bench_config(arguments)
+    if (arguments.timeline or arguments.trace) and PIPELINED not in config.orders:
+        raise UsageError("--timeline and --trace show order pipelined: add it to --orders")
     from hiar.chain import joined_chain  # noqa: PLC0415
 
-    with joined_chain(arguments.device, timeout_s=arguments.rank_timeout) as chain:
-        time_orders(arguments, chain)
+    same = asdict(config) | {"device": config.device.partition(":")[0]}
+    with joined_chain(arguments.device, timeout_s=arguments.rank_timeout, same=same) as chain:
+        time_orders(config, arguments, chain)
     return OK
 
 
-def time_orders(arguments: argparse.Namespace, chain: Chain) -> None:
+def time_orders(config: BenchConfig, arguments: argparse.Namespace, chain: Chain) -> None:
     """Time what is asked for; the first rank writes and prints."""
     from hiar.bench import run_bench  # noqa: PLC0415
     from hiar.files import atomic_write_text  # noqa: PLC0415
@@ -109,9 +117,6 @@ def time_orders(arguments: argparse.Namespace, chain: Chain) -> None:
 
     keep_freed_memory()
     shown = sys.stderr if chain.is_first else None
-    config = bench_config(arguments)
-    if (arguments.timeline or arguments.trace) and "pipelined" not in config.orders:
-        raise UsageError("--timeline and --trace show order pipelined: add it to --orders")
 
     def draw(timing: PipelineTiming) -> None:
         if chain.is_first:
@@ -162,11 +167,14 @@ def read_records(arguments: argparse.Namespace) -> int:
 
 
 def bench_config(arguments: argparse.Namespace) -> BenchConfig:
-    """The settings that the command line asks for, on this rank's device."""
-    from hiar.bench import BenchConfig  # noqa: PLC0415
-    from hiar.ranks import device_of_rank  # noqa: PLC0415
+    """The settings that the command line asks for, on this rank's device.
 
-    return BenchConfig(
+    Raises:
+        UsageError: Also if there are more ranks than steps for them.
+    """
+    from hiar.bench import BenchConfig  # noqa: PLC0415
+
+    config = BenchConfig(
         model=arguments.config,
         orders=tuple(order.strip() for order in arguments.orders.split(",") if order.strip()),
         wave_batch=arguments.wave_batch, latent_frames=arguments.latent_frames,
@@ -177,6 +185,9 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
         random_weights=arguments.random_weights, checksum=arguments.checksum,
         fused=arguments.fused, decode=arguments.decode,
     )  # fmt: skip
+    if PIPELINED in config.orders:
+        split_steps(len(config.sampler(PIPELINED).steps), num_ranks_of())
+    return config
 
 
 def format_table(record: dict[str, Any]) -> str:
@@ -207,7 +218,7 @@ def row_notes(row: dict[str, Any]) -> list[str]:
             f"with pictures {row['end_to_end_s']:.3f} s, {row['end_to_end_fps']:.1f} frames/s; "
             f"first frame {row['first_frame_s']:.3f} s, with text {row['text_s']:.3f} s more"
         )
-    if row["order"] == "pipelined":
+    if row["order"] == PIPELINED:
         steps = "+".join(str(count) for count in row["steps_per_rank"])
         waits = ", ".join(f"{share:.0%}" for share in row["rank_wait_share"])
         notes.append(

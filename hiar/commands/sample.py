@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from hiar.bench_records import PIPELINED
 from hiar.config import ATTENTION_BACKENDS, Context, Order, SamplerConfig
 from hiar.errors import UsageError
 from hiar.geometry import SPATIAL_STRIDE, check_num_frames, num_latent_frames
@@ -26,7 +28,6 @@ OK = 0
 DEFAULT_LATENT_FRAMES = 81
 """321 frames: 20 s, the paper's length."""
 CONTACT_SHEET = "contact_sheet.png"
-PIPELINED = "pipelined"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +154,8 @@ def run(args: argparse.Namespace) -> int:
     from hiar.sample import SampleRun  # noqa: PLC0415
 
     keep_freed_memory()
-    with _joined(args) as ranks, _out_of_memory_named():
+    same = _same_on_all_ranks(args, prompts, changes)
+    with _joined(args, same, changes) as ranks, _out_of_memory_named():
         pipeline = HiARPipeline.from_pretrained(
             args.model, transformer=args.weights, torch_dtype=args.dtype,
             device=device_of_rank(args.device), size_px=args.size, decoder=args.decoder,
@@ -183,17 +185,36 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _joined(args: argparse.Namespace) -> AbstractContextManager[Ranks]:
+def _same_on_all_ranks(
+    args: argparse.Namespace, prompts: list[str], changes: dict[str, Any]
+) -> dict[str, Any]:
+    """What all processes must have been started with, as far as it is known before a model is."""
+    names = (
+        "model", "prompt_range", "seed", "samples", "batch_size", "latent_frames", "frames",
+        "seconds", "minutes", "size", "dtype", "attention", "compile", "save_latents",
+    )  # fmt: skip
+    digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()
+    return {"prompts": digest, **changes, **{name: getattr(args, name) for name in names}}
+
+
+def _joined(
+    args: argparse.Namespace, same: dict[str, Any], changes: dict[str, Any]
+) -> AbstractContextManager[Ranks]:
     """The processes of torchrun: they share each video's steps, or the prompts."""
     if args.order != PIPELINED:
         from hiar.ranks import joined_ranks  # noqa: PLC0415
 
-        return joined_ranks()
+        return joined_ranks(same)
     from hiar.chain import joined_chain  # noqa: PLC0415
+    from hiar.loading import sampler_of  # noqa: PLC0415
+    from hiar.ranks import num_ranks_of  # noqa: PLC0415
+    from hiar.stages import split_steps  # noqa: PLC0415
 
     if args.low_memory:
         raise UsageError("--low-memory moves networks about: leave it out with --order pipelined")
-    return joined_chain(args.device, timeout_s=args.rank_timeout)
+    config = apply_changes(sampler_of(args.model), changes)
+    split_steps(len(config.steps), num_ranks_of())  # raises if a process would own none
+    return joined_chain(args.device, timeout_s=args.rank_timeout, same=same)
 
 
 def _share_steps(pipeline: HiARPipeline, prompts: list[str], run: SampleRun, ranks: Ranks) -> None:
@@ -202,7 +223,6 @@ def _share_steps(pipeline: HiARPipeline, prompts: list[str], run: SampleRun, ran
     from hiar.sample import same_on_all_ranks  # noqa: PLC0415
 
     assert isinstance(ranks, Chain)
-    ranks.num_own_steps(len(run.config.steps))  # raises if a process would own none
     check_same(ranks, same_on_all_ranks(pipeline, prompts, run))
     pipeline.chain = ranks
     free = free_gpu(pipeline.device)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +64,15 @@ def run(args: argparse.Namespace) -> int:
 
     from hiar.device import check_device  # noqa: PLC0415
     from hiar.memory import keep_freed_memory  # noqa: PLC0415
-    from hiar.ranks import device_of_rank  # noqa: PLC0415
+    from hiar.ranks import device_of_rank, num_ranks_of  # noqa: PLC0415
     from hiar.training.sharding import check_batch, is_sharded, joined  # noqa: PLC0415
 
     keep_freed_memory()
     name = device_of_rank(args.device)
     check_device(name)
     device, dtype = torch.device(name), getattr(torch, config.dtype)
-    with joined(device, always=is_sharded(dtype, 1)) as ranks:
-        check_batch(config.batch_size, ranks.num_ranks)
+    check_batch(config.batch_size, num_ranks_of())
+    with joined(device, always=is_sharded(dtype, 1), same=asdict(config)) as ranks:
         record = train(config, args.out, ranks, device)
     if ranks.is_first:
         _print(record, args)

@@ -11,13 +11,13 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
 
 from hiar.errors import UsageError
-from hiar.ranks import TIMEOUT, Ranks
+from hiar.ranks import TIMEOUT, Ranks, join, num_ranks_of
 from hiar.transformer import Block, CausalWan
 
 if TYPE_CHECKING:
@@ -31,16 +31,24 @@ LAYER_METHODS = ("encode_text", "keys_values")
 
 @contextmanager
 def joined(
-    device: torch.device, *, always: bool, environment: Mapping[str, str] = os.environ
+    device: torch.device,
+    *,
+    always: bool,
+    same: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Ranks]:
     """The processes that torchrun started, joined over the CPU and over their GPUs.
 
     Args:
         device: Of this process.
         always: Join even one process alone, as sharding needs.
+        same: What all must have been started with, by name.
         environment: Of torchrun.
+
+    Raises:
+        UsageError: As `hiar.ranks.join`.
     """
-    num_ranks = int(environment.get("WORLD_SIZE", "1"))
+    num_ranks = num_ranks_of(environment)
     if num_ranks == 1 and not always:
         yield Ranks()
         return
@@ -51,7 +59,7 @@ def joined(
         store = distributed.HashStore()  # type: ignore[attr-defined]
         distributed.init_process_group(backend, store=store, rank=0, world_size=1, timeout=TIMEOUT)
     else:
-        distributed.init_process_group(backend, timeout=TIMEOUT)
+        join(backend, same or {}, environment)
     try:
         yield Ranks(rank=distributed.get_rank(), num_ranks=num_ranks)
     finally:

@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from hiar.background import in_background
-from hiar.chain import Chain, check_address, free_gpu
+from hiar.chain import Chain, free_gpu
 from hiar.config import SamplerConfig
 from hiar.device import Stopwatch
 from hiar.errors import RankLostError, UsageError
 from hiar.noise import block_noise, keyed_renoise
 from hiar.parallel import stream_pipelined
 from hiar.pipeline_stage import PipelineStage
+from hiar.ranks import check_address
 from hiar.sampler import CellRunner, sample_latents
 from hiar.schedule import Cell
 from hiar.stages import split_steps
