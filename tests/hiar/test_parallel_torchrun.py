@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -107,6 +108,58 @@ def test_wrong_use_is_said_once_and_exit_2(tmp_path: Path) -> None:
     ]
     assert "exitcode  : 2" in done.stderr
     assert not list(tmp_path.glob("*.json"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("bench", "--bogus"), "hiar: unrecognized arguments: --bogus; see hiar --help"),
+        (
+            ("sample", "--prompts", "/no/such/file", "--out", "out"),
+            "hiar: no prompt file /no/such/file: give a text file, one prompt a line",
+        ),
+        (
+            ("sample", "--prompt", "a", "--order", "pipelined", "--out", "{out}"),
+            "hiar: 5 ranks for 4 denoising steps: a rank owns at least one step; "
+            "start 1 to 4 ranks",
+        ),
+    ],
+)
+def test_what_all_ranks_see_one_of_them_says(
+    tmp_path: Path, arguments: tuple[str, ...], line: str
+) -> None:
+    argv = [argument.format(out=tmp_path / "out") for argument in arguments]
+    done = torchrun(5, "-m", "hiar", *argv)
+    assert own_lines(done.stderr) == [line]
+    assert "exitcode  : 2" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_first_rank_keeps_the_store_until_all_have_asked(tmp_path: Path) -> None:
+    """Ranks of another launcher than torchrun: the first rank holds the store, and leaves too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = environment() | {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "3",
+    }  # fmt: skip
+    shared.pop("TORCHELASTIC_USE_AGENT_STORE", None)
+    ranks = [
+        subprocess.Popen(
+            [
+                sys.executable, "-m", "hiar", "sample", "--prompt", "a red disc",
+                "--latent-frames", "3", "--seed", str(min(rank, 1)), "--out", str(tmp_path / "out"),
+            ],
+            cwd=ROOT, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, text=True,
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(3)
+    ]  # fmt: skip
+    errors = [rank.communicate(timeout=120)[1] for rank in ranks]
+    (line,) = [line for error in errors for line in own_lines(error)]
+    assert "rank 1 has seed 1, rank 0 has 0" in line
+    assert [rank.returncode for rank in ranks] == [2, 2, 2]
 
 
 @pytest.fixture
