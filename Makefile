@@ -20,11 +20,12 @@ WORKERS ?= auto
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-test system reproduce train-tiny lint test clean
+.PHONY: help setup setup-test system reproduce train-tiny lint test any-machine clean
 
 help:
 	@echo "make reproduce   regenerate the tables and the report at the tiny preset, into $(OUT)/"
 	@echo "make test        lint, types, import contracts, then the tests"
+	@echo "make any-machine the tests of arithmetic and encoding under each instruction set of this CPU"
 	@echo "make train-tiny  distil a tiny student: trajectories, ODE regression, DMD (into runs/)"
 	@echo "make lint        ruff, mypy and import-linter"
 	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
@@ -53,11 +54,17 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+ANY_MACHINE := PYTHON=$(BIN)/python WORKERS=$(WORKERS) MARKERS="$(MARKERS)" scripts/any_machine.sh
+
 test: lint system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(MARKERS)" -n $(WORKERS) \
 		--maxprocesses 8 --dist loadfile
+	@$(ANY_MACHINE) --short
 	@$(if $(CHROMIUM),:,echo "NOT RUN: the browser tests of the drift report, for want of Chromium" \
 		"(Debian: apt-get install chromium)")
+
+any-machine: $(VENV)/.installed-test system
+	@$(ANY_MACHINE)
 
 clean:
 	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
