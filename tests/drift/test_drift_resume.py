@@ -14,6 +14,8 @@ import pytest
 from drift import StorageError, score_folder
 from drift.records import STALE_S, remove_stale_temporaries
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 

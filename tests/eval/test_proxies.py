@@ -15,6 +15,8 @@ from hiar.tiny import world
 from hiar.tiny.detect import prompt_following
 from hiar.training.dynamics import dynamic_degree
 
+pytestmark = pytest.mark.numerics
+
 SCENE = world.Scene(
     colour="red", shape="square", texture="plain", motion="right", background="teal", pan="still",
     jitter=(0.0,) * 6,

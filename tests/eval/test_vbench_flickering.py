@@ -10,6 +10,8 @@ import pytest
 from drift.errors import UsageError
 from eval.temporal_flickering import flicker_score, frame_difference, measure_video, measure_videos
 
+pytestmark = pytest.mark.numerics
+
 
 def grey(levels: list[int]) -> np.ndarray:
     return np.stack([np.full((32, 32, 3), level, np.uint8) for level in levels])

@@ -25,6 +25,8 @@ from hiar.stages import split_steps
 from hiar.timeline import Span, Timeline, chrome_trace, wait_share
 from hiar.transformer import CausalWan
 
+pytestmark = pytest.mark.numerics
+
 SHAPE = (3, 4, 4, 6)  # a block: frames, channels, rows, columns
 KEYS = (7, 9)  # of two videos
 DIAGONAL = SamplerConfig(order="diagonal", window=9)
