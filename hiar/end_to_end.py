@@ -18,6 +18,7 @@ from hiar.background import in_background
 from hiar.frames import to_output
 from hiar.geometry import num_frames
 from hiar.noise import initial_noise
+from hiar.notices import hush_notices
 from hiar.parallel import stream_pipelined
 from hiar.sampler import sample_latents, stream_latents
 from hiar.text import TextEncoder
@@ -59,6 +60,7 @@ class EndToEnd:
 
 def build_decoder(model_name: str, device: torch.device) -> VideoAutoencoder:
     """The VAE that decodes for a bench model, with random weights."""
+    hush_notices()
     from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
 
     with torch.device(device):

@@ -18,6 +18,7 @@ from einops import rearrange
 from torch import nn
 
 from hiar.errors import UsageError
+from hiar.notices import hush_notices
 from hiar.geometry import SPATIAL_STRIDE, TEMPORAL_STRIDE
 
 if TYPE_CHECKING:
@@ -235,6 +236,7 @@ def load_autoencoder(folder: Path, dtype: torch.dtype = torch.float32) -> VideoA
     """
     if not (folder / "config.json").is_file():
         raise UsageError(f"no VAE at {folder}: it needs config.json and its .safetensors file")
+    hush_notices()
     from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
 
     vae = AutoencoderKLWan.from_pretrained(
