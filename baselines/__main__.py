@@ -2,7 +2,7 @@
 
 import sys
 
-from baselines.cli import main
+from baselines.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from hiar.config import Context, Order
-from hiar.releases import WeightFile
+from hiar.sampling.config import Context, Order
+from hiar.weights.releases import WeightFile
 
 Kind = Literal["bidirectional", "autoregressive", "distilled"]
 How = Literal["hiar engine", "diffusers pipeline", "external command"]

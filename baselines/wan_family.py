@@ -1,12 +1,12 @@
 """What every distilled causal Wan model shares.
 
-Weights and samplers are those of `hiar.releases`, from which `hiar` loads and runs them.
+Weights and samplers are those of `hiar.weights.releases`, from which `hiar` loads and runs them.
 """
 
 from baselines.spec import Distilled, Length, Rollout
-from hiar.config import SamplerConfig
-from hiar.geometry import decoded_frames_per_block, num_frames
-from hiar.releases import WeightFile, find_release, parts_of
+from hiar.model.geometry import decoded_frames_per_block, num_frames
+from hiar.sampling.config import SamplerConfig
+from hiar.weights.releases import WeightFile, find_release, parts_of
 
 NEGATIVE_PROMPT = (
     "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from baselines.spec import ModelSpec
 from hiar.errors import UsageError
-from hiar.releases import WeightFile
-from hiar.weights import is_filled, is_present, known_sha256, read_record, target_path
+from hiar.weights.local import is_filled, is_present, known_sha256, read_record, target_path
+from hiar.weights.releases import WeightFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
 
     Args:
         spec: The model.
-        folder: The weights folder; see ``hiar.weights.weights_folder``.
+        folder: The weights folder; see ``hiar.weights.local.weights_folder``.
 
     Returns:
         One status a needed file or folder, in the spec's order.

@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drift.config import ScoreConfig
     from drift.errors import StorageError, UsageError, WorkerError
-    from drift.run import RunResult, rebuild, score_folder
+    from drift.run.score_folder import RunResult, rebuild, score_folder
+    from drift.score.config import ScoreConfig
 
 __all__ = [
     "RunResult",
@@ -25,13 +25,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ScoreConfig": "drift.config",
+    "ScoreConfig": "drift.score.config",
     "StorageError": "drift.errors",
     "UsageError": "drift.errors",
     "WorkerError": "drift.errors",
-    "RunResult": "drift.run",
-    "rebuild": "drift.run",
-    "score_folder": "drift.run",
+    "RunResult": "drift.run.score_folder",
+    "rebuild": "drift.run.score_folder",
+    "score_folder": "drift.run.score_folder",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from drift.cli import main
+from drift.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

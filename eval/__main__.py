@@ -2,7 +2,7 @@
 
 import sys
 
-from eval.cli import main
+from eval.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

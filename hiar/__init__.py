@@ -9,22 +9,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hiar.checkpoint import load_transformer as load_transformer
-    from hiar.config import SamplerConfig as SamplerConfig
-    from hiar.config import WanConfig as WanConfig
+    from hiar.model.config import WanConfig as WanConfig
+    from hiar.model.transformer import CausalWan as CausalWan
     from hiar.pipeline import HiARPipeline as HiARPipeline
-    from hiar.sampler import sample_latents as sample_latents
-    from hiar.sampler import stream_latents as stream_latents
-    from hiar.transformer import CausalWan as CausalWan
+    from hiar.sampling.config import SamplerConfig as SamplerConfig
+    from hiar.sampling.sampler import sample_latents as sample_latents
+    from hiar.sampling.sampler import stream_latents as stream_latents
+    from hiar.weights.checkpoint import load_transformer as load_transformer
 
 _HOME = {
-    "CausalWan": "hiar.transformer",
+    "CausalWan": "hiar.model.transformer",
     "HiARPipeline": "hiar.pipeline",
-    "SamplerConfig": "hiar.config",
-    "WanConfig": "hiar.config",
-    "load_transformer": "hiar.checkpoint",
-    "sample_latents": "hiar.sampler",
-    "stream_latents": "hiar.sampler",
+    "SamplerConfig": "hiar.sampling.config",
+    "WanConfig": "hiar.model.config",
+    "load_transformer": "hiar.weights.checkpoint",
+    "sample_latents": "hiar.sampling.sampler",
+    "stream_latents": "hiar.sampling.sampler",
 }
 __all__ = list(_HOME)
 

@@ -1,5 +1,5 @@
 """`python -m hiar`."""
 
-from hiar.cli import console
+from hiar.cli.main import console
 
 console()

@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hiar.checkpoint import load_release, load_transformer
-from hiar.config import SamplerConfig, WanConfig
+from hiar.codecs.text import load_text_encoder, load_tokenizer
+from hiar.codecs.text_cache import CachedTextEncoder
+from hiar.codecs.tiny_decoder import load_tiny_decoder
+from hiar.codecs.vae import VideoAutoencoder, load_autoencoder
 from hiar.errors import UsageError
-from hiar.provenance import weights_sha256
-from hiar.releases import FPS as RELEASE_FPS
-from hiar.releases import HEIGHT_PX, RELEASES, TINY_DECODER, VAE, WIDTH_PX, find_release
-from hiar.text import load_text_encoder, load_tokenizer
-from hiar.text_cache import CachedTextEncoder
+from hiar.model.config import WanConfig
+from hiar.runtime.provenance import weights_sha256
+from hiar.sampling.config import SamplerConfig
 from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.world import FPS, SIZE_PX
-from hiar.tiny_decoder import load_tiny_decoder
-from hiar.vae import VideoAutoencoder, load_autoencoder
-from hiar.weights import known_sha256, require, require_release, weights_folder
+from hiar.weights.checkpoint import load_release, load_transformer
+from hiar.weights.local import known_sha256, require, require_release, weights_folder
+from hiar.weights.releases import FPS as RELEASE_FPS
+from hiar.weights.releases import HEIGHT_PX, RELEASES, TINY_DECODER, VAE, WIDTH_PX, find_release
 
 if TYPE_CHECKING:
-    from hiar.text import PromptEncoder
-    from hiar.tiny_decoder import TinyDecoder
-    from hiar.transformer import CausalWan
+    from hiar.codecs.text import PromptEncoder
+    from hiar.codecs.tiny_decoder import TinyDecoder
+    from hiar.model.transformer import CausalWan
 
 TINY = "tiny"
 TINY_WEIGHTS = {

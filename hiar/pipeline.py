@@ -12,31 +12,38 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from hiar.config import SamplerConfig
-from hiar.device import check_device
+from hiar.codecs.frames import (
+    OutputType,
+    check_output_type,
+    fit_picture,
+    fit_video,
+    join,
+    to_output,
+)
+from hiar.codecs.text_cache import CachedTextEncoder
+from hiar.codecs.vae import VideoAutoencoder, from_uint8
 from hiar.errors import UsageError
-from hiar.frames import OutputType, check_output_type, fit_picture, fit_video, join, to_output
-from hiar.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.loading import DEFAULT_SAMPLER, load_parts
-from hiar.noise import initial_noise
-from hiar.parallel import stream_pipelined
-from hiar.releases import VAE
-from hiar.sampler import sample_latents, stream_latents
-from hiar.sigmas import denoising_steps
-from hiar.text_cache import CachedTextEncoder
-from hiar.vae import VideoAutoencoder, from_uint8
+from hiar.model.geometry import num_blocks, num_latent_frames, token_grid
+from hiar.runtime.device import check_device
+from hiar.sampling.config import SamplerConfig
+from hiar.sampling.noise import initial_noise
+from hiar.sampling.pipelined.stream import stream_pipelined
+from hiar.sampling.sampler import sample_latents, stream_latents
+from hiar.sampling.sigmas import denoising_steps
+from hiar.weights.releases import VAE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from hiar.chain import Chain
-    from hiar.sampler import OnCell
-    from hiar.schedule import Cell
-    from hiar.text import PromptEncoder
-    from hiar.tiny_decoder import TinyDecoder
-    from hiar.transformer import CausalWan
+    from hiar.codecs.text import PromptEncoder
+    from hiar.codecs.tiny_decoder import TinyDecoder
+    from hiar.model.transformer import CausalWan
+    from hiar.sampling.pipelined.chain import Chain
+    from hiar.sampling.sampler import OnCell
+    from hiar.sampling.schedule import Cell
 
     Picture = Image | NDArray[np.uint8]
     StepCallback = Callable[["HiARPipeline", int, float, dict[str, Any]], object]

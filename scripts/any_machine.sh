@@ -50,13 +50,13 @@ SETTINGS=(
 # Of --short: the sampler against recorded outputs and against itself, decoding block by block, a
 # video made twice, the invariants of the drift score.
 SHORT=(
-    tests/hiar/test_conformance.py
-    tests/hiar/test_sampler.py
-    tests/hiar/test_properties_sampler.py
-    tests/hiar/test_vae_stream.py
-    tests/hiar/test_sample_command.py::test_two_ranges_make_the_videos_of_a_whole_run
-    tests/drift/test_drift_invariants.py
-    tests/drift/test_drift_winograd.py
+    tests/hiar/model/test_conformance.py
+    tests/hiar/sampling/test_sampler.py
+    tests/hiar/sampling/test_properties_sampler.py
+    tests/hiar/codecs/test_vae_stream.py
+    tests/hiar/cli/test_sample_command.py::test_two_ranges_make_the_videos_of_a_whole_run
+    tests/drift/stats/test_invariants.py
+    tests/drift/metrics/test_winograd.py
 )
 
 # number_of passed "2 failed, 31 passed in 9.1s": 31; 0 where it is not named.

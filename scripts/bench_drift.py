@@ -90,10 +90,10 @@ def start(side: str, video: Path, arguments: argparse.Namespace) -> dict[str, ob
 
 def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]:
     """The meters of this toolkit, timed one by one and together, decoding apart."""
-    from drift.batch import FrameBatch
-    from drift.decode import open_video
-    from drift.registry import METRICS as SPECS
-    from drift.settings import MeterSettings
+    from drift.metrics.registry import METRICS as SPECS
+    from drift.metrics.settings import MeterSettings
+    from drift.video.batch import FrameBatch
+    from drift.video.decode import open_video
 
     settings = MeterSettings(random_weights=True, dtype=dtype)
     meters = {name: SPECS[name].new_meter(settings) for name in metrics}
@@ -170,7 +170,7 @@ def plain_musiq():  # type: ignore[no-untyped-def]
     from pyiqa.archs.musiq_arch import MUSIQ
 
     from drift.metrics.musiq import _network
-    from drift.settings import MeterSettings
+    from drift.metrics.settings import MeterSettings
 
     model = MUSIQ(pretrained=False).eval()
     model.load_state_dict(_network("koniq", MeterSettings(random_weights=True)).state_dict())
@@ -183,7 +183,7 @@ def plain_clip_iqa():  # type: ignore[no-untyped-def]
 
     from drift.metrics.networks.clip import Clip
     from drift.metrics.networks.loading import load_network
-    from drift.settings import MeterSettings
+    from drift.metrics.settings import MeterSettings
 
     ours = load_network(Clip, dict, MeterSettings(random_weights=True), "clip_iqa")
     sizes = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)
@@ -202,7 +202,7 @@ def plain_dino_coherence():  # type: ignore[no-untyped-def]
     from transformers import Dinov2Config, Dinov2Model
 
     from drift.metrics.dino_coherence import DEVIATION, MEAN, _network
-    from drift.settings import MeterSettings
+    from drift.metrics.settings import MeterSettings
 
     with tempfile.TemporaryDirectory() as folder:
         state = _network("vit-b", MeterSettings(random_weights=True)).state_dict()
@@ -232,7 +232,7 @@ def plain_lpips():  # type: ignore[no-untyped-def]
 
     from drift.metrics.lpips import Lpips
     from drift.metrics.networks.loading import load_network
-    from drift.settings import MeterSettings
+    from drift.metrics.settings import MeterSettings
 
     model = LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     state = load_network(Lpips, dict, MeterSettings(random_weights=True), "lpips").state_dict()

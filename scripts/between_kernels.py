@@ -19,10 +19,10 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from hiar.bench import BenchConfig, bench_models, build_model
-from hiar.geometry import token_grid
-from hiar.kv_cache import KVCache
-from hiar.memory import keep_freed_memory
+from hiar.bench.orders import BenchConfig, bench_models, build_model
+from hiar.model.geometry import token_grid
+from hiar.model.kv_cache import KVCache
+from hiar.runtime.memory import keep_freed_memory
 
 WINDOW, BLOCK = 21, 3
 

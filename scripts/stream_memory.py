@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 
-from hiar.bench import BenchConfig, bench_models, build_model
-from hiar.device import check_device, peak_memory_bytes
-from hiar.files import atomic_write_text
-from hiar.memory import keep_freed_memory
-from hiar.progress import Progress
-from hiar.provenance import provenance
-from hiar.sampler import stream_latents
+from hiar.bench.orders import BenchConfig, bench_models, build_model
+from hiar.runtime.device import check_device, peak_memory_bytes
+from hiar.runtime.files import atomic_write_text
+from hiar.runtime.memory import keep_freed_memory
+from hiar.runtime.progress import Progress
+from hiar.runtime.provenance import provenance
+from hiar.sampling.sampler import stream_latents
 
 SCHEMA = "stream-memory/1"
 ALLOWED_GROWTH = 0.03

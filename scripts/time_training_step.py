@@ -26,16 +26,17 @@ from typing import Any
 
 import torch
 
-from hiar.device import check_device, device_name, peak_memory_bytes
 from hiar.errors import UsageError
-from hiar.files import atomic_write_text
-from hiar.memory import keep_freed_memory
-from hiar.provenance import provenance
-from hiar.training.distill import DistillStage
-from hiar.training.networks import SIZES, random_network, size_config, world_of
+from hiar.model.transformer import CausalWan
+from hiar.runtime.device import check_device, device_name, peak_memory_bytes
+from hiar.runtime.files import atomic_write_text
+from hiar.runtime.memory import keep_freed_memory
+from hiar.runtime.provenance import provenance
+from hiar.training.data import TrajectoryBatch
+from hiar.training.keyed import keyed_normal
 from hiar.training.recipes import RECIPES, recipe
-from hiar.training.stage import TrajectoryBatch, keyed_normal
-from hiar.transformer import CausalWan
+from hiar.training.run.networks import SIZES, random_network, size_config, world_of
+from hiar.training.stages.distill import DistillStage
 
 SCHEMA = "training-step/1"
 LEAST_SHARE = 0.85

@@ -29,41 +29,41 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-
-from hiar.checkpoint import load_transformer
-from hiar.commands.train import SETTINGS
-from hiar.config import WanConfig
-from hiar.errors import UsageError
-from hiar.files import atomic_path, atomic_write_text
-from hiar.geometry import num_frames as num_frames_of
-from hiar.memory import keep_freed_memory
-from hiar.progress import Progress
-from hiar.provenance import file_sha256, provenance
-from hiar.ranks import Ranks
-from hiar.text import load_text_encoder
-from hiar.tiny import world
-from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
-from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
-from hiar.training.autoencoder import (
+from tiny_models.autoencoder import (
     AutoencoderTrainConfig,
     clips_to_tensor,
     inflate_from_pictures,
     train_autoencoder,
 )
-from hiar.training.clips import ClipFile, encode_scenes, write_clips
-from hiar.training.differences import claim
+from tiny_models.side_by_side import run_side_by_side
+from tiny_models.study import StudyConfig, check_averages, pending, study_runs
+from tiny_models.study_estimate import estimate, format_estimate
+from tiny_models.study_export import export
+from tiny_models.text import TextTrainConfig, train_text_encoder
+
+from hiar.cli.train import SETTINGS
+from hiar.codecs.text import load_text_encoder
+from hiar.codecs.vae import load_autoencoder, to_uint8
+from hiar.errors import UsageError
+from hiar.model.config import WanConfig
+from hiar.model.geometry import num_frames as num_frames_of
+from hiar.model.transformer import CausalWan
+from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.folder_settings import claim
+from hiar.runtime.memory import keep_freed_memory
+from hiar.runtime.progress import Progress
+from hiar.runtime.provenance import file_sha256, provenance
+from hiar.runtime.ranks import Ranks
+from hiar.tiny import world
+from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
+from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
 from hiar.training.flow_matching import FlowMatchingConfig
-from hiar.training.monitor import LOG, RunMonitor, read_lines
-from hiar.training.pretrain import PretrainStage
-from hiar.training.run import run_stage
-from hiar.training.settings import Operation
-from hiar.training.side_by_side import run_side_by_side
-from hiar.training.study import StudyConfig, check_averages, pending, study_runs
-from hiar.training.study_estimate import estimate, format_estimate
-from hiar.training.study_export import export
-from hiar.training.text import TextTrainConfig, train_text_encoder
-from hiar.transformer import CausalWan
-from hiar.vae import load_autoencoder, to_uint8
+from hiar.training.run.loop import run_stage
+from hiar.training.run.monitor import LOG, RunMonitor, read_lines
+from hiar.training.run.settings import Operation
+from hiar.training.stages.clips import ClipFile, encode_scenes, write_clips
+from hiar.training.stages.pretrain import PretrainStage
+from hiar.weights.checkpoint import load_transformer
 
 CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""

@@ -15,13 +15,13 @@ from typing import Any
 import diffusers
 import torch
 
-from baselines.adapter import Job, Options, Timing, VideoFailedError, random_seed
+from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError, random_seed
+from baselines.adapters.videos import to_uint8, write_video
 from baselines.spec import Length, ModelSpec
-from baselines.videos import to_uint8, write_video
 from baselines.weights import folder_sha256, require_weights
-from hiar.device import Mark, Stopwatch, check_device
 from hiar.errors import UsageError
-from hiar.weights import weights_folder
+from hiar.runtime.device import Mark, Stopwatch, check_device
+from hiar.weights.local import weights_folder
 
 INDEX = "model_index.json"
 COMPONENTS = ("transformer", "vae", "text_encoder")

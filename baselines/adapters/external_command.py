@@ -11,19 +11,19 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from baselines.adapter import Job, Options, Timing, VideoFailedError, random_seed
-from baselines.environments import (
+from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError, random_seed
+from baselines.adapters.environments import (
     code_path,
     environment_folder,
     python_path,
     require_environment,
 )
-from baselines.process import Program, visible_devices
+from baselines.adapters.process import Program, visible_devices
+from baselines.adapters.videos import read_frames, write_video
 from baselines.spec import Command, Length, ModelSpec
-from baselines.videos import read_frames, write_video
 from baselines.weights import folder_sha256, require_weights
 from hiar.errors import UsageError
-from hiar.weights import target_path, weights_folder
+from hiar.weights.local import target_path, weights_folder
 
 if TYPE_CHECKING:
     import numpy as np

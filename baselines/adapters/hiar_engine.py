@@ -12,18 +12,18 @@ from typing import Any
 
 import torch
 
-from baselines.adapter import Job, Options, Timing, VideoFailedError
+from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError
 from baselines.adapters.overlapping import overlapping_windows
+from baselines.adapters.videos import write_video
 from baselines.spec import Distilled, Length, ModelSpec
-from baselines.videos import write_video
 from baselines.wan_family import sampler_config
-from hiar.device import Stopwatch
+from hiar.bench.video_timing import time_video
+from hiar.codecs.frames import to_output
 from hiar.errors import UsageError
-from hiar.frames import to_output
 from hiar.loading import TINY
 from hiar.pipeline import HiARPipeline
-from hiar.schedule import passes_per_block
-from hiar.video_timing import time_video
+from hiar.runtime.device import Stopwatch
+from hiar.sampling.schedule import passes_per_block
 
 
 class HiarEngine:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hiar.geometry import num_frames
-from hiar.noise import INITIAL_STEP, block_noise
-from hiar.sampler import sample_latents
+from hiar.model.geometry import num_frames
+from hiar.sampling.noise import INITIAL_STEP, block_noise
+from hiar.sampling.sampler import sample_latents
 
 if TYPE_CHECKING:
-    from hiar.config import SamplerConfig
     from hiar.pipeline import HiARPipeline
+    from hiar.sampling.config import SamplerConfig
 
 
 def overlapping_windows(

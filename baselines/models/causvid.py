@@ -2,7 +2,7 @@
 
 from baselines.spec import Length, ModelSpec, Setting
 from baselines.wan_family import SHORT, block_frames, release_weights, sampler_of
-from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "CausVid ca21150 configs/wan_causal_dmd_warp_4step_cfg2.yaml"
 _LONG = "CausVid ca21150 minimal_inference/longvideo_autoregressive_inference.py"

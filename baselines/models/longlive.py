@@ -9,7 +9,7 @@ from baselines.wan_family import (
     release_weights,
     sampler_of,
 )
-from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "LongLive v1.0 configs/longlive_inference.yaml"
 

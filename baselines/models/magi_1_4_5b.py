@@ -1,7 +1,7 @@
 """MAGI-1-4.5B, autoregressive by chunks."""
 
 from baselines.spec import Command, Environment, Length, ModelSpec, Setting
-from hiar.releases import WeightFile
+from hiar.weights.releases import WeightFile
 
 _REPO = "sand-ai/MAGI-1"
 _BASE = "example/4.5B/4.5B_base_config.json"

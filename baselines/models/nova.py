@@ -1,7 +1,7 @@
 """NOVA 0.6B, autoregressive."""
 
 from baselines.spec import Command, Environment, Length, ModelSpec, Setting
-from hiar.releases import WeightFile
+from hiar.weights.releases import WeightFile
 
 _REPO = "BAAI/nova-d48w1024-osp480"
 _README = "NOVA 2cd254a README"

@@ -1,7 +1,7 @@
 """Pyramid Flow, 384p, autoregressive."""
 
 from baselines.spec import Command, Environment, Length, ModelSpec, Setting
-from hiar.releases import WeightFile
+from hiar.weights.releases import WeightFile
 
 _REPO = "rain1011/pyramid-flow-sd3"
 _README = "Pyramid-Flow 3040d71 README"

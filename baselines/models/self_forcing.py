@@ -2,7 +2,7 @@
 
 from baselines.spec import ModelSpec, Setting
 from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
-from hiar.releases import FPS, HEIGHT_PX, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
 

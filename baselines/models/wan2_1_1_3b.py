@@ -2,7 +2,7 @@
 
 from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
 from baselines.wan_family import NEGATIVE_PROMPT
-from hiar.releases import FPS, HEIGHT_PX, WAN_REPO, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, WAN_REPO, WIDTH_PX
 
 _README = "Wan2.1 9737cba README, 1.3B"
 _GENERATE = "Wan2.1 9737cba generate.py defaults"

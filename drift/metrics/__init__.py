@@ -1,1 +1,5 @@
-"""One metric a file; `drift.registry` lists them."""
+"""One file a metric, and the registry that lists them; `networks` has the learned ones' networks.
+
+Import `METRICS` and `resolve_metrics` from `registry`. Listing metrics imports no torch.
+Imports `drift.video` and `drift.stats`.
+"""

@@ -6,14 +6,14 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from drift.batch import Frame, pixels_of
 from drift.metrics.networks.clip import Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.winograd import use_winograd
-from drift.registry import METRICS, Meter
-from drift.settings import MeterSettings
+from drift.metrics.registry import METRICS, Meter
+from drift.metrics.settings import MeterSettings
+from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = True  # docs/metrics.md
 

@@ -6,14 +6,14 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from drift.batch import Frame, pixels_of
 from drift.metrics.networks.alexnet import CHANNELS, AlexNetTrunk
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.winograd import use_winograd
-from drift.registry import METRICS, Meter
-from drift.settings import MeterSettings
+from drift.metrics.registry import METRICS, Meter
+from drift.metrics.settings import MeterSettings
+from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = False  # docs/metrics.md
 EPSILON = 1e-10  # keeps the length of a feature of zeros above 0 (lpips 0.1.4)

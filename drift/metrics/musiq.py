@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from drift.batch import Frame, pixels_of
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.musiq import Musiq
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
-from drift.registry import METRICS, Meter
-from drift.settings import MeterSettings
+from drift.metrics.registry import METRICS, Meter
+from drift.metrics.settings import MeterSettings
+from drift.video.batch import Frame, pixels_of
 
 SPAQ_LONGER_SIDE = 512  # VBench 0.1.5, imaging_quality: larger frames are shrunk to it
 TOLERATES_BFLOAT16 = False  # docs/metrics.md

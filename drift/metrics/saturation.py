@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.registry import Meter
+from drift.metrics.registry import Meter
 
 
 def saturation(frame: NDArray[np.uint8]) -> float:

@@ -1,7 +1,8 @@
 """What a video of the tiny world shows: simple detectors that know the world's palette and shapes.
 
 They stand in for the semantic dimensions of VBench at this size, and only at this size: a number
-from here is a *tiny proxy*. On the world's own pictures they are right (tests/hiar/test_detect.py).
+from here is a *tiny proxy*. On the world's own pictures they are right
+(tests/hiar/tiny/test_detect.py).
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hiar.config import WanConfig
 from hiar.errors import UsageError
+from hiar.model.config import WanConfig
 
 ASSETS = Path(__file__).parent / "assets"
 HELD_OUT_PROMPTS = ASSETS / "heldout_prompts.txt"

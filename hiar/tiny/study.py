@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hiar.config import Context, Order
+    from hiar.sampling.config import Context, Order
 
 WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
 

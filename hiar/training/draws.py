@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from hiar.config import NUM_TRAIN_TIMESTEPS
-from hiar.training.stage import Texts, data_indices, keyed_integer, keyed_normal
+from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
+from hiar.training.data import Texts
+from hiar.training.keyed import data_indices, keyed_integer, keyed_normal
 
 if TYPE_CHECKING:
     from hiar.training.recipes import DistillConfig

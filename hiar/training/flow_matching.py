@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from hiar.config import NUM_TRAIN_TIMESTEPS
 from hiar.errors import UsageError
-from hiar.sigmas import add_noise, shift_sigma
+from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
+from hiar.sampling.sigmas import add_noise, shift_sigma
 
 if TYPE_CHECKING:
-    from hiar.transformer import CausalWan
+    from hiar.model.transformer import CausalWan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
-from hiar.config import NUM_TRAIN_TIMESTEPS
 from hiar.errors import UsageError
-from hiar.sigmas import x0_from_flow
+from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
+from hiar.sampling.sigmas import x0_from_flow
 from hiar.training.losses import TargetKind, forward_kl_loss, forward_kl_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hiar.training.stage import TrajectoryBatch
-    from hiar.transformer import CausalWan
+    from hiar.model.transformer import CausalWan
+    from hiar.training.data import TrajectoryBatch
 
 FullAttention = Literal["bidirectional", "block_causal"]
 """Of a student that sees a whole video at once, every frame at one noise level."""

@@ -1,6 +1,7 @@
 """Keys and values of earlier blocks, kept out of place so that a gradient can pass.
 
-At inference a context pass overwrites a block's slot in the ring (`hiar.kv_cache`). In training
+At inference a context pass overwrites a block's slot in the ring (`hiar.model.kv_cache`). In
+training
 later blocks see the same values; what differs is where the gradient of these values goes, since
 context passes run without one:
 
@@ -21,7 +22,7 @@ import torch
 from hiar.errors import UsageError
 
 if TYPE_CHECKING:
-    from hiar.transformer import KeysValues
+    from hiar.model.transformer import KeysValues
 
 CacheGradient = Literal["straight_through", "detached"]
 

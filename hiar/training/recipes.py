@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from hiar.config import Context, SamplerConfig
 from hiar.errors import UsageError
+from hiar.sampling.config import Context, SamplerConfig
 from hiar.training.forward_kl import ForwardKLConfig, FullAttention
 from hiar.training.gradient_cache import CacheGradient, check_cache_gradient
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from hiar.errors import UsageError
-from hiar.geometry import num_blocks, token_grid
-from hiar.noise import keyed_renoise
-from hiar.sampler import CLEAN_TIMESTEP, CellRunner, prompt_indices
-from hiar.schedule import Cell, schedule_of
-from hiar.sigmas import add_noise, denoising_steps, euler_step, sigma_at, x0_from_flow
+from hiar.model.geometry import num_blocks, token_grid
+from hiar.sampling.noise import keyed_renoise
+from hiar.sampling.sampler import CLEAN_TIMESTEP, CellRunner, prompt_indices
+from hiar.sampling.schedule import Cell, schedule_of
+from hiar.sampling.sigmas import add_noise, denoising_steps, euler_step, sigma_at, x0_from_flow
 from hiar.training.gradient_cache import BlockPass, CacheGradient, GradientCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hiar.config import SamplerConfig
-    from hiar.noise import RenoiseFn
-    from hiar.transformer import CausalWan
+    from hiar.model.transformer import CausalWan
+    from hiar.sampling.config import SamplerConfig
+    from hiar.sampling.noise import RenoiseFn
 
 
 def rollout_with_exit(

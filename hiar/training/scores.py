@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hiar.config import NUM_TRAIN_TIMESTEPS
-from hiar.sigmas import add_noise, flow_from_x0, shift_sigma, sigma_at, x0_from_flow
+from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
+from hiar.sampling.sigmas import add_noise, flow_from_x0, shift_sigma, sigma_at, x0_from_flow
 
 if TYPE_CHECKING:
-    from hiar.transformer import CausalWan
+    from hiar.model.transformer import CausalWan
 
 NOISE_SHIFT = 5.0
 """Shift of the timesteps drawn and of the table noise is added by (configs/hiar.yaml)."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hiar.config import NUM_TRAIN_TIMESTEPS
 from hiar.errors import UsageError
-from hiar.sigmas import euler_step, shift_sigma
+from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
+from hiar.sampling.sigmas import euler_step, shift_sigma
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hiar.transformer import CausalWan
+    from hiar.model.transformer import CausalWan
 
 
 @dataclass(frozen=True, kw_only=True)

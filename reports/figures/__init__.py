@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reports.figures.drawing import Drawing
-    from reports.measurements import Measurements
+    from reports.records.measurements import Measurements
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Drawn:
 def write_figure(entry: FigureEntry, measurements: Measurements, folder: Path) -> Drawn:
     """Draws a figure and writes `<name>.{png,pdf}`, and `.{md,csv,tex,json}` of what is in it."""
     from reports.figures.as_text import write_texts  # noqa: PLC0415  (listing draws nothing)
-    from reports.figures.style import save_figure  # noqa: PLC0415
+    from reports.render.style import save_figure  # noqa: PLC0415
 
     drawing = entry.draw(measurements)
     pictures: list[Path] = []

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from drift.records import atomic_write_text, dump_json
+from drift.files import atomic_write_text, dump_json
 from reports.render.as_latex import escape
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from reports.figures.drawing import Drawing
-from reports.figures.style import COLOURS, DASHES, MARKERS
+from reports.render.style import COLOURS, DASHES, MARKERS
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
+    from reports.records.measurements import Measurements
 
 NEEDS = (
     "records/lengths.json: drift lengths over runs of videos longer than the tables', in folders "

@@ -10,7 +10,7 @@ from reports.figures.frame_grid import GridBlock, GridRow, draw_grid
 from reports.tables import TABLES
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
+    from reports.records.measurements import Measurements
 
 PARTS = (
     ("(a) bidirectional", "table1", "wan2.1-1.3b", "videos of a bidirectional model"),

@@ -9,8 +9,8 @@ from reports.figures.drawing import Drawing
 from reports.figures.frame_grid import GridBlock, GridRow, draw_grid
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
-    from reports.records import VideoRecord
+    from reports.records.measurements import Measurements
+    from reports.records.records import VideoRecord
 
 
 def draw(measurements: Measurements) -> Drawing:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from reports.correlation import pearson_with_interval
+from reports.figures.correlation import pearson_with_interval
 from reports.figures.drawing import Drawing
-from reports.figures.style import SEQUENCE, plain
-from reports.published import load_published
+from reports.paper.published import load_published
+from reports.render.style import SEQUENCE, plain
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
+    from reports.records.measurements import Measurements
 
 NEEDS = (
     "records/dynamics.json and the dynamics.jsonl of a training run without forward KL: "

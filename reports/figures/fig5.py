@@ -9,11 +9,11 @@ from matplotlib import pyplot as plt
 
 from reports.figures.drawing import Drawing
 from reports.figures.frame_grid import build_mosaic, pick_frames
-from reports.figures.style import COLOURS, DASHES, plain
-from reports.single_step import sharpness_curves
+from reports.figures.single_step import sharpness_curves
+from reports.render.style import COLOURS, DASHES, plain
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
+    from reports.records.measurements import Measurements
 
 NUM_PICTURES = 8
 NEEDS = (

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import pyplot as plt
 
-from drift.decode import open_video
-from reports.figures.style import plain
+from drift.video.decode import open_video
+from reports.render.style import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from reports.records import VideoRecord
+    from reports.records.records import VideoRecord
 
     Picture = NDArray[np.uint8]
 

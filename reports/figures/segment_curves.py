@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from reports.figures.drawing import Drawing
-from reports.figures.style import COLOURS, DASHES, MARKERS
+from reports.render.style import COLOURS, DASHES, MARKERS
 
 if TYPE_CHECKING:
-    from reports.measurements import Measurements
-    from reports.spec import RunSpec
+    from reports.paper.spec import RunSpec
+    from reports.records.measurements import Measurements
 
 DODGE = 0.16
 """Shift of a run's total change, so that overlapping intervals stay apart."""

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from drift.records import atomic_write_text
-from reports.cells import Table
+from drift.files import atomic_write_text
 from reports.render.as_data import to_csv, to_json
 from reports.render.as_latex import to_latex
 from reports.render.as_markdown import to_markdown
+from reports.tables.cells import Table
 
 FORMATS = {"md": to_markdown, "csv": to_csv, "tex": to_latex, "json": to_json}
 

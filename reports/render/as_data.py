@@ -6,8 +6,8 @@ import csv
 import io
 from typing import Any
 
-from drift.records import dump_json
-from reports.cells import TABLE_SCHEMA, Cell, Change, Column, Measured, Row, Table
+from drift.files import dump_json
+from reports.tables.cells import TABLE_SCHEMA, Cell, Change, Column, Measured, Row, Table
 
 
 def table_record(table: Table) -> dict[str, Any]:

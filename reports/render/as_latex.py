@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from reports.cells import Column, Row, Table
-from reports.render.layout import Shown, legend, measured_columns, shown_measured, shown_published
+from reports.tables.cells import Column, Row, Table
+from reports.tables.text import Shown, legend, measured_columns, shown_measured, shown_published
 
 SPECIAL = {
     "\\": r"\textbackslash{}",

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reports.cells import Column, Row, Table
-from reports.render.layout import (
+from reports.tables.cells import Column, Row, Table
+from reports.tables.text import (
     Shown,
     heading,
     legend,

@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports.cells import Row, Table
-from reports.render.layout import (
+from reports.tables.cells import Row, Table
+from reports.tables.text import (
     Shown,
     heading,
     legend,
@@ -51,7 +51,7 @@ class _Cell:
 
 def write_pictures(table: Table, folder: Path) -> list[Path]:
     """Writes `<folder>/<table>.png` and `.pdf` and returns the paths."""
-    from reports.figures.style import save_figure  # noqa: PLC0415  (other formats need no drawing)
+    from reports.render.style import save_figure  # noqa: PLC0415  (other formats need no drawing)
 
     return save_figure(draw_table(table), folder, table.name)
 
@@ -105,7 +105,7 @@ class _Pen:
     def text(
         self, x: float, line: str, *, dy: float = 0.0, size: float = 1.0, **style: Any
     ) -> None:
-        from reports.figures.style import plain  # noqa: PLC0415
+        from reports.render.style import plain  # noqa: PLC0415
 
         self.figure.text(
             x / self.width, 1 - (self.top + dy + LINE_EM / 2) / self.height, plain(line),

@@ -1,4 +1,7 @@
-"""The tables: one file each, one line here."""
+"""Tables as data: rows, columns and cells, each with the paper's value and ours.
+
+One file a table, listed in `TABLES`. Imports `reports.records`.
+"""
 
 from reports.tables import table1, table2, table3
 from reports.tables.build import TableSpec

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from reports.cells import NEEDS_VBENCH, Cell, Change, NotRun, Row, Table
-from reports.measurements import Measurements
-from reports.published import published_table
-from reports.stand_ins import RowRecords, StandIns, change, measured, row_records
+from reports.paper.published import published_table
+from reports.records.measurements import Measurements
+from reports.records.vbench_record import VBENCH_PREFIX
+from reports.tables.cells import NEEDS_VBENCH, Cell, Change, NotRun, Row, Table
 from reports.tables.columns import COLUMNS
-from reports.vbench_record import VBENCH_PREFIX
+from reports.tables.stand_ins import RowRecords, StandIns, change, measured, row_records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The columns that the tables share, by their id in paper_numbers.json."""
 
-from reports.cells import Column
+from reports.tables.cells import Column
 
 COLUMNS: dict[str, Column] = {
     column.id: column

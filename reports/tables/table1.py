@@ -1,9 +1,9 @@
 """Table 1: speed, VBench and drift of ten models on 20 s generation."""
 
 from baselines.registry import MODELS, find_model
-from reports.cells import NEEDS_GPU
-from reports.stand_ins import StandIn
 from reports.tables.build import TableSpec
+from reports.tables.cells import NEEDS_GPU
+from reports.tables.stand_ins import StandIn
 
 STAND_INS = {
     "tiny": {

@@ -1,7 +1,7 @@
 """Table 2: the noise level at which earlier blocks are seen."""
 
-from reports.stand_ins import StandIn
 from reports.tables.build import TableSpec
+from reports.tables.stand_ins import StandIn
 
 STAND_INS = {
     "tiny": {

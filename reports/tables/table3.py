@@ -1,7 +1,7 @@
 """Table 3: the design of the forward-KL regulariser."""
 
-from reports.stand_ins import StandIn
 from reports.tables.build import TableSpec
+from reports.tables.stand_ins import StandIn
 
 STAND_INS = {
     "tiny": {

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import skimage.data
 
-from drift.cli import main
-from drift.config import ScoreConfig
-from drift.preset import preset_v1
-from drift.registry import METRICS
-from drift.score import MetricScore, score_metric
-from drift.tables import RunData, VideoRow
+from drift.cli.main import main
+from drift.metrics.preset import preset_v1
+from drift.metrics.registry import METRICS
+from drift.record.tables import RunData, VideoRow
+from drift.score.config import ScoreConfig
+from drift.score.score import MetricScore, score_metric
 
 Frame = np.ndarray[Any, np.dtype[np.uint8]]
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from eval.cli import main
-from eval.dimensions import DIMENSIONS
+from eval.cli.main import main
+from eval.protocol.dimensions import DIMENSIONS
 
 Frames = np.ndarray[Any, np.dtype[np.uint8]]
 FAKES = Path(__file__).parent / "fake_vbench"
@@ -126,7 +126,7 @@ def put_weights(tmp_path: Path) -> Callable[..., None]:
     """Puts a file of some bytes where a weight belongs."""
 
     def put(*names: str) -> None:
-        from eval.weights import WEIGHTS, weight_roots
+        from eval.upstream.weights import WEIGHTS, weight_roots
 
         for name in names:
             weight = WEIGHTS[name]

@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hiar.cli import main
-from hiar.config import WanConfig
-from hiar.transformer import CausalWan
+from hiar.cli.main import main
+from hiar.model.config import WanConfig
+from hiar.model.transformer import CausalWan
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"

@@ -13,11 +13,11 @@ import torch
 from diffusers.utils import export_to_video
 from PIL import Image
 
-from hiar.config import SamplerConfig
+from hiar.codecs.frames import fit_picture, fit_video
 from hiar.errors import UsageError
-from hiar.frames import fit_picture, fit_video
 from hiar.loading import read_wan_config
 from hiar.pipeline import HiARPipeline
+from hiar.sampling.config import SamplerConfig
 
 pytestmark = pytest.mark.numerics
 

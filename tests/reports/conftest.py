@@ -10,9 +10,9 @@ import pytest
 
 import eval as eval_
 import hiar
-from reports.measurements import Measurements
-from reports.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
-from reports.spec import load_preset
+from reports.paper.spec import load_preset
+from reports.records.measurements import Measurements
+from reports.records.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
 
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
 

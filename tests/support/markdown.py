@@ -8,11 +8,11 @@ from pathlib import Path
 
 SHELLS = ("", "sh", "bash", "shell", "console")
 PROGRAMS = {
-    "hiar": "hiar.cli",
-    "drift": "drift.cli",
-    "hiar-vbench": "eval.cli",
-    "hiar-baselines": "baselines.cli",
-    "reproduce-paper": "reports.cli",
+    "hiar": "hiar.cli.main",
+    "drift": "drift.cli.main",
+    "hiar-vbench": "eval.cli.main",
+    "hiar-baselines": "baselines.cli.main",
+    "reproduce-paper": "reports.cli.main",
 }
 MODULES = {module.removesuffix(".cli"): program for program, module in PROGRAMS.items()}
 ENDS = {";", "&&", "||", "|", "&"}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from drift.errors import UsageError
-from drift.settings import MeterSettings
+from drift.metrics.settings import MeterSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 

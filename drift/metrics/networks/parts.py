@@ -13,9 +13,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from drift.memory import release_freed_memory
 from drift.metrics.networks.loading import reduced
-from drift.settings import MeterSettings
+from drift.metrics.networks.memory import release_freed_memory
+from drift.metrics.settings import MeterSettings
 
 T = TypeVar("T")
 

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from drift.errors import UsageError
-from drift.weights import require, weights_folder
+from drift.metrics.weights.local import require, weights_folder
 
 
 def read_weights(name: str, folder: Path | None) -> dict[str, Tensor]:
-    """Reads one file of `drift.weights.WEIGHTS`.
+    """Reads one file of `drift.metrics.weights.local.WEIGHTS`.
 
     Args:
         name: Its name there.

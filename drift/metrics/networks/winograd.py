@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drift.settings import MeterSettings
+from drift.metrics.settings import MeterSettings
 
 TILE = 4  # outputs a side; a tile sees TILE + 2 inputs a side
 POINTS = TILE + 2

@@ -1,0 +1,124 @@
+"""Programs of others: started in a session of their own, watched, and ended with all they began."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from baselines.adapters.adapter import VideoFailedError
+
+POLL_S = 0.05
+GRACE_S = 5.0
+LAST_LINE_CHARACTERS = 200
+TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+"""Variables by which torchrun numbers our processes; a program of its own must not see them."""
+
+
+class Program:
+    """A running program; what it prints goes to a log.
+
+    Args:
+        argv: Command line.
+        folder: Where it runs.
+        variables: Environment variables beside those of this process.
+        log: Appended to.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], folder: Path, variables: Mapping[str, str], log: Path
+    ) -> None:
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            output.write(f"$ {' '.join(argv)}\n".encode(errors="replace"))
+            output.flush()
+            try:
+                self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                    list(argv), cwd=folder, env=_environment(variables),
+                    stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                raise VideoFailedError(f"{argv[0]} cannot be started: {error.strerror}") from error
+
+    def send(self, line: str) -> None:
+        """Write a line to its standard input; one that has ended is noticed by `wait`."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # the exit code says more
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+    def wait(self, timeout_s: float, until: Callable[[], bool] | None = None) -> None:
+        """Wait until the program has ended well, or a condition holds.
+
+        Args:
+            timeout_s: Longest wait.
+            until: Asked again and again while the program runs; None waits for its end.
+
+        Raises:
+            VideoFailedError: It ended badly, ended before the condition held, or took too long
+                (it is then killed).
+        """
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            code = self._process.poll()
+            if until is not None and until():
+                return
+            if code is not None:
+                if code == 0 and until is None:
+                    return
+                raise VideoFailedError(f"the program {_describe_exit(code)}{self._last_words()}")
+            time.sleep(POLL_S)
+        self.stop()
+        raise VideoFailedError(
+            f"the program was stopped after {timeout_s:g} s (--timeout){self._last_words()}"
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the program and whatever it started: asked first, killed if it does not listen."""
+        for how, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
+            try:
+                os.killpg(self._process.pid, how)
+            except ProcessLookupError:
+                break
+            try:
+                self._process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):  # nobody reads what was left in it
+                self._process.stdin.close()
+
+    def _last_words(self) -> str:
+        """The last line of the log, and where the rest is."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip() and not line.startswith("$ ")]
+        last = f": {said[-1][-LAST_LINE_CHARACTERS:]}" if said else ""
+        return f"{last} (log: {self.log})"
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in TORCHRUN}
+    return ours | dict(variables)
+
+
+def _describe_exit(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    return f"was ended by signal {signal.Signals(-code).name}"
+
+
+def visible_devices(device: str) -> dict[str, Any]:
+    """The variable that shows a program one GPU, for cuda:N; none otherwise."""
+    kind, _, index = device.partition(":")
+    return {"CUDA_VISIBLE_DEVICES": index} if kind == "cuda" and index else {}

@@ -1,0 +1,36 @@
+"""The JSON object of a model, as `list` and `show` print it."""
+
+from dataclasses import asdict
+from typing import Any
+
+from baselines.run.status import ModelStatus
+
+SCHEMA = "baselines/2"
+
+
+def describe(status: ModelStatus) -> dict[str, Any]:
+    """A model and what of it is on this machine."""
+    spec = status.spec
+    fields = asdict(spec)
+    fields["weights"] = [
+        {
+            "repo": weight.file.repo,
+            "revision": spec.revision,
+            "path": weight.file.path,
+            "address": weight.file.address,
+            "target": str(weight.target),
+            "present": weight.present,
+            "sha256": weight.sha256,
+        }
+        for weight in status.weights
+    ]
+    for length in fields["lengths"]:
+        length["seconds"] = length["num_frames"] / spec.fps
+    return fields | {
+        "repository": spec.repository,
+        "revision": spec.revision,
+        "reaches_20_s": spec.reaches_20_s,
+        "weights_present": status.num_present == len(status.weights),
+        "environment_missing": [str(path) for path in status.missing_environment],
+        "needs": status.needs,
+    }

@@ -1,0 +1,87 @@
+"""`hiar-baselines show`: all that is known of one model."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from baselines.adapters.environments import environment_folder, recipe
+from baselines.cli.describe import SCHEMA, describe
+from baselines.registry import find_model
+from baselines.run.status import ModelStatus, check_model, count_gpus
+from baselines.spec import ModelSpec
+from hiar.weights.local import weights_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The model."""
+    parser.description = "One model: weights, lengths, settings and where each value comes from."
+    parser.add_argument("model", metavar="MODEL", help="a model's key, as `list` prints it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the model."""
+    spec = find_model(args.model)
+    status = check_model(spec, weights_folder(), count_gpus())
+    if args.json:
+        record = {"schema": SCHEMA, **describe(status)}
+        sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        return 0
+    sys.stdout.write("\n".join(format_model(status)) + "\n")
+    return 0
+
+
+def format_model(status: ModelStatus) -> list[str]:
+    """Lines of text."""
+    spec = status.spec
+    lines = [
+        f"{spec.label} ({spec.key}): {status.verdict}",
+        f"  {spec.kind}; runs by {spec.how}: {spec.entry}",
+        f"  licence: {spec.licence}",
+        f"  native: {spec.width_px} x {spec.height_px} px at {spec.fps} fps",
+        f"  20 s: {'yes' if spec.reaches_20_s else 'no, see the lengths'}",
+        f"  chunk: {f'{spec.chunk_frames} frames' if spec.chunk_frames else 'none, whole videos'}",
+    ]
+    lines += ["", "lengths", *_format_lengths(spec)]
+    lines += ["", "settings"]
+    lines += [f"  {s.name}: {_format_value(s.value)}  [{s.source}]" for s in spec.settings]
+    if spec.distilled is not None:
+        lines += ["", "sampler"]
+        lines += [f"  {k}: {_format_value(v)}" for k, v in asdict(spec.distilled).items()]
+    lines += ["", f"weights, branch {spec.revision}"]
+    for weight in status.weights:
+        lines.append(f"  {'present' if weight.present else 'missing'}  {weight.target}")
+        for path, sha256 in weight.sha256.items():
+            lines.append(f"           sha256 {sha256}  {path.rpartition('/')[2]}")
+        if not weight.present:
+            lines.append(f"           from {weight.file.address}")
+    if status.num_present < len(status.weights):
+        lines.append(f"  get them with: hiar-baselines fetch {spec.key}, which checks each file")
+        lines.append("  against the hash that its publisher states; none is known before that")
+    lines += _format_environment(status)
+    if spec.notes:
+        lines += ["", "notes", *(f"  {note}" for note in spec.notes)]
+    return lines
+
+
+def _format_lengths(spec: ModelSpec) -> list[str]:
+    return [
+        f"  {length.num_frames:>5} frames {f'{length.num_frames / spec.fps:.2f} s':>9}  "
+        f"{length.setting}"
+        for length in spec.lengths
+    ]
+
+
+def _format_environment(status: ModelStatus) -> list[str]:
+    command = status.spec.command
+    if command is None:
+        return []
+    folder = environment_folder(status.spec)
+    state = "missing; these commands make it" if status.missing_environment else "present"
+    lines = ["", f"environment, {state}  [{command.environment.source}]"]
+    lines += [f"  {line}" for line in recipe(command.environment, folder)]
+    return [*lines, "", "command", f"  {' '.join(command.argv)}"]
+
+
+def _format_value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,63 @@
+"""`hiar-baselines time`: throughput and latency of one model on this machine."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from baselines.adapters.adapter import open_adapter
+from baselines.cli.options import add_model_arguments, read_options
+from baselines.lengths import find_length
+from baselines.registry import find_model
+from hiar.runtime.files import atomic_write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.description = (
+        "Measure one model by the paper's definitions: throughput is the frames of a steady chunk "
+        "over its time, latency the time of one chunk; for bidirectional models, those of the "
+        "whole video. The record says what was counted. Speed without weights: hiar bench "
+        "--random-weights."
+    )
+    parser.add_argument("--warmup", type=int, default=1, help="runs that do not count (default 1)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs that count (default 3)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the record as JSON")
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures and prints."""
+    spec = find_model(args.model)
+    length = find_length(spec, args.seconds)
+    from baselines.run.timing import time_model  # noqa: PLC0415
+
+    options = read_options(args)
+    adapter = open_adapter(spec, options)
+    try:
+        record = time_model(
+            spec, adapter, options, length, warmup=args.warmup, repeats=args.repeats
+        )
+    finally:
+        adapter.close()
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    if args.out is not None:
+        atomic_write_text(args.out, text)
+    sys.stdout.write(text if args.json else "\n".join(format_row(record["rows"][0])) + "\n")
+    return 0
+
+
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Lines of text."""
+    low, high = row["chunk_s_range"]
+    lines = [
+        f"{row['model']}, {row['num_frames']} frames, {row['dtype']}, {row['num_gpus']} GPUs, "
+        f"median of {row['repeats']}",
+        f"  throughput  {row['throughput_fps']:.3g} frames/s "
+        f"({row['chunk_frames']} frames in {row['chunk_s']:.3g} s; {low:.3g} to {high:.3g})",
+        f"  latency     {row['latency_s']:.3g} s",
+        f"  counted     {row['counted']}",
+    ]
+    apart = ", ".join(f"{name.removesuffix('_s')} {s:.3g} s" for name, s in row["parts"].items())
+    return [*lines, f"  apart       {apart}"]

@@ -1,0 +1,219 @@
+"""A folder of videos of one model: resumable, each with a JSON that says how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from baselines.adapters.adapter import Adapter, Job, VideoFailedError
+from baselines.run.prompt_list import Prompt
+from baselines.spec import Length, ModelSpec
+from hiar.codecs.prompts import numbered
+from hiar.codecs.sidecars import read_sidecar
+from hiar.codecs.video import CODEC, CRF, PIXEL_FORMAT
+from hiar.errors import UsageError
+from hiar.runtime.files import atomic_write_text
+from hiar.runtime.progress import Progress
+from hiar.runtime.provenance import provenance
+from hiar.runtime.ranks import Ranks
+
+VIDEO_SCHEMA = "baselines-video/1"
+RUN_SCHEMA = "baselines-run/1"
+MOST_FAILURES_IN_A_ROW = 3
+"""After so many videos that failed one after the other, the rest would too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a folder of videos is made with.
+
+    Attributes:
+        length: Of each video.
+        seed: Sample i of a prompt uses seed + i.
+        samples: Videos a prompt.
+        device: Where they are made, for the record.
+        prompt_range: First prompt of the list to make, and the one after the last; None for all.
+    """
+
+    length: Length
+    seed: int = 0
+    samples: int = 1
+    device: str = "cpu"
+    prompt_range: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Rejects a run of no videos."""
+        if self.samples < 1:
+            raise UsageError(f"{self.samples} samples a prompt: there must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Take:
+    """One video of a run; `name` is that of its file, without suffix."""
+
+    job: Job
+    sample_index: int
+    name: str
+
+
+def list_takes(prompts: Sequence[Prompt], run: Run) -> list[Take]:
+    """Every video of a run, prompt after prompt."""
+    return [
+        Take(
+            job=Job(
+                prompt=prompt.text,
+                prompt_index=prompt.index,
+                seed=run.seed + sample,
+                length=run.length,
+            ),
+            sample_index=sample,
+            name=prompt.name(sample),
+        )
+        for _, prompt in numbered(prompts, run.prompt_range)
+        for sample in range(run.samples)
+    ]
+
+
+def generate_folder(
+    spec: ModelSpec,
+    adapter: Adapter,
+    prompts: Sequence[Prompt],
+    out: Path,
+    run: Run,
+    progress: Progress,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+) -> dict[str, Any]:
+    """Make every video that is not there yet; one that fails does not end the others.
+
+    Args:
+        spec: The model.
+        adapter: The model, ready to run.
+        prompts: Texts, and the names of their videos.
+        out: Folder of the run.
+        run: Settings.
+        progress: Gets one `advance` a video.
+        ranks: This process among those that share the videos.
+
+    Returns:
+        The run record, also written to `out/run.json`; `failed` names each video that is missing
+        and why.
+    """
+    takes = list_takes(prompts, run)
+    facts = model_facts(spec, adapter)
+    pending = ranks.from_first([t for t in takes if not is_done(spec, facts, t, out)])
+    mine = ranks.share(pending)
+    progress.start(len(mine))
+    started = time.monotonic()
+    adapter.prepare(list(dict.fromkeys(take.job.prompt for take in mine)))
+    _make_all(spec, adapter, facts, mine, out, run, progress)
+    progress.finish()
+    ranks.wait()
+    missing = [take for take in pending if not is_done(spec, facts, take, out)]
+    record = {
+        "schema": RUN_SCHEMA,
+        "model": spec.key,
+        "videos": [f"{take.name}.mp4" for take in takes],
+        "made": len(pending) - len(missing),
+        "already_there": len(takes) - len(pending),
+        "failed": [_failure(take, out) for take in missing],
+        "seconds": round(time.monotonic() - started, 3),
+        "num_ranks": ranks.num_ranks,
+        "settings": {**_length_facts(spec, run.length), "seed": run.seed, "samples": run.samples},
+        "provenance": provenance(run.device),
+    }  # fmt: skip
+    if ranks.is_first:
+        atomic_write_text(out / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return record
+
+
+def _make_all(
+    spec: ModelSpec,
+    adapter: Adapter,
+    facts: dict[str, Any],
+    takes: Sequence[Take],
+    out: Path,
+    run: Run,
+    progress: Progress,
+) -> None:
+    in_a_row = 0
+    for take in takes:
+        sidecar = sidecar_path(out, take)
+        sidecar.unlink(missing_ok=True)  # it would vouch for the new pictures
+        failure_path(out, take).unlink(missing_ok=True)
+        try:
+            seconds = adapter.make(take.job, out / f"{take.name}.mp4")
+        except VideoFailedError as error:
+            atomic_write_text(failure_path(out, take), f"{error}\n")
+            in_a_row += 1
+            if in_a_row == MOST_FAILURES_IN_A_ROW:
+                return
+            continue
+        in_a_row = 0
+        found = describe(spec, facts, take) | {
+            "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+            "provenance": provenance(run.device),
+        }
+        atomic_write_text(sidecar, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        progress.advance()
+
+
+def model_facts(spec: ModelSpec, adapter: Adapter) -> dict[str, Any]:
+    """What decides the content of all videos of a model, as JSON would give it back."""
+    facts: dict[str, Any] = json.loads(json.dumps({"key": spec.key, **adapter.facts()}))
+    return facts
+
+
+def describe(spec: ModelSpec, facts: dict[str, Any], take: Take) -> dict[str, Any]:
+    """What decides a video's content, and the key that says so in short."""
+    found: dict[str, Any] = {
+        "schema": VIDEO_SCHEMA,
+        "video": f"{take.name}.mp4",
+        "prompt": take.job.prompt,
+        "prompt_index": take.job.prompt_index,
+        "sample_index": take.sample_index,
+        "seed": take.job.seed,
+        **_length_facts(spec, take.job.length),
+        "encoding": {"codec": CODEC, "crf": CRF, "pixel_format": PIXEL_FORMAT},
+        "model": facts,
+    }
+    key = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    return found | {"key": key}
+
+
+def _length_facts(spec: ModelSpec, length: Length) -> dict[str, Any]:
+    return {
+        "num_frames": length.num_frames,
+        "fps": spec.fps,
+        "made_frames": length.frames_made,
+        "arguments": dict(length.arguments),
+    }
+
+
+def sidecar_path(out: Path, take: Take) -> Path:
+    """Where the JSON of a video lies."""
+    return out / f"{take.name}.json"
+
+
+def failure_path(out: Path, take: Take) -> Path:
+    """Where it is written why a video is missing."""
+    return out / f"{take.name}.failed.txt"
+
+
+def _failure(take: Take, out: Path) -> dict[str, str]:
+    path = failure_path(out, take)
+    reason = "not tried: too many failed one after the other"
+    if path.is_file():
+        reason = path.read_text(encoding="utf-8").strip()
+    return {"video": f"{take.name}.mp4", "prompt": take.job.prompt, "reason": reason}
+
+
+def is_done(spec: ModelSpec, facts: dict[str, Any], take: Take, out: Path) -> bool:
+    """Whether the video is there, whole, made with these very settings and weights."""
+    found = read_sidecar(out / f"{take.name}.mp4")
+    return found is not None and bool(found.get("key") == describe(spec, facts, take)["key"])

@@ -1,0 +1,65 @@
+"""What a model needs to run, and what of it is here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from baselines.adapters.environments import environment_folder, missing_parts
+from baselines.spec import ModelSpec
+from baselines.weights import WeightStatus, check_weights
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStatus:
+    """A model on this machine.
+
+    Attributes:
+        spec: The model.
+        weights: Each needed file or folder.
+        missing_environment: What is not there of its environment; empty if it needs none.
+        num_gpus: Of the machine.
+    """
+
+    spec: ModelSpec
+    weights: tuple[WeightStatus, ...]
+    missing_environment: tuple[Path, ...]
+    num_gpus: int
+
+    @property
+    def num_present(self) -> int:
+        """Needed files and folders that are there."""
+        return sum(status.present for status in self.weights)
+
+    @property
+    def needs(self) -> list[str]:
+        """What stands in the way; a CPU can run the rest, slowly."""
+        needs = [] if self.num_present == len(self.weights) else ["weights"]
+        if self.missing_environment:
+            needs.append("environment")
+        if self.spec.command is not None and not self.num_gpus:
+            needs.append("GPU")
+        return needs
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.needs:
+            return f"needs {', '.join(self.needs)}"
+        return "ready" if self.num_gpus else "ready, on the CPU: hours a video"
+
+
+def check_model(spec: ModelSpec, folder: Path, num_gpus: int) -> ModelStatus:
+    """Looks for everything that a model needs; `folder` is that of the weights."""
+    external = spec.command is not None
+    return ModelStatus(
+        spec=spec,
+        weights=check_weights(spec, folder),
+        missing_environment=tuple(missing_parts(environment_folder(spec))) if external else (),
+        num_gpus=num_gpus,
+    )
+
+
+def count_gpus(listing: Path = NVIDIA) -> int:
+    """NVIDIA GPUs that the driver shows, without asking torch, which takes seconds."""
+    return len(list(listing.iterdir())) if listing.is_dir() else 0

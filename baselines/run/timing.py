@@ -1,0 +1,99 @@
+"""Throughput and latency by the paper's definitions, with what exactly was counted beside them.
+
+Throughput is the frames of a steady chunk over the time of such a chunk; latency is the time of
+one chunk. For a model without chunks both are those of the whole video. The definition is that of
+the table that the paper's speeds come from: its numbers agree with it (12 frames / 0.69 s = 17.4
+frames/s; 81 / 103 s = 0.79) and no sentence there says whether text and decoding are inside.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from baselines.adapters.adapter import Adapter, Options, Timing
+from baselines.lengths import nominal_s
+from baselines.spec import Length, ModelSpec
+from hiar.errors import UsageError
+from hiar.runtime.provenance import provenance
+
+SCHEMA = "baselines-time/1"
+
+
+def time_model(
+    spec: ModelSpec,
+    adapter: Adapter,
+    options: Options,
+    length: Length,
+    *,
+    warmup: int,
+    repeats: int,
+) -> dict[str, Any]:
+    """Measure one model.
+
+    Args:
+        spec: The model.
+        adapter: The model, ready to run.
+        options: How it was loaded.
+        length: Of the videos.
+        warmup: Runs that do not count.
+        repeats: Runs that do.
+
+    Returns:
+        A baselines-time/1 record with one row.
+    """
+    if warmup < 0 or repeats < 1:
+        raise UsageError("--warmup must be at least 0 and --repeats at least 1")
+    timing = adapter.time(length, warmup=warmup, repeats=repeats)
+    if min(timing.chunk_s) <= 0:
+        raise UsageError(
+            f"a chunk took {min(timing.chunk_s):.3g} s: the machine is too uneven for this "
+            "measurement; run it again with nothing else at work, or with more --repeats"
+        )
+    return {
+        "schema": SCHEMA,
+        "rows": [describe(spec, options, length, timing, warmup)],
+        "provenance": provenance(options.device)
+        | {"model": adapter.facts()}
+        | machine(spec, options),
+    }
+
+
+def describe(
+    spec: ModelSpec, options: Options, length: Length, timing: Timing, warmup: int
+) -> dict[str, Any]:
+    """One row: medians over the repeats, and what they are of."""
+    chunk_s = median(timing.chunk_s)
+    parts = {f"{name}_s": value for name, value in timing.parts_s.items()}
+    return {
+        "model": spec.key,
+        "kind": spec.kind,
+        "seconds": nominal_s(length, spec.fps),
+        "num_frames": length.num_frames,
+        "chunk_frames": timing.chunk_frames,
+        "throughput_fps": timing.chunk_frames / chunk_s,
+        "latency_s": timing.latency_s,
+        "chunk_s": chunk_s,
+        "chunk_s_range": [min(timing.chunk_s), max(timing.chunk_s)],
+        "counted": timing.counted,
+        "parts": parts,
+        "num_gpus": 1 if options.device.startswith("cuda") else 0,
+        "dtype": options.dtype_name if spec.command is None else "its program's",
+        "warmup": warmup,
+        "repeats": len(timing.chunk_s),
+        **timing.facts,
+    }
+
+
+def machine(spec: ModelSpec, options: Options) -> dict[str, Any]:
+    """The device's name, and the memory that was used at most; of a program, nobody knows that."""
+    import torch  # noqa: PLC0415
+
+    from hiar.runtime.device import device_name, peak_memory_bytes  # noqa: PLC0415
+
+    device = torch.device(options.device)
+    return {
+        "device_name": device_name(device),
+        "threads": torch.get_num_threads(),
+        "peak_memory_bytes": peak_memory_bytes(device) if spec.command is None else None,
+    }

@@ -1,0 +1,1 @@
+"""The `drift` command: one file for each of its commands. Nobody imports it."""

@@ -1,0 +1,191 @@
+"""The `drift` command. Nothing heavy is imported before a command runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import drift
+from drift.cli import calibrate, compare, doctor, lengths, networks, weights
+from drift.cli.layout import aligned
+from drift.command_line import FAILED, OK, CommandParser, run_command
+from drift.files import dump_json
+from drift.metrics.preset import load_preset
+from drift.metrics.registry import GROUPS, METRICS
+from drift.run.shard import this_shard
+from drift.run.storage import location, on_this_machine
+from drift.score.config import CUT_POLICIES, ScoreConfig
+from drift.video.discover import printable
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = CommandParser(prog="drift", description="Measure how much videos drift over time.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_score(commands.add_parser("score", help="score every video of one or more folders"))
+    report = commands.add_parser(
+        "report", help="rebuild tables and report of a run from frames.parquet, without decoding"
+    )
+    report.add_argument("run", type=Path, metavar="RUN", help="folder that `score --out` wrote")
+    _add_rules(report, "keep those of the run")
+    report.set_defaults(handler=_report)
+    _add_module(commands.add_parser("compare", help="compare runs video by video"), compare)
+    _add_module(commands.add_parser("lengths", help="drift against the videos' length"), lengths)
+    _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
+    _add_module(commands.add_parser("weights", help="list, fetch or verify weights"), weights)
+    _add_module(commands.add_parser("doctor", help="what is missing here, and why"), doctor)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print JSON, no table")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_module(parser: argparse.ArgumentParser, module: Any) -> None:
+    """A command that is a file of `drift.cli`."""
+    module.add_arguments(parser)
+    parser.set_defaults(handler=module.run)
+
+
+def _add_rules(parser: argparse.ArgumentParser, default: str) -> None:
+    """What turns measured values into a score; it can be changed without decoding."""
+    parser.add_argument(
+        "--preset", metavar="FILE", help=f"v1, or a file of drift calibrate (default: {default})"
+    )
+    parser.add_argument(
+        "--cut-policy",
+        choices=CUT_POLICIES,
+        help=f"scene cuts: keep them, or drop their pairs from pair metrics (default: {default})",
+    )
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    listed = [f"{spec.name} ({spec.unit})" for spec in METRICS.values()]
+    parser.description = (
+        "Score the drift of every video and write frames.parquet, videos.csv, summary.json and "
+        "report.html. A video measured before in the same RUN is not decoded again. Exit codes: "
+        "0 all scored, 1 some video failed, 2 wrong use."
+    )
+    parser.add_argument(
+        "folders", nargs="+", type=location, metavar="DIR", help="folder of videos, or s3://..."
+    )
+    parser.add_argument(
+        "--out", required=True, type=location, metavar="RUN", help="folder of the run, or s3://..."
+    )
+    parser.add_argument(
+        "--metrics",
+        default="fast",
+        metavar="A,B",
+        help=f"metrics or groups, default fast = {', '.join(GROUPS['fast'])}. "
+        f"Built in: {'; '.join(listed)}",
+    )
+    parser.add_argument("--segments", type=int, default=5, help="time slices a video (default 5)")
+    parser.add_argument(
+        "--fps", type=float, metavar="F", help="sample F frames a second, by time (default: all)"
+    )
+    _add_rules(parser, "v1, keep")
+    parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
+    parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="exit 0 although some videos failed"
+    )
+    parser.add_argument("--workers", type=int, help="processes (default: one a CPU)")
+    parser.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="local (default), or ray: a task a video on a Ray cluster that shares the folders",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="A",
+        help="of a running cluster, or auto (default: RAY_ADDRESS, else one is started here)",
+    )
+    networks.add_arguments(parser)
+    parser.set_defaults(handler=_score)
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    with on_this_machine(arguments.folders, arguments.out) as (folders, out):
+        return _score_here(arguments, folders, out)
+
+
+def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -> int:
+    names = tuple(name.strip() for name in arguments.metrics.split(",") if name.strip())
+    result = drift.score_folder(
+        folders,
+        out=out,
+        config=ScoreConfig(
+            metrics=names,
+            segments=arguments.segments,
+            fps=arguments.fps,
+            every=arguments.every,
+            variants=networks.variants(arguments),
+            cut_policy=arguments.cut_policy or "keep",
+        ),
+        preset=load_preset(arguments.preset or "v1"),
+        settings=networks.settings(arguments),
+        recursive=arguments.recursive,
+        glob=arguments.glob,
+        workers=arguments.workers,
+        executor=arguments.executor,
+        ray_address=arguments.ray_address,
+    )
+    if not this_shard().leads:
+        return OK  # under torchrun one process speaks
+    _print_result(result, as_json=arguments.json)
+    for failed in result.failed:
+        name, reason = printable(failed["path"]), failed["reason"]
+        sys.stderr.write(f"drift: {name}: {failed['status']}: {reason}\n")
+    if result.drift_score is None:
+        sys.stderr.write("drift: no video could be scored\n")
+        return FAILED
+    return FAILED if result.failed and not arguments.allow_missing else OK
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    preset = None if arguments.preset is None else load_preset(arguments.preset)
+    result = drift.rebuild(arguments.run, preset=preset, cut_policy=arguments.cut_policy)
+    _print_result(result, as_json=arguments.json)
+    return OK
+
+
+def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
+    """Warnings on stderr; on stdout a small table, or the summary."""
+    summary = result.summary
+    if "invalid" in summary:
+        (sys.stderr if as_json else sys.stdout).write(f"{summary['invalid']}\n")
+    for line in summary["warnings"]:
+        sys.stderr.write(f"drift: warning: {line}\n")
+    if as_json:
+        sys.stdout.write(dump_json(summary))
+        return
+    rows = [("metric", "drift", "slope", "95 % interval", "mean |slope|", "direction")]
+    for name, entry in summary["metrics"].items():
+        low, high = entry["ci95"]
+        numbers = (f"{entry['drift']:.4f}", f"{entry['mean_slope']:+.5f}")
+        interval = (f"{low:+.5f} to {high:+.5f}", f"{entry['mean_abs_slope']:.5f}")
+        rows.append((name, *numbers, *interval, entry["label"]))
+    sys.stdout.write(aligned(rows))
+    score = summary["drift_score"]
+    if score["value"] is not None:
+        low, high = score["ci95"]
+        partial = f", partial: without {', '.join(score['missing_metrics'])}"
+        sys.stdout.write(
+            f"drift score {score['value']:.4f} ({low:.4f} to {high:.4f}), {summary['scored']} of "
+            f"{summary['videos']} videos{partial if score['partial'] else ''}\n"
+            f"noise floor {score['noise_floor']:.4f}: the same segments in random order\n"
+        )
+    sys.stdout.write(f"report: {result.out / 'report.html'}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: Arguments without the program's name; None takes them from the process.
+
+    Returns:
+        The exit code.
+    """
+    return run_command(build_parser(), argv)

@@ -1,0 +1,57 @@
+"""Runs and metrics as a command line names them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drift.errors import UsageError
+
+if TYPE_CHECKING:
+    from drift.compare.comparable import NamedRun
+
+FRAMES = "frames.parquet"
+
+
+def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
+    """The runs of these folders, each by a name of its own.
+
+    Raises:
+        UsageError: a folder given twice, or one that holds no run.
+    """
+    from drift.compare.comparable import NamedRun  # noqa: PLC0415
+    from drift.record.tables import read_frames  # noqa: PLC0415
+
+    return [
+        NamedRun(name=name, data=read_frames(path / FRAMES))
+        for name, path in zip(_names(paths), paths, strict=True)
+    ]
+
+
+def chosen_metrics(text: str | None) -> tuple[str, ...] | None:
+    """The metrics of `--metrics A,B`; None where it was not given.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    from drift.metrics.registry import resolve_metrics  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        return resolve_metrics([name.strip() for name in text.split(",") if name.strip()])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Last part of each path, or the path as given where that would not tell runs apart."""
+    resolved = [path.resolve() for path in paths]
+    for path, real in zip(paths, resolved, strict=True):
+        if resolved.count(real) > 1:
+            raise UsageError(f"{path} is given twice; name each run once")
+    count = Counter(real.name for real in resolved)
+    return [
+        real.name if count[real.name] == 1 else str(path)
+        for path, real in zip(paths, resolved, strict=True)
+    ]

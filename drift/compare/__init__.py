@@ -1,0 +1,4 @@
+"""Runs against runs: which may be compared, how videos are paired, differences with intervals.
+
+Imports `drift.record`; knows nothing of `drift.report`.
+"""

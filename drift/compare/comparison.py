@@ -1,0 +1,225 @@
+"""Compares runs video by video: differences with intervals, tests, effect sizes and rankings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift.compare.comparable import NamedRun, check_comparable, select
+from drift.compare.pairing import PairBy, Pairing, pair_videos
+from drift.errors import UsageError
+from drift.metrics.preset import Preset
+from drift.record.summary import score_videos
+from drift.record.tables import RunData
+from drift.score.aggregate import mean
+from drift.stats import sensitivity
+from drift.stats.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    SEED,
+    bootstrap_means,
+    change_interval,
+    percentile_interval,
+)
+from drift.stats.significance import cohen_dz, holm, share_above, sign_flip_p
+
+COMPARE_SCHEMA = "drift-compare/1"
+FEW_PROMPTS = 10
+MOST_DIFFERENT = 5
+
+
+def compare_runs(
+    runs: Sequence[NamedRun],
+    *,
+    pair_by: PairBy | None = None,
+    metrics: Sequence[str] | None = None,
+    preset: Preset | None = None,
+    allow_mixed: bool = False,
+) -> dict[str, Any]:
+    """Compares each run with the first, the baseline, over the videos that all of them have.
+
+    The score of a pair is the mean over its videos; a run's score here is the mean over pairs.
+    Differences are run minus baseline, so a negative one is less drift. Intervals are paired
+    bootstraps over prompts; tests flip the signs of prompts; Holm covers the scores of all runs
+    and, apart from them, all metrics of all runs.
+
+    Args:
+        runs: Two or more, of different names.
+        pair_by: `prompt` or `name`; None is prompt where every video has one.
+        metrics: Compare on these only; None is those of the runs, which must agree.
+        preset: Score every run anew with it; None keeps theirs, which must agree.
+        allow_mixed: Compare although settings, frame rates or lengths differ, with a note.
+
+    Returns:
+        Data for JSON.
+
+    Raises:
+        UsageError: runs that cannot be compared.
+    """
+    if len(runs) < 2:
+        raise UsageError("one run only; give two or more to compare")
+    used = [select(run, metrics, preset) for run in runs]
+    notes = check_comparable(used, allow_mixed=allow_mixed)
+    pairing = pair_videos([run.data for run in used], pair_by)
+    data = used[0].data
+    columns = ("score", *data.config.metrics)
+    tables = [
+        _pair_table(run.data, videos, columns)
+        for run, videos in zip(used, pairing.videos, strict=True)
+    ]
+    comparisons = [
+        _comparison(run.name, tables[0], table, columns, pairing)
+        for run, table in zip(used[1:], tables[1:], strict=True)
+    ]
+    _adjust(comparisons)
+    means = [[mean(column) for column in table.T.tolist()] for table in tables]
+    num_prompts = len(set(pairing.clusters))
+    invalid = [run.data.provenance["invalid"] for run in used if "invalid" in run.data.provenance]
+    return {
+        "schema": COMPARE_SCHEMA,
+        **({"invalid": invalid[0]} if invalid else {}),
+        "preset": {"name": data.preset.name, "sha256": data.preset.sha256},
+        "segments": data.config.segments,
+        "metrics": list(data.config.metrics),
+        "pair_by": pairing.by,
+        "pairs": len(pairing.names),
+        "prompts": num_prompts,
+        "baseline": used[0].name,
+        "runs": [
+            {
+                "name": run.name,
+                "score": row[0],
+                "drift": dict(zip(columns[1:], row[1:], strict=True)),
+            }
+            for run, row in zip(used, means, strict=True)
+        ],
+        "comparisons": comparisons,
+        "rank_stability": _rank_stability(means),
+        "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
+        "notes": [*invalid[:1], *notes, *_size_notes(num_prompts)],
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+    }
+
+
+def _pair_table(
+    data: RunData, videos: Mapping[str, Sequence[str]], columns: Sequence[str]
+) -> NDArray[np.float64]:
+    """(pairs, columns): score and metrics' drifts of each pair, means over its videos."""
+    scores = {score.path: score for score in score_videos(data, data.preset)}
+    rows = []
+    for paths in videos.values():
+        parts = [scores[path] for path in paths]
+        drifts = [mean(part.metrics[name].drift for part in parts) for name in columns[1:]]
+        rows.append([mean(part.score for part in parts), *drifts])
+    return np.array(rows)
+
+
+def _comparison(
+    name: str,
+    baseline: NDArray[np.float64],
+    run: NDArray[np.float64],
+    columns: Sequence[str],
+    pairing: Pairing,
+) -> dict[str, Any]:
+    """One run against the baseline."""
+    draws = None
+    if len(set(pairing.clusters)) > 1:
+        draws = bootstrap_means(np.concatenate([baseline, run], axis=1), pairing.clusters)
+        draws = draws.reshape(len(draws), 2, len(columns))
+    differences = {
+        column: _difference(
+            baseline[:, i], run[:, i], pairing.clusters, None if draws is None else draws[:, :, i]
+        )
+        for i, column in enumerate(columns)
+    }
+    change = run[:, 0] - baseline[:, 0]
+    order = sorted(range(len(change)), key=lambda i: (-abs(change[i]), pairing.names[i]))
+    return {
+        "run": name,
+        "score": differences.pop("score"),
+        "metrics": differences,
+        "most_different": [
+            {
+                "pair": pairing.names[i],
+                "baseline": float(baseline[i, 0]),
+                "run": float(run[i, 0]),
+                "difference": float(change[i]),
+            }
+            for i in order[:MOST_DIFFERENT]
+        ],
+    }
+
+
+def _difference(
+    baseline: NDArray[np.float64],
+    run: NDArray[np.float64],
+    clusters: Sequence[str],
+    draws: NDArray[np.float64] | None,
+) -> dict[str, Any]:
+    """One number of both runs, over pairs.
+
+    Args:
+        baseline, run: (pairs,).
+        clusters: (pairs,).
+        draws: (resamples, 2) bootstrapped means; None with one prompt, which has no interval.
+    """
+    change = (run - baseline).tolist()
+    low, high = mean(baseline.tolist()), mean(run.tolist())
+    relative = None if draws is None else change_interval(draws)
+    return {
+        "baseline": low,
+        "run": high,
+        "difference": mean(change),
+        "ci95": None if draws is None else percentile_interval(draws[:, 1] - draws[:, 0]).tolist(),
+        "percent": 100 * (high / low - 1) if low > 0 else None,
+        "percent_ci95": None if relative is None else [100 * bound for bound in relative],
+        "effect_size_dz": cohen_dz(change),
+        "share_baseline_lower": share_above(change),
+        "p": None if draws is None else sign_flip_p(change, clusters),
+        "p_holm": None,
+    }
+
+
+def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:
+    """Fills in Holm's p-values: one family of scores, one of metrics."""
+    scores = [comparison["score"] for comparison in comparisons]
+    metrics = [entry for comparison in comparisons for entry in comparison["metrics"].values()]
+    for family in (scores, metrics):
+        if all(entry["p"] is not None for entry in family):
+            adjusted = holm([entry["p"] for entry in family])
+            for entry, value in zip(family, adjusted, strict=True):
+                entry["p_holm"] = value
+
+
+def _rank_stability(means: Sequence[Sequence[float]]) -> dict[str, Any] | None:
+    """How the order of the runs by score holds under random weights; None for one metric.
+
+    Args:
+        means: (runs, 1 + metrics): score and metrics' drifts of each run.
+    """
+    if len(means[0]) < 3:
+        return None
+    ranking = [row[0] for row in means]
+    draws = sensitivity.random_weight_scores([row[1:] for row in means])
+    taus = [sensitivity.kendall_tau(ranking, draw) for draw in draws]
+    known = [tau for tau in taus if tau is not None]
+    return {
+        "weights": "Dirichlet(1, ..., 1)",
+        "draws": sensitivity.DRAWS,
+        "seed": sensitivity.SEED,
+        "kendall_tau": mean(known) if known else None,
+        "same_order": float(np.mean([tau == 1 for tau in taus])),
+        "same_lowest": float((draws.argmin(axis=1) == int(np.argmin(ranking))).mean()),
+    }
+
+
+def _size_notes(num_prompts: int) -> list[str]:
+    if num_prompts == 1:
+        return ["one prompt: no interval and no test, since nothing says how much prompts differ"]
+    if num_prompts < FEW_PROMPTS:
+        return [
+            f"{num_prompts} prompts: the intervals are too narrow for so few, and no p-value can "
+            f"be below {2 / 2**num_prompts:.2g}"
+        ]
+    return []

@@ -1,0 +1,88 @@
+"""Which videos of several runs belong together: those of one prompt, or of one file name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal, TypeAlias
+
+from drift.errors import UsageError
+from drift.record.tables import RunData
+
+PairBy: TypeAlias = Literal["prompt", "name"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """Videos that every run has.
+
+    Args:
+        by: What pairs them.
+        videos: For each run: name of the pair -> paths of its videos, pairs in sorted order. By
+            prompt a pair holds all videos of the prompt, by name one video.
+        clusters: (pairs,) what is resampled together: the prompt, else the name.
+        unpaired: For each run, paths of the scored videos that some other run lacks.
+    """
+
+    by: PairBy
+    videos: tuple[dict[str, tuple[str, ...]], ...]
+    clusters: tuple[str, ...]
+    unpaired: tuple[tuple[str, ...], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the pairs."""
+        return tuple(self.videos[0])
+
+
+def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
+    """Pairs the scored videos of runs.
+
+    Args:
+        runs: Two or more.
+        by: `prompt` or `name` (path without suffix); None is prompt where every video has one.
+
+    Returns:
+        The pairs that all runs have, at least one.
+
+    Raises:
+        UsageError: no pair, no prompts to pair by, or two videos of one name in a run.
+    """
+    prompted = all(row.prompt for run in runs for row in run.rows if row.status == "ok")
+    if by == "prompt" and not prompted:
+        raise UsageError(
+            "some videos have no prompt, so nothing pairs them by prompt; use --pair-by name, or "
+            "put a sidecar <video>.json with a prompt beside each and score again"
+        )
+    chosen: PairBy = by or ("prompt" if prompted else "name")
+    groups = [_groups(run, chosen) for run in runs]
+    shared = sorted(set.intersection(*(set(group) for group in groups)))
+    if not shared:
+        first, second = (next(iter(group), "no scored video") for group in groups[:2])
+        other = "name" if chosen == "prompt" else "prompt"
+        raise UsageError(
+            f"the runs share no {chosen} (for instance {first!r} and {second!r}), so nothing can "
+            f"be paired; try --pair-by {other}"
+        )
+    clusters = {row.path: row.cluster for row in runs[0].rows}
+    return Pairing(
+        by=chosen,
+        videos=tuple({name: group[name] for name in shared} for group in groups),
+        clusters=tuple(clusters[groups[0][name][0]] for name in shared),
+        unpaired=tuple(
+            tuple(sorted(path for name in set(group) - set(shared) for path in group[name]))
+            for group in groups
+        ),
+    )
+
+
+def _groups(run: RunData, by: PairBy) -> dict[str, tuple[str, ...]]:
+    """Name of the pair -> paths of the scored videos."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for row in run.rows:
+        if row.status == "ok":
+            name = row.prompt if by == "prompt" else str(PurePosixPath(row.path).with_suffix(""))
+            groups[name] = (*groups.get(name, ()), row.path)
+    twice = [paths for paths in groups.values() if len(paths) > 1]
+    if by == "name" and twice:
+        raise UsageError(f"{' and '.join(twice[0])} have one name without suffix; rename one")
+    return groups

@@ -1,0 +1,155 @@
+"""The metrics that are built in: one line of data each. Listing them imports no decoder or torch.
+
+To add one: write `drift/metrics/<name>.py` with a function that maps decoded frames to values,
+add its line here and its term in a preset, and a test of the same name.
+"""
+
+from collections.abc import Sequence
+
+from drift.metrics.preset import preset_v1
+from drift.metrics.spec import Meter, MetricSpec, Variant
+
+__all__ = ["FAST", "GROUPS", "METRICS", "Meter", "MetricSpec", "Variant", "resolve_metrics"]
+
+METRICS: dict[str, MetricSpec] = {
+    spec.name: spec
+    for spec in (
+        MetricSpec(
+            name="musiq",
+            version=2,
+            unit="MUSIQ score, about 0..100",
+            slope_unit="points",
+            better="higher",
+            value_range=(0.0, 100.0),
+            log_floor=None,
+            labels=("improving", "degrading"),
+            source="MUSIQ, Ke et al. 2021 (arXiv 2108.05997); checkpoints as in pyiqa 0.1.16",
+            variants=(
+                Variant(
+                    name="koniq",
+                    weights=("musiq-koniq",),
+                    about="KonIQ-10k weights at the frame's own size, pyiqa's default",
+                ),
+                Variant(
+                    name="spaq",
+                    weights=("musiq-spaq",),
+                    about="SPAQ weights, longer side at most 512: VBench's imaging quality x 100",
+                ),
+            ),
+            sampled=True,
+        ),
+        MetricSpec(
+            name="clip_iqa",
+            version=2,
+            unit="CLIP-IQA score, 0..1",
+            slope_unit="score",
+            better="higher",
+            value_range=(0.0, 1.0),
+            log_floor=None,
+            labels=("improving", "degrading"),
+            source="CLIP-IQA, Wang et al. 2022 (arXiv 2207.12396); CLIP RN50 of OpenAI",
+            min_side_px=32,
+            variants=(
+                Variant(
+                    name="five-pairs",
+                    weights=("clip-rn50",),
+                    about="mean over five prompt pairs, pyiqa's `clipiqa`",
+                ),
+                Variant(
+                    name="paper-pair",
+                    weights=("clip-rn50",),
+                    about="the paper's pair, 'Good photo.' against 'Bad photo.'",
+                ),
+            ),
+            sampled=True,
+        ),
+        MetricSpec(
+            name="dino_coherence",
+            version=2,
+            unit="cosine of consecutive frames, -1..1",
+            slope_unit="cosine",
+            better="higher",
+            value_range=(-1.0, 1.0),
+            log_floor=None,
+            labels=("freezing", "flickering"),
+            source="DINOv2, Oquab et al. 2023 (arXiv 2304.07193), class token",
+            variants=(
+                Variant(name="vit-b", weights=("dinov2-base",), about="ViT-B/14 at 224 x 224"),
+                Variant(name="vit-s", weights=("dinov2-small",), about="ViT-S/14 at 224 x 224"),
+            ),
+        ),
+        MetricSpec(
+            name="lpips",
+            version=2,
+            unit="LPIPS distance of consecutive frames, >= 0",
+            slope_unit="distance",
+            better="lower",
+            value_range=(0.0, float("inf")),
+            log_floor=None,
+            labels=("flickering", "freezing"),
+            source="LPIPS 0.1, Zhang et al. 2018 (arXiv 1801.03924), AlexNet",
+            min_side_px=32,
+            variants=(
+                Variant(
+                    name="alex",
+                    weights=("alexnet", "lpips-alex"),
+                    about="AlexNet trunk, linear heads of version 0.1",
+                ),
+            ),
+        ),
+        MetricSpec(
+            name="saturation",
+            version=1,
+            unit="mean HSV S, 0..1",
+            slope_unit="S",
+            better="steady",
+            value_range=(0.0, 1.0),
+            log_floor=None,
+            labels=("saturating", "fading"),
+            source="HSV hexcone model (Smith 1978), 8-bit as OpenCV computes it",
+        ),
+        MetricSpec(
+            name="sharpness",
+            version=1,
+            unit="variance of the Laplacian, grey levels 0..255 squared",
+            slope_unit="ln variance",
+            better="steady",
+            # 8-bit grey: |Laplacian| <= 4 * 255, and a variance is at most the square of that.
+            value_range=(0.0, float((4 * 255) ** 2)),
+            # Rounding to 8 bits alone gives about 20/12 (kernel energy 20, variance 1/12), so
+            # nothing below 1 is detail; the floor also bounds what one black frame can do.
+            log_floor=1.0,
+            labels=("sharpening", "blurring"),
+            source="Pech-Pacheco et al. 2000, 4-neighbour kernel",
+        ),
+    )
+}
+
+FAST: tuple[str, ...] = ("saturation", "sharpness")
+"""Metrics that need neither weights nor torch."""
+
+GROUPS: dict[str, tuple[str, ...]] = {"fast": FAST, "all": preset_v1().metrics}
+"""`all` always means every metric of the preset: it never shrinks to what happens to be built."""
+
+
+def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Expands groups and puts metrics in preset order, each once.
+
+    Args:
+        names: Metric and group names.
+
+    Returns:
+        Names of built-in metrics.
+
+    Raises:
+        ValueError: a name is unknown, or there is none.
+    """
+    wanted = {metric for name in names for metric in GROUPS.get(name, (name,))}
+    known = preset_v1().metrics
+    for name in names:
+        if name not in known and name not in GROUPS:
+            choices = ", ".join((*METRICS, *GROUPS))
+            raise ValueError(f"metric {name!r} is unknown; choose from {choices}")
+    if not wanted:
+        raise ValueError(f"no metric given; choose from {', '.join(METRICS)}")
+    return tuple(name for name in known if name in wanted)

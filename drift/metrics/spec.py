@@ -1,0 +1,105 @@
+"""What a metric is: its unit and direction, how it is run, and how to get a meter for a video."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, TypeAlias
+
+from drift.metrics.preset import PresetTerm, preset_v1
+from drift.metrics.settings import MeterSettings
+
+Meter: TypeAlias = Callable[[Sequence[Any]], list[float]]
+"""Maps a run of consecutive frames, uint8 (H, W, 3) RGB each, to the values they complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to run a learned metric.
+
+    Args:
+        name: Name on the command line.
+        weights: What it loads, by their names in `drift.metrics.weights.local`.
+        about: What it is, in a few words.
+    """
+
+    name: str
+    weights: tuple[str, ...]
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """What a reader needs to know about a metric.
+
+    Args:
+        name: Name in files and on the command line; `drift.metrics.<name>` holds the code.
+        version: Goes up whenever a per-frame value changes; part of the resume key.
+        unit: Unit of the per-frame values in `frames.parquet`.
+        slope_unit: Unit of segment values, slopes and scales.
+        better: `higher`, `lower`, or `steady` where a change either way is drift.
+        value_range: Smallest and largest per-frame value.
+        log_floor: None: slopes are on the values. A number: slopes are on
+            `ln(max(value, log_floor))`, so that a value of 0 stays finite.
+        labels: What a rising and a falling slope are called.
+        source: Where the definition comes from.
+        variants: Ways to run a learned metric, the default first; a metric without a network has
+            none. Values of two variants are never mixed or compared.
+        sampled: Whether `--every k` measures it on frames 0, k, 2k, ... only.
+        min_side_px: Smallest height and width of a frame that it can measure.
+    """
+
+    name: str
+    version: int
+    unit: str
+    slope_unit: str
+    better: Literal["higher", "lower", "steady"]
+    value_range: tuple[float, float]
+    log_floor: float | None
+    labels: tuple[str, str]
+    source: str
+    variants: tuple[Variant, ...] = ()
+    sampled: bool = False
+    min_side_px: int = 1
+
+    @property
+    def term(self) -> PresetTerm:
+        """Scale, weight and family in the default preset."""
+        return preset_v1().term(self.name)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it runs a network, and so needs torch and weights."""
+        return bool(self.variants)
+
+    def variant(self, name: str | None = None) -> Variant:
+        """The variant of that name, by default the first.
+
+        Raises:
+            ValueError: the metric has no such variant.
+        """
+        for variant in self.variants:
+            if name in (None, variant.name):
+                return variant
+        choices = ", ".join(variant.name for variant in self.variants) or "there are none"
+        raise ValueError(f"{self.name} has no variant {name!r}; choose from: {choices}")
+
+    def new_meter(self, settings: MeterSettings | None = None, variant: str | None = None) -> Meter:
+        """Imports the metric's module and returns a fresh meter for one video.
+
+        Args:
+            settings: Device, precision and weights of a learned metric.
+            variant: Name of its variant, by default the first.
+        """
+        module = import_module(f"drift.metrics.{self.name}")
+        meter: Meter = (
+            module.new_meter(settings or MeterSettings(), self.variant(variant).name)
+            if self.learned
+            else module.new_meter()
+        )
+        return meter
+
+    def label(self, slope: float) -> str:
+        """Names the direction of a slope; exactly 0 is `steady`."""
+        if slope == 0:
+            return "steady"
+        return self.labels[0] if slope > 0 else self.labels[1]

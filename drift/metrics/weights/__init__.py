@@ -1,0 +1,1 @@
+"""Published weights of the learned metrics: listed, found, fetched, checked."""

@@ -1,0 +1,149 @@
+"""The content of `summary.json`: means over videos, intervals over prompts, failures, warnings."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from drift.metrics.preset import Preset
+from drift.record.records import SUMMARY_SCHEMA
+from drift.record.tables import RunData
+from drift.score.aggregate import aggregate
+from drift.score.cuts import CUT_JUMPS
+from drift.score.score import VideoScore, score_video
+from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
+from drift.video.resample import rate_warnings
+
+MAX_LISTED = 6  # different values that a warning names one by one
+MEDIA_KEYS = ("codec", "pix_fmt", "width", "height", "fps", "frames")
+
+
+def score_videos(run: RunData, preset: Preset) -> list[VideoScore]:
+    """Scores every video of status `ok`, in order of path."""
+    return [
+        score_video(
+            row.path,
+            row.cluster,
+            row.values,
+            preset=preset,
+            num_frames=int(row.media["frames"]),
+            num_segments=run.config.segments,
+            frames=row.frames,
+            fps=run.config.fps or row.media["fps"],
+            cut_policy=run.config.cut_policy,
+        )
+        for row in run.rows
+        if row.status == "ok"
+    ]
+
+
+def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) -> dict[str, Any]:
+    """Builds `summary.json`.
+
+    Statistics are over the scored videos; what failed stands in `failed`. `videos` counts all
+    videos found, `scored` those behind the numbers.
+
+    Args:
+        run: What was measured.
+        scores: The scored videos.
+        preset: Scales and weights.
+
+    Returns:
+        Data for JSON without any number that is not finite. With no scored video, `metrics` is
+        empty and the score's value is null.
+    """
+    media = _media(run)
+    failed = [row for row in run.rows if row.status != "ok"]
+    metrics = run.config.metrics
+    statistics = aggregate(scores, preset, metrics) if scores else _empty()
+    missing = preset.missing(metrics)
+    statistics["drift_score"] |= {"partial": bool(missing), "missing_metrics": list(missing)}
+    return {
+        "schema": SUMMARY_SCHEMA,
+        "videos": len(run.rows),
+        "scored": len(scores),
+        "passed_over": run.passed_over,
+        "prompts": len({score.cluster for score in scores}),
+        "segments": run.config.segments,
+        "preset": {"name": preset.name, "sha256": preset.sha256},
+        **statistics,
+        "cuts": _cuts(run, scores),
+        "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
+        "media": media,
+        "warnings": [*run.warnings, *_warnings(media, scores, run)],
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+        "provenance": dict(run.provenance),
+    }
+
+
+def _empty() -> dict[str, Any]:
+    """What stands for the statistics of a run without a scored video."""
+    return {
+        "metrics": {},
+        "drift_score": {
+            "value": None,
+            "ci95": None,
+            "noise_floor": None,
+            "excess": None,
+            "excess_ci95": None,
+        },
+        "leave_one_out": {},
+        "weight_sensitivity": None,
+        "correlation": None,
+        "worst": None,
+    }
+
+
+def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
+    """Pairs that look like scene cuts, and what the run does about them."""
+    return {
+        "policy": run.config.cut_policy,
+        "looked_for_in": [name for name in CUT_JUMPS if name in run.config.metrics],
+        "pairs": sum(len(score.cuts) for score in scores),
+        "videos": [{"path": s.path, "pairs": list(s.cuts)} for s in scores if s.cuts],
+    }
+
+
+def _media(run: RunData) -> list[dict[str, Any]]:
+    """How many scored videos are stored in which way, most frequent first."""
+    kinds = Counter(
+        tuple(row.media[key] for key in MEDIA_KEYS) for row in run.rows if row.status == "ok"
+    )
+    ordered = sorted(kinds.items(), key=lambda item: (-item[1], str(item[0])))
+    return [{**dict(zip(MEDIA_KEYS, k, strict=True)), "videos": n} for k, n in ordered]
+
+
+def _warnings(
+    media: Sequence[dict[str, Any]], scores: Sequence[VideoScore], run: RunData
+) -> list[str]:
+    """What makes the numbers hard to compare."""
+    words = {
+        "codec": "codecs: compression alone moves both fast metrics",
+        "fps": "frame rates: a segment is a different length of time",
+        "frames": "lengths: drift over a longer video is not the same quantity",
+    }
+    size = {(kind["width"], kind["height"]) for kind in media}
+    lines = [
+        f"mixed {text} ({_some({kind[key] for kind in media})})"
+        for key, text in words.items()
+        if len({kind[key] for kind in media}) > 1 and not (key == "fps" and run.config.fps)
+    ]
+    files = [row.media for row in run.rows if row.status == "ok"]
+    lines += rate_warnings(files, run.config.fps)
+    several = sum(1 for entry in files if entry.get("video_streams", 1) > 1)
+    if several:
+        count = f"{several} video{'s' * (several > 1)}"
+        lines.append(f"several video streams ({count}): the one that FFmpeg calls best is measured")
+    if len(size) > 1:
+        sizes = _some({f"{width}x{height}" for width, height in size})
+        lines.append(f"mixed frame sizes: sharpness depends strongly on the size ({sizes})")
+    if scores and len({score.cluster for score in scores}) == 1:
+        lines.append("one prompt only: an interval of width 0 says nothing")
+    return lines
+
+
+def _some(values: Iterable[Any]) -> str:
+    """The values in order, or the ends of a long list of them."""
+    ordered = sorted(values, key=lambda value: (isinstance(value, str), value or 0))
+    if len(ordered) <= MAX_LISTED:
+        return ", ".join(map(str, ordered))
+    return f"{len(ordered)} kinds, {ordered[0]} to {ordered[-1]}"

@@ -1,0 +1,193 @@
+"""`frames.parquet`, from which everything else of a run can be rebuilt, and `videos.csv`."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from drift.errors import UsageError
+from drift.files import atomic_path, atomic_write_text
+from drift.metrics.preset import Preset, preset_from_data, preset_v1
+from drift.record.records import SUMMARY_SCHEMA
+from drift.score.config import ScoreConfig
+from drift.score.score import VideoScore
+from drift.video.discover import cluster_name
+
+MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
+EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s")
+_METADATA_KEY = b"drift"
+_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoRow:
+    """One video of a run.
+
+    Args:
+        path: Name in results.
+        prompt: Its prompt, or empty.
+        status: `ok`, `truncated`, `unreadable`, `empty` or `too_short`.
+        reason: Why the status is not `ok`, else empty.
+        sha256: Hash of the file.
+        media: Fields of `MediaInfo`, empty if the video did not open.
+        values: Metric -> raw per-frame values; empty unless the status is `ok`.
+        frames: Metric -> frame index of each value, for a metric that skips frames; value i of a
+            metric that is not named here belongs to frame i.
+    """
+
+    path: str
+    prompt: str
+    status: str
+    reason: str
+    sha256: str
+    media: Mapping[str, Any]
+    values: Mapping[str, list[float]] = field(default_factory=dict)
+    frames: Mapping[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def cluster(self) -> str:
+        """Videos of one cluster are resampled together."""
+        return cluster_name(self.path, self.prompt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """All that was measured in a run; rows sorted by path."""
+
+    config: ScoreConfig
+    rows: tuple[VideoRow, ...]
+    passed_over: int
+    warnings: tuple[str, ...]
+    provenance: Mapping[str, Any]
+    preset: Preset = field(default_factory=preset_v1)
+
+
+def write_frames(path: Path, run: RunData) -> None:
+    """Writes the per-frame values, with all else of the run in the file's metadata."""
+    columns: dict[str, list[Any]] = {"video": [], "metric": [], "frame": [], "value": []}
+    for row in run.rows:
+        for metric, series in row.values.items():
+            columns["video"] += [row.path] * len(series)
+            columns["metric"] += [metric] * len(series)
+            columns["frame"] += row.frames.get(metric, range(len(series)))
+            columns["value"] += series
+    about = {
+        "schema": SUMMARY_SCHEMA,
+        "config": asdict(run.config),
+        "preset": asdict(run.preset),
+        "passed_over": run.passed_over,
+        "warnings": run.warnings,
+        "provenance": run.provenance,
+        "videos": [{name: getattr(row, name) for name in _ABOUT_A_VIDEO} for row in run.rows],
+    }
+    types = {
+        "video": pa.string(),
+        "metric": pa.string(),
+        "frame": pa.int64(),
+        "value": pa.float64(),
+    }
+    schema = pa.schema(
+        types,
+        metadata={_METADATA_KEY: json.dumps(about, allow_nan=False).encode()},
+    )
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def read_frames(path: Path) -> RunData:
+    """Reads what `write_frames` wrote.
+
+    Raises:
+        UsageError: there is no such file, or this version did not write it.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give a folder that `drift score --out` wrote")
+    try:
+        table = pq.read_table(path)
+        about = json.loads(table.schema.metadata[_METADATA_KEY])
+    except (pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path} is no frames file of a drift run ({error}); score again"
+        ) from None
+    if about["schema"] != SUMMARY_SCHEMA:
+        raise UsageError(f"{path} has schema {about['schema']!r}, not {SUMMARY_SCHEMA!r}")
+    values: dict[str, dict[str, list[float]]] = {}
+    frames: dict[str, dict[str, list[int]]] = {}
+    for video, metric, index, series in _series(table):
+        values.setdefault(video, {})[metric] = series.tolist()
+        if not np.array_equal(index, np.arange(index.size)):
+            frames.setdefault(video, {})[metric] = index.tolist()
+    return RunData(
+        config=ScoreConfig(**{k: _as_tuple(v) for k, v in about["config"].items()}),
+        rows=tuple(
+            VideoRow(**row, values=values.get(row["path"], {}), frames=frames.get(row["path"], {}))
+            for row in about["videos"]
+        ),
+        passed_over=about["passed_over"],
+        warnings=tuple(about["warnings"]),
+        provenance=about["provenance"],
+        preset=preset_from_data(about["preset"]) if "preset" in about else preset_v1(),
+    )
+
+
+def _series(
+    table: pa.Table,
+) -> Iterator[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]]:
+    """Video, metric, frame indices and values of each run of equal (video, metric) rows."""
+    keys = [table.column(name).combine_chunks().dictionary_encode() for name in ("video", "metric")]
+    codes = [key.indices.to_numpy() for key in keys]
+    names = [key.dictionary.to_pylist() for key in keys]
+    index, values = (table.column(name).to_numpy() for name in ("frame", "value"))
+    change = np.flatnonzero((np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)) + 1
+    for start, stop in itertools.pairwise([0, *change.tolist(), len(values)]):
+        if start < stop:
+            video, metric = (name[code[start]] for name, code in zip(names, codes, strict=True))
+            yield video, metric, index[start:stop], values[start:stop]
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON has lists where settings have tuples."""
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
+
+
+def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None:
+    """Writes a row a video; what a failed video lacks is an empty cell."""
+    by_path = {score.path: score for score in scores}
+    metrics = run.config.metrics
+    invalid = "invalid" in run.provenance
+    lines = [
+        ["path", "prompt", "status", *MEDIA_COLUMNS]
+        + [f"{metric}_{part}" for metric in metrics for part in ("slope", "drift")]
+        + ["score", *EXTRA_COLUMNS]
+        + ["invalid"] * invalid
+    ]
+    for row in run.rows:
+        cells: list[Any] = [row.path, row.prompt, row.status]
+        cells += [row.media.get(column, "") for column in MEDIA_COLUMNS]
+        score = by_path.get(row.path)
+        if score is None:
+            cells += [""] * (2 * len(metrics) + 1 + len(EXTRA_COLUMNS))
+        else:
+            for metric in metrics:
+                cells += [score.metrics[metric].slope, score.metrics[metric].drift]
+            duration_s = score.segment_s and score.segment_s * run.config.segments
+            cells += [score.score, score.score_floor, len(score.cuts), duration_s]
+        cells += ["random weights"] * invalid
+        lines.append(cells)
+    atomic_write_text(path, "".join(map(_csv_line, lines)))
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    """A line; the csv module quotes a carriage return only where it ends lines with one."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"

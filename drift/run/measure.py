@@ -1,0 +1,185 @@
+"""Measures one video: hash, decode once, per-frame values. Runs in a worker process."""
+
+import base64
+import math
+import stat
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift.errors import UsageError
+from drift.files import file_sha256
+from drift.metrics.registry import METRICS, MetricSpec
+from drift.metrics.settings import MeterSettings
+from drift.record.records import VideoRecord, load_record
+from drift.run.plan import Plan
+from drift.video.batch import FrameBatch
+from drift.video.decode import BrokenVideoError, MediaInfo, open_video
+from drift.video.resample import as_rate
+from drift.video.thumbnails import Filmstrip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One video to measure.
+
+    Args:
+        path: Name in results.
+        file: The video.
+        run: Folder whose records may be reused.
+        plan: What is measured and how.
+    """
+
+    path: str
+    file: Path
+    run: Path
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A task's record, how many of its frames were decoded now, and how long that took."""
+
+    path: str
+    record: VideoRecord
+    decoded_frames: int
+    seconds: float
+
+
+def measure(task: Task) -> Measured:
+    """Measures the metrics of a task that no record of the same content holds yet.
+
+    Args:
+        task: The video, the run and the plan.
+
+    Returns:
+        The record with old and new values; a video that cannot be scored has its status.
+    """
+    start = time.perf_counter()
+    try:
+        before = _file_state(task.file)
+        sha256 = file_sha256(task.file)
+    except OSError as error:
+        reason = str(error.strerror or error)
+        return Measured(path=task.path, record=_unreadable(reason), decoded_frames=0, seconds=0.0)
+    old = load_record(task.run, sha256, task.plan.config.fps)
+    missing = {
+        name: key
+        for name, key in task.plan.keys.items()
+        if old is None or old.keys.get(name) != key
+    }
+    if old is not None and not missing:
+        return Measured(path=task.path, record=old, decoded_frames=0, seconds=0.0)
+    record = _decode_and_measure(task, sha256, missing)
+    if _changed_since(before, task.file):
+        record = _unreadable("the file changed while it was measured; score it again")
+    return Measured(
+        path=task.path,
+        record=_merged(old, record),
+        decoded_frames=int(record.media.get("frames", 0)),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _unreadable(reason: str) -> VideoRecord:
+    return VideoRecord(sha256="", status="unreadable", reason=reason)
+
+
+def _file_state(file: Path) -> tuple[int, int, int]:
+    """What changes when someone writes to a file. A pipe would block, so it is refused here."""
+    state = file.stat()
+    if not stat.S_ISREG(state.st_mode):
+        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "a pipe, socket or device"
+        raise OSError(f"{kind}, not a file")
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _changed_since(before: tuple[int, int, int], file: Path) -> bool:
+    try:
+        return _file_state(file) != before
+    except OSError:
+        return True
+
+
+def _merged(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
+    """Adds what an earlier run measured on the same content to a new record."""
+    if old is None or new.status != "ok":
+        return new
+    keys, values = {**old.keys, **new.keys}, {**old.values, **new.values}
+    return replace(new, keys=keys, values=values)
+
+
+def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> VideoRecord:
+    media: MediaInfo | None = None
+    strip = Filmstrip()
+    config, settings = task.plan.config, task.plan.settings
+    rate = None if config.fps is None else as_rate(config.fps)
+    specs = [METRICS[name] for name in keys]
+    chosen = dict(config.variants)
+    meters = {spec.name: spec.new_meter(settings, chosen.get(spec.name)) for spec in specs}
+    values: dict[str, list[float]] = {name: [] for name in keys}
+    try:
+        with open_video(task.file) as reader:
+            try:
+                for frames in _batches(reader.frames(rate), settings):
+                    _check_size(frames[0], specs)
+                    for frame in frames:
+                        strip.add(frame)
+                    for spec in specs:
+                        part = frames.every(config.every if spec.sampled else 1)
+                        values[spec.name] += meters[spec.name](part) if part else []
+            finally:
+                media = reader.info
+    except BrokenVideoError as error:
+        known = asdict(media) if media else {}
+        return VideoRecord(sha256=sha256, status=error.status, reason=error.reason, media=known)
+    except RuntimeError as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; a run without networks has none
+            raise UsageError(f"{task.path}: out of GPU memory; give a smaller --batch") from None
+        raise
+    for name, series in values.items():
+        _check_finite(name, series)
+    return VideoRecord(
+        sha256=sha256,
+        status="ok",
+        media=asdict(media),
+        keys=dict(keys),
+        values=values,
+        fps=config.fps,
+        thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
+    )
+
+
+def _batches(frames: Iterator[NDArray[np.uint8]], settings: MeterSettings) -> Iterator[FrameBatch]:
+    """Cuts a video into batches whose length follows from the size of its first frame."""
+    first = 0
+    held: list[NDArray[np.uint8]] = []
+    for frame in frames:
+        held.append(frame)
+        height, width = held[0].shape[:2]
+        if len(held) == settings.frames_per_batch(height, width):
+            yield FrameBatch(held, first)
+            first, held = first + len(held), []
+    if held:
+        yield FrameBatch(held, first)
+
+
+def _check_size(frame: NDArray[np.uint8], specs: Sequence[MetricSpec]) -> None:
+    height, width = frame.shape[:2]
+    for spec in specs:
+        if min(height, width) < spec.min_side_px:
+            raise BrokenVideoError(
+                "too_small",
+                f"{width}x{height} pixels; {spec.name} needs {spec.min_side_px}x{spec.min_side_px}",
+            )
+
+
+def _check_finite(metric: str, series: list[float]) -> None:
+    """A metric that gives NaN is our fault, not the video's."""
+    for index, value in enumerate(series):
+        if not math.isfinite(value):
+            raise ArithmeticError(f"{metric} of frame {index} is {value}; please report this")

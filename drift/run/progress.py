@@ -1,0 +1,40 @@
+"""Progress with the time left, on stderr: one line a video, or one moving line on a terminal."""
+
+import sys
+import time
+from typing import TextIO
+
+
+class Progress:
+    """Counts finished videos.
+
+    Args:
+        total: Videos in all.
+        stream: Where lines go; None shows nothing.
+    """
+
+    def __init__(self, total: int, stream: TextIO | None = sys.stderr) -> None:
+        self._total, self._stream = total, stream
+        self._done = 0
+        self._start = time.monotonic()
+
+    def step(self, text: str) -> None:
+        """Says that one more video is done, with `text` about it."""
+        self._done += 1
+        if self._stream is None:
+            return
+        elapsed_s = time.monotonic() - self._start
+        left_s = elapsed_s / self._done * (self._total - self._done)
+        line = f"[{self._done}/{self._total}] {text}, {_clock(left_s)} left"
+        if self._stream.isatty():
+            self._stream.write(f"\r\x1b[K{line[:118]}")
+            self._stream.write("\n" * (self._done == self._total))
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,88 @@
+"""What a score depends on besides the videos."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from drift.errors import UsageError
+from drift.metrics.registry import FAST, METRICS, MetricSpec, Variant, resolve_metrics
+from drift.video.resample import MAX_FPS
+
+CutPolicy: TypeAlias = Literal["keep", "drop-pair"]
+CUT_POLICIES: tuple[CutPolicy, ...] = ("keep", "drop-pair")
+"""What is done about pairs of frames that `drift.score.cuts` takes for a scene cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """Settings of a score; the number of workers is no part of it, since no number depends on it.
+
+    Args:
+        metrics: Names of metrics or groups; kept in preset order, each once.
+        segments: Time slices a video, at least 2. The published definition has 5.
+        fps: Frames a second at which videos are sampled, by time; None takes every frame.
+        every: The quality metrics (musiq, clip_iqa) are measured on every so many frames.
+        variants: (metric, variant) where it is not the default one; a mapping will do.
+        cut_policy: `keep`, or `drop-pair` to leave the pairs of scene cuts out of pair metrics.
+    """
+
+    metrics: tuple[str, ...] = FAST
+    segments: int = 5
+    fps: float | None = None
+    every: int = 1
+    variants: tuple[tuple[str, str], ...] = ()
+    cut_policy: CutPolicy = "keep"
+
+    def __post_init__(self) -> None:
+        """Validates, and expands groups.
+
+        Raises:
+            UsageError: an unknown metric, too few segments, or an impossible frame rate.
+        """
+        if isinstance(self.metrics, str):
+            raise UsageError(f"metrics is the text {self.metrics!r}; give a tuple of names")
+        if isinstance(self.segments, bool) or not isinstance(self.segments, int):
+            raise UsageError(f"segments is {self.segments!r}; it must be a whole number")
+        if self.segments < 2:
+            raise UsageError(f"segments is {self.segments}; a slope needs at least 2, 5 is usual")
+        if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= MAX_FPS):
+            raise UsageError(f"fps is {self.fps}; it must be above 0 and at most {MAX_FPS:g}")
+        object.__setattr__(self, "fps", None if self.fps is None else float(self.fps))
+        if isinstance(self.every, bool) or not isinstance(self.every, int) or self.every < 1:
+            raise UsageError(f"every is {self.every!r}; it must be a whole number, at least 1")
+        if self.cut_policy not in CUT_POLICIES:
+            choices = ", ".join(CUT_POLICIES)
+            raise UsageError(f"cut_policy is {self.cut_policy!r}; choose from {choices}")
+        try:
+            object.__setattr__(self, "metrics", resolve_metrics(self.metrics))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        object.__setattr__(self, "variants", _checked_variants(self.variants, self.metrics))
+
+    def variant(self, spec: MetricSpec) -> Variant:
+        """How a learned metric is run."""
+        return spec.variant(dict(self.variants).get(spec.name))
+
+    def frames_of(self, metric: str, num_frames: int) -> range:
+        """Indices of the frames at which a metric is measured, for one that has a value a frame."""
+        return range(0, num_frames, self.every if METRICS[metric].sampled else 1)
+
+
+def _checked_variants(
+    given: Mapping[str, str] | tuple[tuple[str, str], ...], metrics: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Sorted, without defaults, so that equal settings compare equal."""
+    chosen = dict(given)
+    for metric, name in chosen.items():
+        if metric not in metrics:
+            raise UsageError(
+                f"variant {name!r} is for {metric!r}, which is not measured; "
+                f"metrics are {', '.join(metrics)}"
+            )
+        try:
+            METRICS[metric].variant(name)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+    kept = (pair for pair in chosen.items() if pair[1] != METRICS[pair[0]].variants[0].name)
+    return tuple(sorted(kept))

@@ -1,0 +1,201 @@
+"""Finds the videos of one or more folders, names them and reads their prompts."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from drift.errors import UsageError
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFile:
+    """One video to score.
+
+    Args:
+        path: Name in results: relative to its folder, with the folder's label before it when
+            several folders are scored.
+        file: Where it is on this machine; never written to a result.
+        prompt: Prompt of its sidecar, else empty.
+    """
+
+    path: str
+    file: Path
+    prompt: str
+
+    @property
+    def cluster(self) -> str:
+        """Videos of one cluster are resampled together: the prompt, else the file name."""
+        return cluster_name(self.path, self.prompt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """What the folders hold.
+
+    Args:
+        videos: Sorted by path.
+        passed_over: Files that are no videos by suffix (used sidecars are not counted).
+        warnings: Lines for the user.
+    """
+
+    videos: tuple[VideoFile, ...]
+    passed_over: int
+    warnings: tuple[str, ...]
+
+
+def cluster_name(path: str, prompt: str) -> str:
+    """The prompt, else the file name without folders."""
+    return prompt or path.rsplit("/", 1)[-1]
+
+
+def find_videos(
+    folders: Sequence[Path], *, recursive: bool = False, glob: str | None = None, skip: Path
+) -> Discovery:
+    """Finds videos by suffix, in an order that depends on names only.
+
+    Args:
+        folders: Folders to look in.
+        recursive: Look in sub-folders too.
+        glob: Keep only paths, relative to the folder, that match this pattern.
+        skip: Folder whose content is never looked at (the run).
+
+    Returns:
+        The videos, at least one.
+
+    Raises:
+        UsageError: a folder that is none, is given twice or cannot be read, a video reached twice,
+            or no video.
+    """
+    labels = _labels(folders)
+    videos: list[VideoFile] = []
+    passed_over = 0
+    warnings: list[str] = []
+    for folder, label in zip(folders, labels, strict=True):
+        try:
+            names = list(_names(folder, recursive=recursive, skip=skip.resolve()))
+        except OSError as error:
+            raise UsageError(f"{error.filename}: {error.strerror}; make it readable") from None
+        kept = {name for name in names if glob is None or _matches(name, glob)}
+        found = sorted(name for name in kept if _is_video(name))
+        sidecars = {_sidecar(name) for name in found}
+        passed_over += sum(1 for name in kept if not _is_video(name) and name not in sidecars)
+        for name in found:
+            path = text(label + name)
+            prompt, warning = _read_prompt(folder / _sidecar(name))
+            warnings += [f"{printable(path)}: {warning}"] * bool(warning)
+            videos.append(VideoFile(path=path, file=folder / name, prompt=prompt))
+    _check(videos, folders, glob)
+    videos.sort(key=lambda video: video.path)
+    return Discovery(
+        videos=tuple(videos), passed_over=passed_over, warnings=tuple(sorted(warnings))
+    )
+
+
+def text(name: str) -> str:
+    """A file name or prompt that can be written: what is no Unicode becomes an escape."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _names(folder: Path, *, recursive: bool, skip: Path, prefix: str = "") -> Iterator[str]:
+    """Names below a folder of everything but folders, relative to it and with `/`.
+
+    Links to files count as files, also those that lead nowhere: they fail later, by name. Links to
+    folders are not followed, so a loop has no effect. A folder that is called like a video counts
+    as a file too, and fails.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            is_link_to_folder = not is_folder and _is_folder_link(entry)
+            name = prefix + entry.name
+            if is_folder and recursive and Path(entry.path).resolve() != skip:
+                yield from _names(Path(entry.path), recursive=True, skip=skip, prefix=name + "/")
+            if not (is_folder or is_link_to_folder) or _is_video(name):
+                yield name
+
+
+def _is_folder_link(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_symlink() and entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _is_video(name: str) -> bool:
+    """By suffix; hidden files such as the `._x.mp4` of macOS are none."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def _sidecar(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".json"))
+
+
+def _matches(name: str, glob: str) -> bool:
+    return fnmatch(name, glob) or fnmatch(name.rsplit("/", 1)[-1], glob)
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """Nothing for a single folder, else the fewest last path parts that tell the folders apart."""
+    real = [folder.resolve() for folder in folders]
+    for folder, path in zip(folders, real, strict=True):
+        if not path.is_dir():
+            what = "not a folder" if path.exists() else "no such folder"
+            raise UsageError(f"{folder}: {what}; give folders that hold videos")
+        if real.count(path) > 1:
+            raise UsageError(f"{folder} is given twice; name each folder once")
+    if len(real) == 1:
+        return [""]
+    for depth in range(1, max(len(path.parts) for path in real) + 1):
+        labels = ["/".join(path.parts[-depth:]).lstrip("/") + "/" for path in real]
+        if len(set(labels)) == len(labels):
+            return labels
+    raise AssertionError("distinct folders have distinct paths")
+
+
+def _read_prompt(sidecar: Path) -> tuple[str, str]:
+    """Prompt of a sidecar and a warning, either may be empty."""
+    if not sidecar.is_file():  # a pipe would block
+        odd = sidecar.exists() or sidecar.is_symlink()
+        return "", "its sidecar is no file; the prompt is left empty" if odd else ""
+    try:
+        data = json.loads(sidecar.read_text(encoding="utf-8"))
+    except OSError as error:
+        return "", f"its sidecar cannot be read ({error.strerror}); the prompt is left empty"
+    except (ValueError, RecursionError) as error:
+        name = printable(sidecar.name)
+        return "", f"sidecar {name} is not JSON ({error}); the prompt is left empty"
+    prompt = data.get("prompt") if isinstance(data, dict) else None
+    return (text(prompt), "") if isinstance(prompt, str) else ("", "")
+
+
+def _check(videos: Sequence[VideoFile], folders: Sequence[Path], glob: str | None) -> None:
+    if not videos:
+        where = ", ".join(map(str, folders))
+        which = f" that matches {glob!r}" if glob else ""
+        suffixes = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
+        raise UsageError(
+            f"{where}: no video{which}; expected files ending in {suffixes} "
+            "(--recursive looks in sub-folders)"
+        )
+    real = {parent: parent.resolve() for parent in {video.file.parent for video in videos}}
+    seen: dict[Path, str] = {}
+    for video in videos:
+        first = seen.setdefault(real[video.file.parent] / video.file.name, video.path)
+        if first != video.path:
+            raise UsageError(f"{video.path} is also {first}; give folders that do not overlap")
+
+
+JOINERS = "\u200c\u200d"  # part of words in some scripts, and of emoji
+
+
+def printable(name: str) -> str:
+    """A name on one line, without what would move a terminal's cursor or turn its text around."""
+    return "".join(
+        c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in name
+    )

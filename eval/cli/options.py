@@ -1,0 +1,101 @@
+"""Options that several commands share."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eval.protocol.protocols import PROTOCOLS, Protocol
+
+if TYPE_CHECKING:
+    from eval.protocol.layout import Layout
+
+OK, FAILED, WRONG_USE = 0, 1, 2
+
+
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """``--env``."""
+    parser.add_argument(
+        "--env",
+        type=Path,
+        metavar="DIR",
+        help="isolated environment (default: $HIAR_VBENCH_ENV, or hiar/vbench-env in the XDG data "
+        "home, ~/.local/share)",
+    )
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+    """``--suite``."""
+    parser.add_argument(
+        "--suite",
+        type=Path,
+        metavar="FILE",
+        help="VBench_full_info.json (default: the one in the environment)",
+    )
+
+
+def add_protocol(parser: argparse.ArgumentParser) -> None:
+    """``--protocol`` and ``--dimensions``."""
+    parser.add_argument(
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        default="vbench",
+        help="`hiar-vbench protocols` says what each is (default: vbench)",
+    )
+    parser.add_argument(
+        "--dimensions", metavar="A,B", help="names (default: all that the protocol has)"
+    )
+
+
+def add_videos(parser: argparse.ArgumentParser) -> None:
+    """The folder of videos and how many a prompt has."""
+    parser.add_argument("folder", metavar="VIDEOS", type=Path, help="folder of the videos")
+    parser.add_argument(
+        "--samples", type=positive, default=5, help="videos a prompt, 1 to 5 (default: 5)"
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def environment_of(arguments: argparse.Namespace) -> Path:
+    """The environment's folder."""
+    from eval.upstream.environment import default_environment  # noqa: PLC0415  (only where it is needed)
+
+    named: Path | None = arguments.env
+    return (named or default_environment()).expanduser().absolute()
+
+
+def suite_of(arguments: argparse.Namespace) -> Path:
+    """The suite's file."""
+    from eval.protocol.prompts import find_suite  # noqa: PLC0415
+
+    named: Path | None = arguments.suite
+    return named or find_suite(environment_of(arguments))
+
+
+def look(
+    arguments: argparse.Namespace,
+    protocol: Protocol,
+    dimensions: Sequence[str],
+    *,
+    headers: bool = True,
+) -> "Layout":
+    """Checks the folder by the rules of the protocol."""
+    from eval.protocol.layout import check_own, check_suite  # noqa: PLC0415  (PyAV)
+    from eval.protocol.prompts import read_suite  # noqa: PLC0415
+
+    if not protocol.suite:
+        return check_own(arguments.folder, dimensions, headers=headers)
+    return check_suite(
+        arguments.folder,
+        read_suite(suite_of(arguments)),
+        dimensions=dimensions,
+        samples=arguments.samples,
+        headers=headers,
+    )

@@ -1,0 +1,138 @@
+"""`hiar-vbench prompts`: what to generate and what the videos must be called."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from drift.errors import UsageError
+from eval.cli.options import OK, add_environment, add_suite, positive, suite_of
+from eval.protocol.prompts import (
+    Prompt,
+    case_pairs,
+    count_differences,
+    duplicates,
+    extend,
+    read_lines,
+    read_suite,
+    select,
+)
+from eval.protocol.protocols import PROTOCOLS, choose_dimensions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of `hiar-vbench prompts`."""
+    parser.description = (
+        "Print the prompts to generate, in VBench's order. Videos are called "
+        "{short prompt}-{sample}.mp4 even when a longer version of the prompt is generated."
+    )
+    add_environment(parser)
+    add_suite(parser)
+    parser.add_argument("--dimensions", metavar="A,B", help="only what these are measured on")
+    parser.add_argument(
+        "--extended", type=Path, metavar="FILE", help="longer versions, line by line"
+    )
+    parser.add_argument(
+        "--list",
+        type=Path,
+        metavar="FILE",
+        help="no VBench prompts: this list, such as MovieGenVideoBench's; for vbench-custom and "
+        "vbench-long-custom",
+    )
+    parser.add_argument("--first", type=positive, metavar="N", help="only the first N")
+    parser.add_argument("--samples", type=positive, default=5, help="videos a prompt (default: 5)")
+    parser.add_argument(
+        "--format",
+        choices=("text", "jsonl"),
+        default="text",
+        help="text: a prompt a line; jsonl: with file names and dimensions, a line for each set of "
+        "files (default: text)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here, not to stdout")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs `hiar-vbench prompts`."""
+    rows, notes = _own_list(arguments) if arguments.list else _suite(arguments)
+    rows = rows[: arguments.first]
+    if arguments.format == "jsonl":
+        rows = _merge(rows)
+        lines: Iterable[str] = (json.dumps(row, ensure_ascii=False) for row in rows)
+    else:
+        lines = (str(row["generate"]) for row in rows)
+    text = "".join(f"{line}\n" for line in lines)
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        _write(arguments.out, text)
+    videos = {name for row in rows for name in row["files"]}
+    for note in (*notes, f"{len(rows)} prompts, {len(videos)} videos"):
+        sys.stderr.write(f"hiar-vbench: {note}\n")
+    return OK
+
+
+def _suite(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    suite = read_suite(suite_of(arguments))
+    notes = [f"not VBench's suite: {line}" for line in count_differences(suite)]
+    if arguments.extended:
+        suite = extend(suite, arguments.extended)
+    chosen = select(suite, choose_dimensions(PROTOCOLS["vbench"], arguments.dimensions))
+    notes += [
+        f"lines {', '.join(str(line + 1) for line in lines)} are one prompt: one set of videos "
+        f"serves them: {text!r}"
+        for text, lines in duplicates(chosen).items()
+    ]
+    notes += [
+        f"{' and '.join(map(repr, pair))} differ in case only: generate into a disk that tells "
+        "them apart"
+        for pair in case_pairs(chosen)
+    ]
+    return [_row(prompt, arguments.samples) for prompt in chosen], notes
+
+
+def _row(prompt: Prompt, samples: int) -> dict[str, Any]:
+    return {
+        "index": prompt.index,
+        "prompt": prompt.text,
+        "generate": prompt.generate,
+        "dimensions": list(prompt.dimensions),
+        "files": list(prompt.file_names(samples)),
+    }
+
+
+def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a set of files: a prompt's second line, and its longer version, are left out."""
+    merged: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first = merged.setdefault(row["files"][0], row)
+        if first is not row:
+            first["dimensions"] = list(dict.fromkeys(first["dimensions"] + row["dimensions"]))
+    return list(merged.values())
+
+
+def _own_list(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
+    if arguments.extended or arguments.dimensions:
+        raise UsageError("--list has no dimensions and no short versions: leave the other away")
+    lines = read_lines(arguments.list)
+    rows = [
+        {
+            "index": index,
+            "prompt": line,
+            "generate": line,
+            "files": [f"{index:04d}-{sample}.mp4" for sample in range(arguments.samples)],
+        }
+        for index, line in enumerate(lines)
+    ]
+    return rows, ["files are numbered by line: such prompts are too long to name files"]
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}; give another --out") from error

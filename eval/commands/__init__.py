@@ -1,1 +1,0 @@
-"""Commands of ``hiar-vbench``, a file each: `add_arguments(parser)` and `run(arguments)`."""

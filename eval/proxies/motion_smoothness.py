@@ -1,0 +1,62 @@
+"""How well a frame lies between its neighbours: a stand-in for VBench's motion smoothness.
+
+VBench drops every second frame, has AMT interpolate it from its neighbours and takes the mean
+absolute difference (VBench, motion_smoothness.py). Here the neighbours are warped half way along
+OpenCV's Farneback flow between them, which needs no weights. A *tiny proxy*: not VBench's number.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from drift.errors import UsageError
+from hiar.tiny.dynamics import optical_flow
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Frames = NDArray[np.uint8]
+
+
+def motion_smoothness(frames: Frames) -> float:
+    """Mean over every second frame of 1 - mean |frame - interpolated| / 255.
+
+    Args:
+        frames: uint8 RGB (T, H, W, 3), T >= 3.
+
+    Returns:
+        1 where every dropped frame can be made from its neighbours; a still video is smooth.
+
+    Raises:
+        UsageError: For fewer than three frames.
+    """
+    if len(frames) < 3:
+        raise UsageError(f"{len(frames)} frames: smoothness needs at least 3")
+    errors = [
+        np.abs(frames[i].astype(np.float32) - _between(frames[i - 1], frames[i + 1])).mean()
+        for i in range(1, len(frames) - 1, 2)
+    ]
+    return float(1 - np.mean(errors) / 255)
+
+
+def _between(before: Frames, after: Frames) -> NDArray[np.float32]:
+    """The picture half way between two (H, W, 3), float32 0..255.
+
+    The flow at a pixel of the middle is taken from the same pixel of the first picture.
+    """
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+    half = optical_flow(grey[0], grey[1]) / 2
+    height, width = grey[0].shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    warped = [
+        cv2.remap(
+            picture.astype(np.float32), x + sign * half[..., 0], y + sign * half[..., 1],
+            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+        )
+        for picture, sign in ((before, -1), (after, 1))
+    ]  # fmt: skip
+    middle: NDArray[np.float32] = (warped[0] + warped[1]) / 2
+    return middle

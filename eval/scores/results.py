@@ -1,0 +1,179 @@
+"""Upstream's result files in, our score record out."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from drift.errors import UsageError
+from eval.protocol.dimensions import DIMENSIONS, SOURCE
+from eval.scores.score import VBenchScore
+
+SCHEMA = "vbench/1"
+RESULT_PATTERN = "*_eval_results.json"
+# Every upstream aggregate is a share or a cosine. The slack is for float32 rounding; values such
+# as 65.3 (imaging_quality's scale per video) or 300 are a broken run, not a good one.
+_RAW_BOUND = 1.0 + 1e-3
+
+
+class ResultError(UsageError):
+    """A result folder or file that cannot be scored; the message is one line for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawResults:
+    """The aggregates of one result folder.
+
+    Attributes:
+        raw: Aggregate by dimension name.
+        ignored: Keys that are none of the 16 dimensions, as "file: key".
+        files: sha256 by file name of every result file that was read.
+    """
+
+    raw: Mapping[str, float]
+    ignored: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+def read_results(folder: Path) -> RawResults:
+    """Reads the aggregates from upstream's result files in one folder, not in folders below.
+
+    Args:
+        folder: Holds ``*_eval_results.json`` as ``{dimension: [aggregate, per_video, ...]}``.
+            ``*_full_info.json`` and other files are passed over.
+
+    Returns:
+        The aggregates; the same dimension may stand in several files if the value is the same.
+
+    Raises:
+        ResultError: No folder, no result file, broken JSON, or a value that is no finite number
+            in [-1, 1], or a dimension with two different values.
+
+    Source:
+        Format: Vchitect/VBench 45e79ec vbench/__init__.py, evaluate.
+    """
+    if not folder.is_dir():
+        raise ResultError(f"{folder} is not a folder; give the folder of upstream's result files")
+    paths = sorted(folder.glob(RESULT_PATTERN))
+    if not paths:
+        raise ResultError(f"{folder} holds no {RESULT_PATTERN}; run VBench with this output path")
+    known = {dimension.name for dimension in DIMENSIONS}
+    found: dict[str, tuple[float, str]] = {}
+    ignored: list[str] = []
+    files: dict[str, str] = {}
+    for path in paths:
+        content = _read_bytes(path)
+        files[path.name] = hashlib.sha256(content).hexdigest()
+        for key, value in _parse_results(path, content).items():
+            name = key.replace(" ", "_")
+            if name not in known:
+                ignored.append(f"{path.name}: {key}")
+                continue
+            raw = parse_aggregate(name, path.name, value)
+            earlier = found.setdefault(name, (raw, path.name))
+            if earlier[0] != raw:
+                raise ResultError(
+                    f"{name} is {earlier[0]!r} in {earlier[1]} but {raw!r} in {path.name}; "
+                    "keep the results of one run in the folder"
+                )
+    return RawResults(
+        raw={name: raw for name, (raw, _) in found.items()}, ignored=tuple(ignored), files=files
+    )
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _parse_results(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        results = json.loads(content)
+    except ValueError as error:
+        raise ResultError(f"{path} is not JSON ({error}); run the dimension again") from error
+    if not isinstance(results, dict):
+        raise ResultError(
+            f"{path} holds a {type(results).__name__}, not upstream's {{dimension: [aggregate, "
+            "per video]}; remove it from the folder or run the dimension again"
+        )
+    return results
+
+
+def parse_aggregate(name: str, source: str, value: object) -> float:
+    """The aggregate of one dimension.
+
+    Args:
+        name: The dimension.
+        source: Where it stands, for messages.
+        value: Upstream's ``[aggregate, per video, ...]``.
+
+    Returns:
+        The aggregate, finite and in [-1, 1].
+
+    Raises:
+        ResultError: It is anything else.
+    """
+    where = f"{name} in {source}"
+    if not isinstance(value, list) or not value:
+        raise ResultError(f"{where} is not upstream's [aggregate, per video]; run it again")
+    raw = value[0]
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise ResultError(f"{where} is {json.dumps(raw)[:40]}, not a number; run it again")
+    if not math.isfinite(raw):
+        raise ResultError(
+            f"{where} is {raw}, not a finite number: upstream scored no video, or one without "
+            "a value; check the videos and run it again"
+        )
+    if abs(raw) > _RAW_BOUND:
+        raise ResultError(f"{where} is {raw}, outside [-1, 1]; run it again with upstream's code")
+    return float(raw)
+
+
+def make_record(score: VBenchScore, results: RawResults) -> dict[str, Any]:
+    """Builds the JSON record of one score, with its provenance and without machine paths."""
+    try:
+        toolkit = version("hiar-toolkit")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        toolkit = "unknown"
+    return {
+        "schema": SCHEMA,
+        "quality": score.quality,
+        "semantic": score.semantic,
+        "total": score.total,
+        "dimensions": {name: asdict(value) for name, value in score.dimensions.items()},
+        "missing": list(score.missing),
+        "ignored": list(results.ignored),
+        "provenance": {
+            "toolkit": toolkit,
+            "constants": SOURCE,
+            "inputs_sha256": dict(results.files),
+        },
+    }
+
+
+def write_record(record: Mapping[str, Any], path: Path) -> None:
+    """Writes a record as strict JSON, under a temporary name first.
+
+    Args:
+        record: What ``make_record`` returned.
+        path: Target file; its folder is made if need be.
+
+    Raises:
+        ResultError: The file cannot be written.
+    """
+    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ResultError(
+            f"cannot write {path}: {error.strerror}; give another --out FILE"
+        ) from error

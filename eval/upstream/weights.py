@@ -1,0 +1,296 @@
+"""The published weights that upstream's dimensions load: where they belong and whether they are.
+
+Upstream and its libraries look below three folders, each with its variable: VBENCH_CACHE_DIR,
+TORCH_HOME and HF_HOME. Caches that are there already are therefore found.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from drift.errors import UsageError
+from eval.protocol.protocols import Protocol
+
+Root = Literal["vbench", "torch", "huggingface"]
+State = Literal["present", "missing", "wrong"]
+VARIABLES: dict[Root, str] = {
+    "vbench": "VBENCH_CACHE_DIR",
+    "torch": "TORCH_HOME",
+    "huggingface": "HF_HOME",
+}
+_HUB = "https://huggingface.co"
+_VBENCH_HUB = f"{_HUB}/OpenGVLab/VBench_Used_Models/resolve/main"
+_CLIP = "https://openaipublic.azureedge.net/clip/models"
+_META = "https://dl.fbaipublicfiles.com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFile:
+    """One file, or one folder of a repository.
+
+    Attributes:
+        name: As in ``hiar-vbench weights fetch NAME``.
+        root: The folder it lies below.
+        path: Below that folder; may have wildcards.
+        url: Where it is published.
+        megabytes: About; most are the size of the architecture in float32, an upper bound.
+        sha256: Its hash, or the first digits of it, where the publisher states one.
+        member: Path inside the published zip, if it is one; "*" takes all of it.
+    """
+
+    name: str
+    root: Root
+    path: str
+    url: str
+    megabytes: float
+    sha256: str = ""
+    member: str = ""
+
+
+# Source of paths and addresses: Vchitect/VBench 45e79ec vbench/utils.py (init_submodules) and
+# pretrained/; vbench2_beta_long/subject_consistency.py. Hashes: CLIP's stand in its addresses,
+# MUSIQ's and, by torch.hub's rule, others' in the file name.
+WEIGHTS: dict[str, WeightFile] = {
+    weight.name: weight
+    for weight in (
+        WeightFile(
+            name="dino-code",
+            root="torch",
+            path="hub/facebookresearch_dino_main/hubconf.py",
+            url="https://github.com/facebookresearch/dino/archive/refs/heads/main.zip",
+            megabytes=25,
+            member="*",
+        ),
+        WeightFile(
+            name="dino",
+            root="torch",
+            path="hub/checkpoints/dino_vitbase16_pretrain.pth",
+            url=f"{_META}/dino/dino_vitbase16_pretrain/dino_vitbase16_pretrain.pth",
+            megabytes=343,
+        ),
+        WeightFile(
+            name="clip-b32",
+            root="vbench",
+            path="clip_model/ViT-B-32.pt",
+            url=f"{_CLIP}/40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
+            megabytes=606,
+            sha256="40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+        ),
+        WeightFile(
+            name="clip-l14",
+            root="vbench",
+            path="clip_model/ViT-L-14.pt",
+            url=f"{_CLIP}/b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836/ViT-L-14.pt",
+            megabytes=1711,
+            sha256="b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+        ),
+        WeightFile(
+            name="aesthetic-head",
+            root="vbench",
+            path="aesthetic_model/emb_reader/sa_0_4_vit_l_14_linear.pth",
+            url="https://raw.githubusercontent.com/LAION-AI/aesthetic-predictor/main/"
+            "sa_0_4_vit_l_14_linear.pth",
+            megabytes=0.005,
+        ),
+        WeightFile(
+            name="amt-s",
+            root="vbench",
+            path="amt_model/amt-s.pth",
+            url=f"{_HUB}/lalala125/AMT/resolve/main/amt-s.pth",
+            megabytes=12,
+        ),
+        WeightFile(
+            name="raft",
+            root="vbench",
+            path="raft_model/models/raft-things.pth",
+            url="https://dl.dropboxusercontent.com/s/4j4z58wuv8o0mfz/models.zip",
+            megabytes=21,
+            member="models/raft-things.pth",
+        ),
+        WeightFile(
+            name="musiq-spaq",
+            root="vbench",
+            path="pyiqa_model/musiq_spaq_ckpt-358bb6af.pth",
+            url="https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights/"
+            "musiq_spaq_ckpt-358bb6af.pth",
+            megabytes=109,
+            sha256="358bb6af",
+        ),
+        WeightFile(
+            name="grit",
+            root="vbench",
+            path="grit_model/grit_b_densecap_objectdet.pth",
+            url=f"{_VBENCH_HUB}/grit_b_densecap_objectdet.pth",
+            megabytes=835,
+        ),
+        WeightFile(
+            name="umt-l16",
+            root="vbench",
+            path="umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth",
+            url=f"{_VBENCH_HUB}/l16_ptk710_ftk710_ftk400_f16_res224.pth",
+            megabytes=1227,
+        ),
+        WeightFile(
+            name="tag2text",
+            root="vbench",
+            path="caption_model/tag2text_swin_14m.pth",
+            url=f"{_HUB}/spaces/xinyu1205/recognize-anything/resolve/main/tag2text_swin_14m.pth",
+            megabytes=1502,
+        ),
+        WeightFile(
+            name="viclip",
+            root="vbench",
+            path="ViCLIP/ViClip-InternVid-10M-FLT.pth",
+            url=f"{_VBENCH_HUB}/ViClip-InternVid-10M-FLT.pth",
+            megabytes=1711,
+        ),
+        WeightFile(
+            name="viclip-vocabulary",
+            root="vbench",
+            path="ViCLIP/bpe_simple_vocab_16e6.txt.gz",
+            url="https://raw.githubusercontent.com/openai/CLIP/main/clip/"
+            "bpe_simple_vocab_16e6.txt.gz",
+            megabytes=1.4,
+        ),
+        WeightFile(
+            name="bert-vocabulary",
+            root="huggingface",
+            path="hub/models--bert-base-uncased/snapshots/*/vocab.txt",
+            url=f"{_HUB}/bert-base-uncased",
+            megabytes=0.7,
+        ),
+        WeightFile(
+            name="bert",
+            root="huggingface",
+            path="hub/models--bert-base-uncased/snapshots/*/model.safetensors",
+            url=f"{_HUB}/bert-base-uncased",
+            megabytes=440,
+        ),
+        WeightFile(
+            name="dinov2-code",
+            root="torch",
+            path="hub/facebookresearch_dinov2_main/hubconf.py",
+            url="https://github.com/facebookresearch/dinov2/archive/refs/heads/main.zip",
+            megabytes=5,
+            member="*",
+        ),
+        WeightFile(
+            name="dinov2",
+            root="torch",
+            path="hub/checkpoints/dinov2_vitb14_pretrain.pth",
+            url=f"{_META}/dinov2/dinov2_vitb14/dinov2_vitb14_pretrain.pth",
+            megabytes=346,
+        ),
+    )
+}
+_GRIT = ("grit", "bert-vocabulary")
+_VICLIP = ("viclip", "viclip-vocabulary")
+NEEDED: dict[str, tuple[str, ...]] = {
+    "subject_consistency": ("dino-code", "dino"),
+    "background_consistency": ("clip-b32",),
+    "temporal_flickering": (),
+    "motion_smoothness": ("amt-s",),
+    "dynamic_degree": ("raft",),
+    "aesthetic_quality": ("clip-l14", "aesthetic-head"),
+    "imaging_quality": ("musiq-spaq",),
+    "object_class": _GRIT,
+    "multiple_objects": _GRIT,
+    "human_action": ("umt-l16",),
+    "color": _GRIT,
+    "spatial_relationship": _GRIT,
+    "scene": ("tag2text", "bert-vocabulary", "bert"),
+    "appearance_style": ("clip-b32",),
+    "temporal_style": _VICLIP,
+    "overall_consistency": _VICLIP,
+}
+# The long-range half of VBench-Long. DreamSim, of background_consistency, fetches its own files
+# into ~/.cache when it is first used; they are not listed here.
+NEEDED_LONG = {"subject_consistency": ("dinov2-code", "dinov2")}
+
+
+def needed_weights(dimension: str, protocol: Protocol) -> tuple[str, ...]:
+    """Names of what a dimension loads."""
+    return NEEDED[dimension] + (NEEDED_LONG.get(dimension, ()) if protocol.long else ())
+
+
+def weight_roots(environment: Mapping[str, str] = os.environ) -> dict[Root, Path]:
+    """The three folders: from their variables, else upstream's and the libraries' defaults."""
+    cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    defaults: dict[Root, Path] = {
+        "vbench": Path("~/.cache/vbench").expanduser(),  # upstream does not read XDG_CACHE_HOME
+        "torch": cache / "torch",
+        "huggingface": cache / "huggingface",
+    }
+    return {
+        root: Path(environment.get(VARIABLES[root]) or default).expanduser().absolute()
+        for root, default in defaults.items()
+    }
+
+
+def locate(weight: WeightFile, roots: Mapping[Root, Path]) -> Path:
+    """Where it is, or where it belongs."""
+    root = roots[weight.root]
+    found = sorted(root.glob(weight.path))
+    return found[-1] if found else root / weight.path
+
+
+def check(weight: WeightFile, roots: Mapping[Root, Path], *, hashed: bool) -> tuple[State, str]:
+    """Whether a file is there and what it should be.
+
+    Args:
+        weight: Which.
+        roots: The three folders.
+        hashed: Read it whole and compare with the publisher's hash, or the one noted when fetched.
+
+    Returns:
+        The state, and one line on it: the path, or what is wrong.
+    """
+    path = locate(weight, roots)
+    if not path.is_file():
+        return "missing", str(path)
+    if path.stat().st_size == 0:
+        return "wrong", f"{path} is empty; fetch it again"
+    expected = weight.sha256 or _noted(path)
+    if hashed and expected:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not found.startswith(expected):
+            return "wrong", f"{path} has sha256 {found[:16]}..., expected {expected[:16]}..."
+    return "present", str(path)
+
+
+def _note_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
+
+
+def _noted(path: Path) -> str:
+    try:
+        return _note_path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def note_hash(path: Path, sha256: str) -> None:
+    """Keeps the hash of a file as it was fetched."""
+    _note_path(path).write_text(sha256 + "\n", encoding="ascii")
+
+
+def find_weights(names: Iterable[str]) -> tuple[WeightFile, ...]:
+    """Weights by their names, or by those of the dimensions that need them.
+
+    Raises:
+        UsageError: A name that is neither.
+    """
+    found: list[str] = []
+    for name in names:
+        if name in WEIGHTS:
+            found.append(name)
+        elif name in NEEDED:
+            found += [*NEEDED[name], *NEEDED_LONG.get(name, ())]
+        else:
+            known = ", ".join(WEIGHTS)
+            raise UsageError(f"{name!r} is neither a dimension nor one of {known}")
+    return tuple(WEIGHTS[name] for name in dict.fromkeys(found))

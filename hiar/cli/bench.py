@@ -1,0 +1,228 @@
+"""`hiar bench`: the command line of the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hiar.bench.records import PIPELINED
+from hiar.errors import UsageError
+from hiar.model.config import ATTENTION_BACKENDS
+from hiar.runtime.progress import Progress
+from hiar.runtime.ranks import device_of_rank, num_ranks_of
+from hiar.sampling.pipelined.stages import split_steps
+
+if TYPE_CHECKING:
+    from hiar.bench.orders import BenchConfig
+    from hiar.bench.pipeline_timing import PipelineTiming
+    from hiar.sampling.pipelined.chain import Chain
+
+OK = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.description = (
+        "Time sampling: the transformer only, one video, medians after a warm-up. Writes a "
+        "bench/1 record. Under torchrun the ranks share the steps of order pipelined; the first "
+        "rank alone times the other orders."
+    )
+    parser.add_argument("--config", default="tiny", help="tiny, bench-cpu or wan-1.3b")
+    parser.add_argument(
+        "--orders", default="block_first,step_first", metavar="A,B",
+        help="block_first, step_first, diagonal, pipelined (default: block_first,step_first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--wave-batch", action="store_true", help="order diagonal: a wave's cells in one call"
+    )
+    parser.add_argument(
+        "--fused", default="off", metavar="MODE",
+        help="order pipelined: a block's context and the next block's denoising in one pass: "
+        "off (default: every number of ranks gives the same bits), on, auto (measures)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rank-timeout", type=float, default=600.0, metavar="SECONDS",
+        help="longest wait for another rank's block (default 600)",
+    )  # fmt: skip
+    parser.add_argument("--latent-frames", type=int, default=45)
+    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
+    parser.add_argument("--warmup", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--attention", default="sdpa", metavar="NAME",
+        help=f"{', '.join(ATTENTION_BACKENDS)} (times the others, once a machine and shape)",
+    )  # fmt: skip
+    parser.add_argument("--compile", action="store_true", help="fuse what lies between the kernels")
+    parser.add_argument(
+        "--kernel-floor", action="store_true",
+        help="time the bare attention and matrix kernels in the same run",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decode", action="store_true",
+        help="also time each order with a text encoder before and a VAE after it (random weights)",
+    )  # fmt: skip
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
+    parser.add_argument("--random-weights", action="store_true", help="need no checkpoint")
+    parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
+    parser.add_argument(
+        "--timeline", type=Path, metavar="FILE.png",
+        help="order pipelined: picture of what each rank did when",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trace", type=Path, metavar="FILE.json", help="the same for chrome://tracing or Perfetto"
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("A", "B"),
+        help="instead of timing: set two records side by side",
+    )  # fmt: skip
+    instead.add_argument(
+        "--model", type=Path, nargs="+", metavar="RECORD",
+        help="instead of timing: predict other numbers of ranks and steps from the passes of order "
+        "pipelined, and check the prediction against every measured row",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    if arguments.out is not None and arguments.out.is_dir():
+        raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
+    if arguments.compare or arguments.model:
+        return read_records(arguments)
+    if arguments.out is None:
+        raise UsageError("--out is missing: name the JSON file to write")
+    config = bench_config(arguments)
+    if (arguments.timeline or arguments.trace) and PIPELINED not in config.orders:
+        raise UsageError("--timeline and --trace show order pipelined: add it to --orders")
+    from hiar.sampling.pipelined.chain import joined_chain  # noqa: PLC0415
+
+    same = asdict(config) | {"device": config.device.partition(":")[0]}
+    with joined_chain(arguments.device, timeout_s=arguments.rank_timeout, same=same) as chain:
+        time_orders(config, arguments, chain)
+    return OK
+
+
+def time_orders(config: BenchConfig, arguments: argparse.Namespace, chain: Chain) -> None:
+    """Time what is asked for; the first rank writes and prints."""
+    from hiar.bench.orders import run_bench  # noqa: PLC0415
+    from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
+    from hiar.runtime.memory import keep_freed_memory  # noqa: PLC0415
+
+    keep_freed_memory()
+    shown = sys.stderr if chain.is_first else None
+
+    def draw(timing: PipelineTiming) -> None:
+        if chain.is_first:
+            write_timeline(timing, arguments)
+
+    record = run_bench(config, Progress("bench", shown), chain, on_pipelined=draw)
+    if chain.is_first:
+        text = json.dumps(record, indent=1) + "\n"
+        atomic_write_text(arguments.out, text)
+        sys.stdout.write(text if arguments.json else format_table(record))
+
+
+def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> None:
+    """The picture and the trace of a run, as far as asked for."""
+    from hiar.bench.timeline_plot import plot_timeline  # noqa: PLC0415
+    from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
+    from hiar.sampling.pipelined.timeline import chrome_trace  # noqa: PLC0415
+
+    if arguments.timeline is not None:
+        title = (
+            f"{arguments.config}, {arguments.latent_frames} latent frames, {len(timing.ranks)} "
+            f"ranks: {timing.seconds:.2f} s"
+        )
+        plot_timeline(arguments.timeline, timing.spans, title)
+    if arguments.trace is not None:
+        atomic_write_text(arguments.trace, json.dumps(chrome_trace(timing.spans)) + "\n")
+
+
+def read_records(arguments: argparse.Namespace) -> int:
+    """Compare or model records that are there; times nothing."""
+    from hiar.bench.comparison import compare, comparison_facts, format_comparison  # noqa: PLC0415
+    from hiar.bench.forecast import forecast, format_forecast  # noqa: PLC0415
+    from hiar.bench.records import read_record  # noqa: PLC0415
+    from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
+
+    records = [read_record(path) for path in arguments.compare or arguments.model]
+    if arguments.compare:
+        pairs, notes = compare(*records)
+        facts, table = comparison_facts(pairs, notes), format_comparison(pairs, notes)
+    else:
+        facts = forecast(records)
+        table = format_forecast(facts)
+    text = json.dumps(facts, indent=1) + "\n"
+    if arguments.out is not None:
+        atomic_write_text(arguments.out, text)
+    sys.stdout.write(text if arguments.json else table)
+    return OK
+
+
+def bench_config(arguments: argparse.Namespace) -> BenchConfig:
+    """The settings that the command line asks for, on this rank's device.
+
+    Raises:
+        UsageError: Also if there are more ranks than steps for them.
+    """
+    from hiar.bench.orders import BenchConfig  # noqa: PLC0415
+
+    config = BenchConfig(
+        model=arguments.config,
+        orders=tuple(order.strip() for order in arguments.orders.split(",") if order.strip()),
+        wave_batch=arguments.wave_batch, latent_frames=arguments.latent_frames,
+        window=arguments.window or None, warmup=arguments.warmup, repeats=arguments.repeats,
+        dtype=arguments.dtype, device=device_of_rank(arguments.device),
+        attention=arguments.attention, compile=arguments.compile,
+        kernel_floor=arguments.kernel_floor, weights=arguments.weights,
+        random_weights=arguments.random_weights, checksum=arguments.checksum,
+        fused=arguments.fused, decode=arguments.decode,
+    )  # fmt: skip
+    if PIPELINED in config.orders:
+        split_steps(len(config.sampler(PIPELINED).steps), num_ranks_of())
+    return config
+
+
+def format_table(record: dict[str, Any]) -> str:
+    """The rows for people."""
+    with_floor = any("kernel_ratio" in row for row in record["rows"])
+    head = "order        ranks  frames/s  block s  first s  passes  TFLOP/s  of peak"
+    lines = [head + ("  kernels s  ratio" if with_floor else "")]
+    for row in record["rows"]:
+        line = (
+            f"{row['order']:12} {row['ranks']:5d} {row['throughput_fps']:9.1f} "
+            f"{row['latency_s']:8.3f} {row['first_block_s']:8.3f} {row['passes_per_block']:7d} "
+            f"{row['tflops_per_s']:8.4f} {row['matmul_peak_share']:8.0%}"
+        )
+        if "kernel_ratio" in row:
+            line += f" {row['kernel_floor_s']:10.3f} {row['kernel_ratio']:6.3f}"
+        lines.append(line)
+        lines += [f"             {note}" for note in row_notes(row)]
+    return "\n".join(lines) + "\n"
+
+
+def row_notes(row: dict[str, Any]) -> list[str]:
+    """What does not fit into a column."""
+    notes = []
+    if row["compile_s"] is not None:
+        notes.append(f"compiling took {row['compile_s']:.1f} s, not counted")
+    if "end_to_end_s" in row:
+        notes.append(
+            f"with pictures {row['end_to_end_s']:.3f} s, {row['end_to_end_fps']:.1f} frames/s; "
+            f"first frame {row['first_frame_s']:.3f} s, with text {row['text_s']:.3f} s more"
+        )
+    if row["order"] == PIPELINED:
+        steps = "+".join(str(count) for count in row["steps_per_rank"])
+        waits = ", ".join(f"{share:.0%}" for share in row["rank_wait_share"])
+        notes.append(
+            f"steps {steps}; a steady block passes in {row['transit_s']:.3f} s; "
+            f"ranks wait {waits}; {row['bytes_sent'] / 1e6:.1f} MB sent"
+        )
+    return notes

@@ -1,0 +1,5 @@
+"""CausalWan, the transformer: sizes, rotary positions, attention, KV cache.
+
+Import `WanConfig` from `config`, `CausalWan` from `transformer`. Maths on tensors, without files.
+Imports `hiar.runtime`.
+"""

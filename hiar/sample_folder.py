@@ -1,0 +1,364 @@
+"""`hiar sample`: prompts in, mp4 files with sidecars out; resumable, over several processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hiar.codecs.frames import to_output
+from hiar.codecs.prompts import numbered, video_name
+from hiar.codecs.sidecars import read_sidecar
+from hiar.codecs.video import CODEC, CRF, PIXEL_FORMAT, open_mp4
+from hiar.errors import RankLostError, UsageError
+from hiar.model.geometry import num_blocks, num_frames
+from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.prefetch import in_background
+from hiar.runtime.provenance import provenance
+from hiar.runtime.ranks import Ranks
+from hiar.sampling.config import SamplerConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from hiar.pipeline import HiARPipeline
+    from hiar.runtime.progress import Progress
+
+SIDECAR_SCHEMA = "hiar-sample/1"
+RUN_SCHEMA = "hiar-run/1"
+PARTIAL = ".partial.mp4"
+"""Suffix of what was decoded before a pipeline lost a process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Take:
+    """One video to make: a prompt and which sample of it."""
+
+    prompt: str
+    prompt_index: int
+    sample_index: int
+
+    @property
+    def name(self) -> str:
+        """File name without suffix."""
+        return video_name(self.prompt, self.prompt_index, self.sample_index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What every video of a run begins with.
+
+    Attributes:
+        path: The picture or video it was read from.
+        sha256: Of that file.
+        latents: [1, F0, C, H, W].
+    """
+
+    path: str
+    sha256: str
+    latents: torch.Tensor
+
+    @property
+    def num_latent_frames(self) -> int:
+        """F0."""
+        return self.latents.shape[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRun:
+    """What a folder of videos is made with.
+
+    Attributes:
+        config: Of the sampler.
+        latent_frames: Latent frames of each video, the given ones included.
+        seed: Sample i of a prompt uses seed + i.
+        samples: Videos a prompt.
+        batch_size: Videos sampled together; it changes the speed alone.
+        beginning: Picture or video that all of them begin with.
+        save_latents: Keep the latents beside each video.
+        attention, compiled: How the pipeline's transformer computes; told in the records.
+        prompt_range: First prompt of the list to make, and the one after the last; None for all.
+    """
+
+    config: SamplerConfig
+    latent_frames: int
+    seed: int = 0
+    samples: int = 1
+    batch_size: int = 8
+    beginning: Beginning | None = None
+    save_latents: bool = False
+    attention: str = "sdpa"
+    compiled: bool = False
+    prompt_range: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or self.batch_size < 1:
+            raise UsageError("samples and batch size must be at least 1")
+        self.num_blocks  # noqa: B018  (raises if the length does not fit)
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that are sampled for each video."""
+        given = 0 if self.beginning is None else self.beginning.num_latent_frames
+        return num_blocks(self.latent_frames, self.config.frames_per_block, initial=given)
+
+    def facts(self) -> dict[str, Any]:
+        """What decides the content of all videos of the run, but for the seed."""
+        begun = self.beginning
+        return {
+            "num_latent_frames": self.latent_frames,
+            "config": asdict(self.config),
+            "beginning": begun and {"path": begun.path, "sha256": begun.sha256},
+        }
+
+
+def sample_folder(
+    pipeline: HiARPipeline,
+    prompts: Sequence[str],
+    out: Path,
+    run: SampleRun,
+    progress: Progress,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+) -> dict[str, Any]:
+    """Make every video that is not there yet.
+
+    Batches are formed before they are shared out, so the videos do not depend on the number of
+    processes.
+
+    Args:
+        pipeline: The model.
+        prompts: Texts.
+        out: Folder of the run.
+        run: Settings.
+        progress: Gets one `advance` a (step, block) cell of a batch.
+        ranks: This process among those that share the work.
+
+    Returns:
+        The run record, also written to `out/run.json`.
+    """
+    if not prompts:
+        raise UsageError("there are 0 prompts: give at least one")
+    takes = [
+        Take(prompt=prompt, prompt_index=index, sample_index=sample)
+        for index, prompt in numbered(prompts, run.prompt_range)
+        for sample in range(run.samples)
+    ]
+    pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
+    batches = ranks.share(list(batched(pending, run.batch_size)))
+    progress.start(len(batches) * run.num_blocks * ranks.num_own_steps(len(run.config.steps)))
+    started = time.monotonic()
+    for batch in batches:
+        make_batch(pipeline, batch, out, run, progress, ranks)
+    progress.finish()
+    ranks.wait()
+    record = {
+        "schema": RUN_SCHEMA,
+        "videos": [f"{take.name}.json" for take in takes],
+        "made": len(pending),
+        "already_there": len(takes) - len(pending),
+        "seconds": round(time.monotonic() - started, 3),
+        "num_ranks": ranks.num_ranks,
+        "settings": run.facts() | {
+            name: getattr(run, name)
+            for name in ("seed", "samples", "batch_size", "save_latents", "attention", "compiled")
+        },
+        "model": model_facts(pipeline),
+        "provenance": provenance(str(pipeline.device)),
+    }  # fmt: skip
+    if ranks.is_first:
+        atomic_write_text(out / "run.json", json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def batched(takes: Sequence[Take], size: int) -> Iterator[list[Take]]:
+    """Groups of at most `size` takes that share a seed, in order."""
+    for sample in sorted({take.sample_index for take in takes}):
+        same = [take for take in takes if take.sample_index == sample]
+        yield from (same[start : start + size] for start in range(0, len(same), size))
+
+
+def make_batch(
+    pipeline: HiARPipeline,
+    batch: Sequence[Take],
+    out: Path,
+    run: SampleRun,
+    progress: Progress,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+) -> None:
+    """Sample, decode and write one batch; a video's sidecar is written last.
+
+    Frames go to the files as they are decoded, so a long video needs no more memory than a short
+    one, but for latents that are to be saved. Of a pipeline, the last process writes, and decodes
+    while the next blocks are sampled.
+    """
+    blocks = pipeline.stream_blocks(
+        [take.prompt for take in batch],
+        run.config,
+        latent_frames=run.latent_frames,
+        seed=run.seed + batch[0].sample_index,
+        prompt_indices=[take.prompt_index for take in batch],
+        initial_latents=None if run.beginning is None else run.beginning.latents,
+        on_cell=lambda *_: progress.advance(),
+    )
+    if not ranks.gets_videos:
+        for _ in blocks:
+            pass
+        return
+    for take in batch:
+        sidecar_path(out, take).unlink(missing_ok=True)  # it would vouch for the new pictures
+        (out / f"{take.name}{PARTIAL}").unlink(missing_ok=True)
+    started = time.monotonic()
+    watched = Watched(in_background(blocks) if ranks.is_pipeline else blocks, keep=run.save_latents)
+    write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch], ranks)
+    seconds = {
+        "batch_size": len(batch),
+        "sampling": round(watched.seconds, 3),
+        "decoding": round(time.monotonic() - started - watched.seconds, 3),
+    }
+    for row, take in enumerate(batch):
+        if run.save_latents:
+            save_latents(out / f"{take.name}.safetensors", [part[row] for part in watched.kept])
+        sidecar = describe(pipeline, take, run) | {
+            "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
+            "seconds": seconds,
+            "attention": run.attention,
+            "compiled": run.compiled,
+            "provenance": provenance(str(pipeline.device)),
+        }
+        text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
+        atomic_write_text(sidecar_path(out, take), text)
+
+
+def write_videos(
+    pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], paths: Sequence[Path], ranks: Ranks
+) -> None:
+    """Decode blocks into one mp4 a video of the batch, as they come.
+
+    What a pipeline had decoded when it lost a process is kept, as NAME and `PARTIAL`.
+    """
+    lost: BaseException | None = None
+    with ExitStack() as files:
+        writers = [files.enter_context(open_mp4(path, pipeline.fps)) for path in paths]
+        try:
+            for video in pipeline.decode_blocks(blocks):
+                for writer, frames in zip(writers, to_output(video, "uint8"), strict=True):
+                    writer.write(frames)
+        except (RankLostError, KeyboardInterrupt) as error:
+            if not ranks.is_pipeline or not writers[-1].num_frames:
+                raise
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever ended the others ends us soon
+            lost = error
+    if lost is not None:
+        for path in paths:
+            path.replace(path.with_suffix(PARTIAL))
+        raise lost
+
+
+class Watched:
+    """An iterator over latents that adds up the time spent waiting for them.
+
+    Args:
+        blocks: Latents [B, f, C, h, w].
+        keep: Hold a copy of each on the CPU.
+    """
+
+    def __init__(self, blocks: Iterator[torch.Tensor], *, keep: bool) -> None:
+        self.seconds = 0.0
+        self.kept: list[torch.Tensor] = []
+        self._blocks = blocks
+        self._keep = keep
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return self
+
+    def __next__(self) -> torch.Tensor:
+        started = time.monotonic()
+        try:
+            latents = next(self._blocks)
+        finally:
+            self.seconds += time.monotonic() - started
+        if self._keep:
+            self.kept.append(latents.float().cpu())
+        return latents
+
+
+def save_latents(path: Path, blocks: Sequence[torch.Tensor]) -> None:
+    """Write the latents of one video, blocks [f, C, h, w], as `latents` [F, C, h, w], float32."""
+    import torch  # noqa: PLC0415
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    with atomic_path(path) as temporary:
+        save_file({"latents": torch.cat(list(blocks)).contiguous()}, temporary)
+
+
+def sidecar_path(out: Path, take: Take) -> Path:
+    """Where the JSON of a video lies."""
+    return out / f"{take.name}.json"
+
+
+def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, Any]:
+    """What decides a video's content, and the key that says so in short."""
+    facts: dict[str, Any] = {
+        "schema": SIDECAR_SCHEMA,
+        "video": f"{take.name}.mp4",
+        "prompt": take.prompt,
+        "prompt_index": take.prompt_index,
+        "sample_index": take.sample_index,
+        "seed": run.seed + take.sample_index,
+        **run.facts(),
+        "num_frames": num_frames(run.latent_frames),
+        "fps": pipeline.fps,
+        "encoding": {"codec": CODEC, "crf": CRF, "pixel_format": PIXEL_FORMAT},
+        "model": model_facts(pipeline),
+    }
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return facts | {"key": key}
+
+
+def model_facts(pipeline: HiARPipeline) -> dict[str, Any]:
+    """Name, weights and number type of the model."""
+    dtype: torch.dtype = pipeline.transformer.dtype
+    return {
+        "name": pipeline.name,
+        "weights": pipeline.weights,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+
+
+def same_on_all_ranks(
+    pipeline: HiARPipeline, prompts: Sequence[str], run: SampleRun
+) -> dict[str, Any]:
+    """What the processes of a pipeline must have in common."""
+    import torch  # noqa: PLC0415
+
+    from hiar.runtime.device import device_name  # noqa: PLC0415
+
+    return {
+        "device": pipeline.device.type,
+        "device_name": device_name(pipeline.device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "prompts": hashlib.sha256("\n".join(prompts).encode()).hexdigest(),
+        **run.facts(),
+        **{
+            name: getattr(run, name)
+            for name in ("seed", "samples", "batch_size", "attention", "compiled")
+        },
+        **model_facts(pipeline),
+    }
+
+
+def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bool:
+    """Whether the video is there, whole, made with these very settings and weights."""
+    found = read_sidecar(out / f"{take.name}.mp4")
+    if found is None:
+        return False
+    if run.save_latents and not (out / f"{take.name}.safetensors").is_file():
+        return False
+    return bool(found.get("key") == describe(pipeline, take, run)["key"])

@@ -1,0 +1,107 @@
+"""How a video is sampled: steps, order, context, window."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from hiar.errors import UsageError
+
+Order = Literal["block_first", "step_first", "diagonal", "hybrid"]
+Context = Literal["output", "input", "clean"]
+NUM_TRAIN_TIMESTEPS = 1000
+"""Timesteps run from 0 to 1000 (Wan2.1, text2video.py, num_train_timesteps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerConfig:
+    """How a video is sampled.
+
+    Attributes:
+        steps: Denoising steps as unwarped timesteps in (0, 1000], falling.
+        warp: Map each step through the shifted sigma table, as the release does
+            ([1000, 750, 500, 250] becomes [1000, 937.5, 833.33, 625] at shift 5).
+        shift: Of the sigma table, > 0.
+        frames_per_block: Latent frames denoised together.
+        order: In which order the (step, block) cells run. `block_first` finishes a block before
+            the next (Self-Forcing); `step_first` sweeps all blocks at a step before the next
+            step (HiAR); `diagonal` gives the same result as `step_first`, wave by wave; `hybrid`
+            begins block-first, see the next two.
+        block_first_steps: Of `hybrid`: first steps that a block runs at once, before the next
+            block (HiAR release, inference_hybrid, frame_first_steps).
+        block_first_blocks: Of `hybrid`: first blocks that run all their steps before the next
+            block, and are then clean context (HiAR release, inference_hybrid_block0).
+        context: Noise level at which earlier blocks are seen: that of the step's `output`
+            (HiAR), its `input`, or `clean`.
+        stochastic: True predicts x0 and adds fresh noise (the release); False takes an Euler
+            step (the paper's Algorithm 1).
+        window: Latent frames visible to a block, its own and the sink included; None = all.
+        sink: First latent frames that never leave the window.
+        wave_batch: Run the cells of a wave in one forward pass (order `diagonal`): fewer, larger
+            calls. The same result up to rounding.
+    """
+
+    steps: tuple[float, ...] = (1000, 750, 500, 250)
+    warp: bool = True
+    shift: float = 5.0
+    frames_per_block: int = 3
+    order: Order = "step_first"
+    block_first_steps: int = 0
+    block_first_blocks: int = 0
+    context: Context = "output"
+    stochastic: bool = True
+    window: int | None = None
+    sink: int = 0
+    wave_batch: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
+        _check_choice("order", self.order, get_args(Order))
+        _check_choice("context", self.context, get_args(Context))
+        if not self.steps or any(not 0 < step <= NUM_TRAIN_TIMESTEPS for step in self.steps):
+            raise UsageError(f"steps {self.steps}: give at least one, each in (0, 1000]")
+        if any(a <= b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise UsageError(f"steps {self.steps} must fall: noise only ever decreases")
+        if self.warp and any(step != int(step) for step in self.steps):
+            raise UsageError(f"steps {self.steps}: warped steps are whole, they index the table")
+        if not 0 < self.shift < math.inf:
+            raise UsageError(f"shift {self.shift} must be above 0 and finite")
+        if self.frames_per_block < 1:
+            raise UsageError(f"frames_per_block {self.frames_per_block} must be at least 1")
+        _check_hybrid(self)
+        if self.wave_batch and self.order != "diagonal":
+            raise UsageError(f"order {self.order!r} has no waves to batch: use order 'diagonal'")
+        if self.order == "block_first" and self.context != "clean":
+            raise UsageError(
+                f"context {self.context!r} with order 'block_first': a block is finished before "
+                "the next begins, so its context is clean; use context='clean'"
+            )
+        if self.sink < 0 or (self.sink and self.window is None):
+            raise UsageError(f"sink {self.sink} must be at least 0, and needs a window")
+        if self.window is not None and self.window < self.sink + self.frames_per_block:
+            raise UsageError(
+                f"window {self.window} must hold the sink ({self.sink}) and one block "
+                f"({self.frames_per_block})"
+            )
+
+
+def _check_hybrid(config: SamplerConfig) -> None:
+    steps, blocks = config.block_first_steps, config.block_first_blocks
+    if config.order != "hybrid" and (steps or blocks):
+        raise UsageError(
+            f"block_first_steps {steps} and block_first_blocks {blocks} belong to order 'hybrid', "
+            f"not {config.order!r}"
+        )
+    if steps < 0 or blocks < 0 or (config.order == "hybrid" and not (steps or blocks)):
+        raise UsageError(
+            f"block_first_steps {steps} and block_first_blocks {blocks}: order 'hybrid' needs at "
+            "least 1 of either"
+        )
+    if steps > len(config.steps):
+        raise UsageError(f"block_first_steps {steps}: there are {len(config.steps)} steps")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"{name} {value!r} is unknown: use one of {', '.join(choices)}")

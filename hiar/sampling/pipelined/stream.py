@@ -1,0 +1,108 @@
+"""Sample with several processes: each owns consecutive denoising steps (the paper, Sec. 3.2).
+
+The cells of a diagonal run at once, each on the rank that owns its step. The result is the one
+of the orders `step_first` and `diagonal`, bit for bit on devices of one kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from hiar.errors import UsageError
+from hiar.runtime.device import Stopwatch
+from hiar.sampling.pipelined.chain import Chain, ChainLinks
+from hiar.sampling.pipelined.stage import PipelineStage
+from hiar.sampling.pipelined.stages import split_steps
+from hiar.sampling.pipelined.timeline import Timeline
+from hiar.sampling.sampler import fit_initial, keyed_runner, prompt_indices
+
+if TYPE_CHECKING:
+    from hiar.model.transformer import CausalWan
+    from hiar.sampling.config import SamplerConfig
+    from hiar.sampling.sampler import OnCell
+
+
+def stream_pipelined(
+    model: CausalWan,
+    text: torch.Tensor,
+    config: SamplerConfig,
+    chain: Chain,
+    *,
+    latent_shape: Sequence[int],
+    num_blocks: int | None = None,
+    seed: int = 0,
+    prompt_index: int | Sequence[int] = 0,
+    initial_latents: torch.Tensor | None = None,
+    on_cell: OnCell | None = None,
+    fused: bool = False,
+    timeline: Timeline | None = None,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """This rank's part of `stream_latents`; every rank calls it with the same arguments.
+
+    Args:
+        model: The transformer, the same weights on every rank.
+        text, config, latent_shape, num_blocks, seed, prompt_index, initial_latents: As for
+            `stream_latents`, with order `diagonal`.
+        chain: The ranks.
+        on_cell: Called after each cell of this rank.
+        fused: Run the context pass of a block with the denoising pass of the next one: the same
+            result up to rounding.
+        timeline: Where this rank's spans go.
+
+    Returns:
+        Yields (block_index, float32 latents [B, frames_per_block, C, H, W] after this rank's
+        steps): on the last rank, clean.
+
+    Raises:
+        UsageError: At once, for an order that has no pipeline, more ranks than steps, or shapes
+            that do not fit; on the way, if a block is not finite.
+        RankLostError: On the way, if a neighbour is lost.
+    """
+    if config.order != "diagonal" or config.wave_batch:
+        raise UsageError(
+            f"order {config.order!r}{' with wave_batch' if config.wave_batch else ''} has no "
+            "pipeline: use 'diagonal' without wave_batch, it samples the same video"
+        )
+    if num_blocks is None and config.window is None:
+        raise UsageError("a stream without end needs a window, or memory would grow: set a window")
+    if initial_latents is not None:
+        initial_latents = fit_initial(initial_latents, text.shape[0], latent_shape)
+    return _stream(
+        model, text, config, chain, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
+        indices=prompt_indices(prompt_index, text.shape[0]), initial_latents=initial_latents,
+        on_cell=on_cell, fused=fused, steps=split_steps(len(config.steps), chain.num_ranks),
+        timeline=timeline or Timeline(chain.rank, Stopwatch(model.device)),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def _stream(
+    model: CausalWan,
+    text: torch.Tensor,
+    config: SamplerConfig,
+    chain: Chain,
+    *,
+    latent_shape: Sequence[int],
+    num_blocks: int | None,
+    seed: int,
+    indices: Sequence[int],
+    initial_latents: torch.Tensor | None,
+    on_cell: OnCell | None,
+    fused: bool,
+    steps: Sequence[range],
+    timeline: Timeline,
+) -> Iterator[tuple[int, torch.Tensor]]:
+    runner, first_noise = keyed_runner(
+        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
+        indices=indices, initial_latents=initial_latents,
+    )  # fmt: skip
+    block_shape = (text.shape[0], config.frames_per_block, *latent_shape)
+    links = ChainLinks(chain, block_shape, num_blocks=num_blocks, device=model.device)
+    stage = PipelineStage(
+        runner, steps[chain.rank], links, first_noise=first_noise, timeline=timeline,
+        fused=fused, on_cell=on_cell,
+    )  # fmt: skip
+    yield from stage.blocks()

@@ -1,0 +1,57 @@
+"""What training reads: prompts as embeddings, and trajectories of the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryBatch:
+    """Points of teacher trajectories.
+
+    Attributes:
+        latents: [B, K + 1, F, C, H, W], float32 on the CPU, from pure noise to clean.
+        sigmas: float32 [K + 1], the noise level of each point, falling from 1 to 0.
+        text: [B, text, text_dim].
+    """
+
+    latents: torch.Tensor
+    sigmas: torch.Tensor
+    text: torch.Tensor
+
+
+class Trajectories(Protocol):
+    """A set of teacher trajectories that any sample can be read from."""
+
+    @property
+    def sigmas(self) -> torch.Tensor:
+        """Noise levels of the saved points, float32 [K + 1]."""
+        ...
+
+    def __len__(self) -> int:
+        """Trajectories."""
+        ...
+
+    def read(self, indices: Sequence[int]) -> TrajectoryBatch:
+        """Those trajectories, in that order."""
+        ...
+
+
+class Texts(Protocol):
+    """A set of prompts as embeddings."""
+
+    def __len__(self) -> int:
+        """Prompts."""
+        ...
+
+    def read(self, indices: Sequence[int]) -> torch.Tensor:
+        """Their embeddings [B, text, text_dim], in that order."""
+        ...
+
+    def empty(self) -> torch.Tensor:
+        """The embedding [1, text, text_dim] of the unconditional (negative) prompt."""
+        ...

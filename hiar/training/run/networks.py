@@ -1,0 +1,229 @@
+"""The networks that a training run is made of, by name: sizes, weights, text encoder, VAE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from hiar.errors import UsageError
+from hiar.model.config import WanConfig
+from hiar.model.geometry import SPATIAL_STRIDE
+from hiar.model.transformer import CausalWan
+from hiar.runtime.provenance import weights_sha256
+from hiar.tiny.preset import asset, byte_tokenizer
+from hiar.tiny.study import WEIGHTS_FILE
+from hiar.tiny.world import FPS as TINY_FPS
+from hiar.tiny.world import SIZE_PX, draw_scene
+from hiar.training.keyed import keyed_generator
+from hiar.weights.checkpoint import load_release, load_transformer
+from hiar.weights.local import require
+from hiar.weights.releases import FPS as WAN_FPS
+from hiar.weights.releases import HEIGHT_PX, PARTS, RELEASES, TEXT_ENCODER, TOKENIZER, VAE, WIDTH_PX
+
+if TYPE_CHECKING:
+    from hiar.codecs.text import PromptEncoder
+    from hiar.codecs.vae import VideoAutoencoder
+
+SIZES: dict[str, Callable[[], WanConfig]] = {
+    "tiny": WanConfig.tiny,
+    "wan-1.3b": WanConfig.wan_1_3b,
+    "wan-14b": WanConfig.wan_14b,
+}
+RANDOM = "random"
+TINY_WEIGHTS = {"tiny/teacher": "teacher", "tiny/transformer": "transformer"}
+NEGATIVE_PROMPT = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
+    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，"
+    "毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+"""Wan2.1, wan/configs/shared_config.py, sample_neg_prompt."""
+
+
+def default_teacher(size: str) -> str:
+    """Weights of the bidirectional model of a size."""
+    size_config(size)
+    return "tiny/teacher" if size == "tiny" else f"wan2.1-{size.removeprefix('wan-')}"
+
+
+def size_config(size: str) -> WanConfig:
+    """Sizes of a transformer by name.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    if size not in SIZES:
+        raise UsageError(f"size {size!r} is unknown: use one of {', '.join(SIZES)}")
+    return SIZES[size]()
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What pictures and prompts are at one scale of work.
+
+    Attributes:
+        name: tiny, or wan.
+        size_px: (height, width) of the videos.
+        fps: Frames a second.
+        negative_prompt: What guidance leads away from; "" is the model's own unconditional input.
+    """
+
+    name: str
+    size_px: tuple[int, int]
+    fps: int
+    negative_prompt: str
+
+    def latent_shape(self, channels: int = 16) -> tuple[int, int, int]:
+        """(C, H, W) of a latent frame."""
+        height, width = self.size_px
+        return channels, height // SPATIAL_STRIDE, width // SPATIAL_STRIDE
+
+
+TINY_WORLD = World(name="tiny", size_px=(SIZE_PX, SIZE_PX), fps=TINY_FPS, negative_prompt="")
+WAN_WORLD = World(
+    name="wan", size_px=(HEIGHT_PX, WIDTH_PX), fps=WAN_FPS, negative_prompt=NEGATIVE_PROMPT
+)
+
+
+def world_of(size: str) -> World:
+    """The world that a size of transformer lives in."""
+    size_config(size)
+    return TINY_WORLD if size == "tiny" else WAN_WORLD
+
+
+def weights_path(weights: str) -> Path:
+    """Where weights lie: `tiny/teacher`, `tiny/transformer`, a name of `hiar weights`, or a path.
+
+    Raises:
+        UsageError: If they are nowhere.
+    """
+    if weights in TINY_WEIGHTS:
+        return asset(TINY_WEIGHTS[weights], WEIGHTS_FILE)
+    if any(part.key == weights for part in PARTS):
+        return require(weights)
+    path = Path(weights)
+    if not path.exists():
+        known = ", ".join([*TINY_WEIGHTS, "wan2.1-1.3b", "wan2.1-14b"])
+        raise UsageError(f"no weights {weights!r}: use {known}, {RANDOM}, or a file that exists")
+    return path
+
+
+def load_network(weights: str, size: str, *, seed: int = 0) -> CausalWan:
+    """A transformer in float32 on the CPU, frozen.
+
+    Args:
+        weights: As in `weights_path`; a release's name for its rules; or `random`.
+        size: Name of its sizes.
+        seed: Of random weights.
+    """
+    config = size_config(size)
+    if weights == RANDOM:
+        return random_network(config, seed)
+    if any(release.key == weights for release in RELEASES):
+        return load_release(weights)
+    return load_transformer(weights_path(weights), config)
+
+
+def random_network(config: WanConfig, seed: int) -> CausalWan:
+    """Fresh weights, as the modules initialise themselves, whatever was drawn before."""
+    generator = keyed_generator(seed=seed, step=0, sample=0, purpose="initial weights")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        model = CausalWan(config)
+    return model.eval().requires_grad_(False)
+
+
+def weights_fact(weights: str, seed: int = 0) -> str:
+    """What tells these weights from others: their sha256, or the seed of random ones."""
+    if weights == RANDOM:
+        return f"{RANDOM}, seed {seed}"
+    return f"sha256 {weights_sha256(weights_path(weights))}"
+
+
+def load_text(world: World, text_len: int, device: torch.device | str = "cpu") -> PromptEncoder:
+    """The text encoder of a world; the full-size one is loaded only for prompts not on disk."""
+    if world is TINY_WORLD:
+        from hiar.codecs.text import load_text_encoder  # noqa: PLC0415
+
+        folder = asset("text_encoder", "model.safetensors").parent
+        return load_text_encoder(folder, text_len, byte_tokenizer(), device=device)
+    from hiar.loading import _cached_encoder  # noqa: PLC0415
+
+    return _cached_encoder(require(TEXT_ENCODER), require(TOKENIZER), text_len, device)
+
+
+def load_vae(world: World) -> VideoAutoencoder:
+    """The autoencoder of a world."""
+    from hiar.codecs.vae import load_autoencoder  # noqa: PLC0415
+
+    tiny = world is TINY_WORLD
+    folder = asset("vae", "config.json").parent if tiny else require(VAE)
+    return load_autoencoder(folder)
+
+
+class EncodedTexts:
+    """Embeddings of a list of prompts, each encoded by itself so that neighbours do not matter.
+
+    Args:
+        prompts: Texts.
+        encoder: Of the prompts; one that caches on disk is asked again for each read, any other
+            once a prompt.
+        negative_prompt: What guidance leads away from; "" is zeros, on which the tiny models
+            were trained as the unconditional input.
+        text_dim: Width of an embedding.
+    """
+
+    def __init__(
+        self, prompts: Sequence[str], encoder: PromptEncoder, *, negative_prompt: str, text_dim: int
+    ) -> None:
+        self.prompts = list(prompts)
+        self._encoder, self._negative, self._text_dim = encoder, negative_prompt, text_dim
+        self._kept: dict[str, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        """Prompts."""
+        return len(self.prompts)
+
+    def read(self, indices: Sequence[int]) -> torch.Tensor:
+        """Their embeddings [B, text, text_dim], in that order."""
+        return torch.cat([self._encode(self.prompts[index]) for index in indices])
+
+    def empty(self) -> torch.Tensor:
+        """The embedding [1, text, text_dim] of the negative prompt."""
+        if not self._negative:
+            return torch.zeros(1, self._encoder.text_len, self._text_dim)
+        return self._encode(self._negative)
+
+    def _encode(self, prompt: str) -> torch.Tensor:
+        from hiar.codecs.text_cache import CachedTextEncoder  # noqa: PLC0415
+
+        if isinstance(self._encoder, CachedTextEncoder):
+            return self._encoder.encode([prompt])
+        if prompt not in self._kept:
+            self._kept[prompt] = self._encoder.encode([prompt]).cpu()
+        return self._kept[prompt]
+
+
+def encode_texts(
+    prompts: Sequence[str], encoder: PromptEncoder, size: str, *, negative_prompt: str | None = None
+) -> EncodedTexts:
+    """Embeddings of prompts for a size of transformer; None is the world's negative prompt."""
+    negative = world_of(size).negative_prompt if negative_prompt is None else negative_prompt
+    return EncodedTexts(
+        prompts, encoder, negative_prompt=negative, text_dim=size_config(size).text_dim
+    )
+
+
+def load_encoder(size: str) -> PromptEncoder:
+    """The text encoder that a size of transformer was trained with."""
+    return load_text(world_of(size), size_config(size).text_len)
+
+
+def draw_prompts(num_prompts: int, seed: int) -> list[str]:
+    """Prompts of the tiny world's training split."""
+    rng = np.random.default_rng(seed)
+    return [draw_scene(rng).prompt for _ in range(num_prompts)]

@@ -1,0 +1,1 @@
+"""The `reproduce-paper` command, and the small programs that jobs run. Nobody imports it."""

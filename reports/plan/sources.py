@@ -1,0 +1,82 @@
+"""What a job depends on: package files and sources, files that a user brings, versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from drift.errors import StorageError, UsageError
+from drift.files import atomic_write_text, file_sha256
+
+
+@cache
+def package_root(package: str) -> Path:
+    """Returns the folder of a top-level package without importing it."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"package {package!r} is not installed; run `pip install -e .` first")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def package_files(pattern: str) -> dict[str, Path]:
+    """Finds package files.
+
+    Args:
+        pattern: `package/path`, where `*` and `**` stand for names and folders.
+
+    Returns:
+        Path by its name relative to the folder that holds the package, sorted.
+
+    Raises:
+        UsageError: When nothing matches.
+    """
+    package, _, rest = pattern.partition("/")
+    root = package_root(package)
+    found = sorted(path for path in root.glob(rest) if path.is_file())
+    if not found:
+        raise UsageError(f"{pattern}: no such file in the installed package; reinstall {package}")
+    return {f"{package}/{path.relative_to(root).as_posix()}": path for path in found}
+
+
+@cache
+def source_sha256(package: str) -> str:
+    """Returns one sha256 over the names and bytes of all Python sources of a package."""
+    root = package_root(package)
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def data_sha256(path: Path) -> str:
+    """Hashes a file that a user brings, once for each size and time: a checkpoint takes seconds.
+
+    Args:
+        path: The file; a hidden record is written beside it where that is allowed.
+    """
+    state = path.stat()
+    key = {"num_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
+    record = path.with_name(f".{path.name}.sha256.json")
+    with suppress(OSError, ValueError):
+        known = json.loads(record.read_text(encoding="utf-8"))
+        if {name: known.get(name) for name in key} == key:
+            return str(known["sha256"])
+    sha256 = file_sha256(path)
+    with suppress(OSError, StorageError):
+        atomic_write_text(record, json.dumps({**key, "sha256": sha256}) + "\n")
+    return sha256
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of installed packages, as inputs of the jobs that run on them."""
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[f"version of {name}"] = version(name)
+    return found

@@ -1,0 +1,94 @@
+"""Records of trained models: they fill the rows of Tables 2 and 3 that need a training run.
+
+`records/variants/<row>.json` of a reproduction folder, with paths relative to that folder:
+
+    {"schema": "reports-variant/1", "row": "no-fkl", "scale": "tiny" | "paper",
+     "what": "tiny, step-first, DMD without forward KL, 400 steps", "drift": "drift/no-fkl",
+     "vbench": "vbench/no-fkl.json" | null,
+     "training": {"steps": 400, "commit": "...", "weights_sha256": "..."}}
+
+`row` is an id of paper_numbers.json. `drift` is a run of `drift score`, `vbench` a file of
+`hiar-vbench score`. Where several tables hold the row, it is filled in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reports.paper.published import published_table
+from reports.records.record_files import RecordError, member, read_json
+from reports.records.records import DriftRecord, read_drift
+from reports.records.vbench_record import VBenchRecord, read_vbench
+
+VARIANT_SCHEMA = "reports-variant/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRecord:
+    """One trained model, scored.
+
+    Attributes:
+        row: Id of the row it fills.
+        what: What it is, in one line.
+        training: Steps, commit, hash of the weights: whatever the training run recorded.
+    """
+
+    row: str
+    scale: str
+    what: str
+    drift: DriftRecord
+    vbench: VBenchRecord | None
+    training: Mapping[str, Any]
+
+
+def read_variants(out: Path, scale: str) -> dict[str, VariantRecord]:
+    """Reads the trained models of a reproduction, by row.
+
+    Args:
+        out: The reproduction folder.
+        scale: That of the preset; a record of another scale would mix two kinds of numbers.
+
+    Raises:
+        RecordError: An unknown row, two records of one row, another scale, or a path that leaves
+            the folder.
+    """
+    found: dict[str, VariantRecord] = {}
+    for path in sorted((out / "records/variants").glob("*.json")):
+        record = _read_variant(path, out)
+        if record.scale != scale:
+            raise RecordError(
+                f"{path}: scale is {record.scale!r}, this preset's is {scale!r}; keep one scale a "
+                "folder"
+            )
+        if record.row in found:
+            raise RecordError(f"{path}: row {record.row!r} has a record already; remove one")
+        found[record.row] = record
+    return found
+
+
+def _read_variant(path: Path, out: Path) -> VariantRecord:
+    data = read_json(path, VARIANT_SCHEMA)
+    row = member(path, data, "row")
+    known = {
+        row.id for name in ("table1", "table2", "table3") for row in published_table(name).rows
+    }
+    if row not in known:
+        raise RecordError(f"{path}: row {row!r} is unknown; choose from {', '.join(sorted(known))}")
+    vbench = member(path, data, "vbench")
+    return VariantRecord(
+        row=row,
+        scale=member(path, data, "scale"),
+        what=member(path, data, "what"),
+        drift=read_drift(_inside(path, out, member(path, data, "drift"))),
+        vbench=read_vbench(_inside(path, out, vbench)) if vbench else None,
+        training=member(path, data, "training"),
+    )
+
+
+def _inside(path: Path, out: Path, name: str) -> Path:
+    if not (out / name).resolve().is_relative_to(out.resolve()):
+        raise RecordError(f"{path}: {name!r} leaves the reproduction folder; copy it into it")
+    return out / name

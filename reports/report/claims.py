@@ -1,0 +1,159 @@
+"""The paper's claims as data, and what this reproduction says to each."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from drift.errors import UsageError
+from drift.files import atomic_write_text, dump_json
+from reports.records.measurements import Measurements
+from reports.tables import TABLES
+
+CLAIMS_SCHEMA = "reports-claims/1"
+VERDICTS_SCHEMA = "reports-verdicts/1"
+KINDS = ("change", "correlation", "decline", "sharpening")
+HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A line of claims.toml; the keys of kind `change` are empty for the others.
+
+    Attributes:
+        direction: lower or higher: the side of every row in `against` on which `row` lies.
+        against: Row ids, or `others`.
+        group: For `others`: only rows of this group.
+        order: The order whose speed the claim is about.
+        factor: Whether the change is told as a ratio.
+    """
+
+    id: str
+    text: str
+    where: str
+    kind: str
+    table: str = ""
+    column: str = ""
+    row: str = ""
+    direction: str = ""
+    against: tuple[str, ...] = ()
+    group: str = ""
+    order: str = ""
+    factor: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UsageError(f"claim {self.id}: kind {self.kind!r}; choose from {', '.join(KINDS)}")
+        if self.kind == "change" and self.table not in TABLES:
+            raise UsageError(f"claim {self.id}: table {self.table!r}; there is {', '.join(TABLES)}")
+        if self.kind == "change" and self.direction not in ("lower", "higher"):
+            raise UsageError(f"claim {self.id}: direction is lower or higher")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a reproduction says to a claim.
+
+    Attributes:
+        verdict: One of `VERDICTS`.
+        paper: The paper's value, in words.
+        measured: What was measured, with its interval, in words; empty when not run.
+        why: Why not run or undecided; empty otherwise.
+    """
+
+    claim: Claim
+    verdict: str
+    paper: str
+    measured: str = ""
+    why: str = ""
+
+
+@cache
+def load_claims() -> tuple[Claim, ...]:
+    """Reads the claims that ship with the package."""
+    return read_claims(files("reports").joinpath("paper/claims.toml").read_text(encoding="utf-8"))
+
+
+def read_claims(text: str) -> tuple[Claim, ...]:
+    """Parses claims.
+
+    Raises:
+        UsageError: Another schema, an unknown key, or a claim that contradicts itself.
+    """
+    data = tomllib.loads(text)
+    if data.get("schema") != CLAIMS_SCHEMA:
+        raise UsageError(f"claims: schema is {data.get('schema')!r}; this reads {CLAIMS_SCHEMA!r}")
+    known = Claim.__dataclass_fields__
+    claims = []
+    for item in data["claims"]:
+        unknown = sorted(set(item) - set(known))
+        if unknown:
+            raise UsageError(f"claim {item.get('id')}: unknown key {unknown[0]!r}")
+        claims.append(Claim(**{**item, "against": tuple(item.get("against", ()))}))
+    return tuple(claims)
+
+
+def judge_claims(measurements: Measurements) -> list[Verdict]:
+    """Judges every claim by what was measured."""
+    from reports.report.judge import judge  # noqa: PLC0415  (a module apart: how a claim is judged)
+
+    return [judge(claim, measurements) for claim in load_claims()]
+
+
+def write_claims(verdicts: list[Verdict], scale: str, out: Path) -> list[Path]:
+    """Writes claims.json and claims.md and returns the paths."""
+    record = {
+        "schema": VERDICTS_SCHEMA,
+        "scale": scale,
+        "claims": [_record(verdict) for verdict in verdicts],
+    }
+    paths = [out / "claims.json", out / "claims.md"]
+    atomic_write_text(paths[0], dump_json(record))
+    atomic_write_text(paths[1], to_markdown(verdicts, scale))
+    return paths
+
+
+def _record(verdict: Verdict) -> dict[str, Any]:
+    return {**asdict(verdict.claim), **{k: v for k, v in asdict(verdict).items() if k != "claim"}}
+
+
+def to_markdown(verdicts: list[Verdict], scale: str) -> str:
+    """Renders the list as a table."""
+    lines = [
+        f"## Claims of the paper, judged at scale {scale}",
+        "",
+        "| claim | where | the paper | measured here | verdict |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for v in verdicts:
+        said = v.verdict + (f": {v.why}" if v.why else "")
+        cells = (v.claim.text, v.claim.where, v.paper, v.measured or "–", said)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, "", *(f"- {line}" for line in how_judged(scale)), ""])
+
+
+def how_judged(scale: str) -> list[str]:
+    """Says what the verdicts mean."""
+    lines = [
+        "Holds: the whole 95 % interval of the change lies on the claimed side of 0, against every "
+        "row named; how far it lies is not judged. Does not hold: for some row it lies on the "
+        "other side. Undecided: neither. Against several rows, the change that supports it least "
+        "is shown.",
+        "A drift score and a tiny proxy of VBench's have an interval over prompts, paired by "
+        "video. A speed's brackets hold all pairs of its repeats. A VBench score has none: the "
+        "value alone decides.",
+        "Intervals of correlations take the checkpoints as independent; those of one training are "
+        "not quite, so they are too narrow.",
+    ]
+    if scale == "tiny":
+        lines.append(
+            "At scale tiny a verdict is about the embedded models, of one training seed each, on "
+            "few prompts: another seed may come out otherwise. It neither supports nor "
+            "contradicts the paper."
+        )
+    return lines

@@ -1,0 +1,105 @@
+"""From measurements to files: tables, figures and the page, and which jobs each was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from drift.files import atomic_write_text
+from reports.figures import FIGURES, Drawn, FigureEntry, write_figure
+from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
+from reports.records.measurements import Measurements
+from reports.render import write_table
+from reports.render.as_picture import write_pictures
+from reports.report.claims import judge_claims, write_claims
+from reports.report.clips import Clip, clips_to_make, make_clip
+from reports.report.manifest import Artifact
+from reports.report.page import render_page
+from reports.run.execute import Outcome
+from reports.run.parallel import run_side_by_side
+from reports.tables import TABLES
+from reports.tables.cells import Table
+from reports.tables.parts import FIGURES_PART
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What was written."""
+
+    tables: list[Table]
+    artifacts: list[Artifact]
+    report: Path
+
+
+def write_outputs(
+    measurements: Measurements,
+    parts: Sequence[str],
+    outcomes: Mapping[str, Outcome],
+    about: Mapping[str, Any],
+    out: Path,
+) -> Outputs:
+    """Writes the asked parts of a report from records that are there; runs nothing.
+
+    Args:
+        measurements: What was measured.
+        parts: Tables' names and `figures`.
+        outcomes: How each job ended.
+        about: What `manifest.environment` returned.
+        out: The reproduction folder.
+    """
+    tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
+    entries = list(FIGURES.values()) if FIGURES_PART in parts else []
+    figures, clips, pictures = _draw(measurements, tables, entries, out)
+    artifacts = [
+        Artifact(path=path, jobs=_made_from(table, measurements, outcomes))
+        for table, drawn in zip(tables, pictures, strict=True)
+        for path in [*write_table(table, out / "tables"), *drawn]
+    ]
+    artifacts += [
+        Artifact(path=path, jobs=drawn.entry.jobs(outcomes))
+        for drawn in figures
+        for path in drawn.paths
+    ]
+    claims = judge_claims(measurements)
+    artifacts += [
+        Artifact(path=path, jobs=tuple(outcomes))
+        for path in write_claims(claims, measurements.preset.scale, out)
+    ]
+    report = out / "report.html"
+    page = render_page(measurements, tables, figures, clips, claims, outcomes, about)
+    atomic_write_text(report, page)
+    artifacts.append(Artifact(path=report, jobs=tuple(outcomes)))
+    return Outputs(tables=tables, artifacts=artifacts, report=report)
+
+
+def _draw(
+    measurements: Measurements, tables: Sequence[Table], entries: Sequence[FigureEntry], out: Path
+) -> tuple[list[Drawn], list[Clip], list[list[Path]]]:
+    """Draws all figures, clips and pictures of tables side by side."""
+    wanted = clips_to_make(measurements)
+    results: list[Any] = run_side_by_side(
+        [
+            *(partial(write_figure, entry, measurements, out / "figures") for entry in entries),
+            *(partial(write_pictures, table, out / "tables") for table in tables),
+            *(partial(make_clip, label, video) for label, video in wanted),
+        ]
+    )
+    first_clip = len(entries) + len(tables)
+    return results[: len(entries)], results[first_clip:], results[len(entries) : first_clip]
+
+
+def _made_from(
+    table: Table, measurements: Measurements, outcomes: Mapping[str, Outcome]
+) -> tuple[str, ...]:
+    jobs = table_jobs(table.name, measurements.preset.scale)
+    return tuple(job for job in jobs if job in outcomes)
+
+
+def table_jobs(name: str, scale: str) -> tuple[str, ...]:
+    """Names the jobs whose outputs a table reads at a scale; a preset need not hold them all."""
+    spec = TABLES[name]
+    names = [name(run) for run in spec.runs(scale) for name in (score_name, proxies_name)]
+    return (*names, *([BENCH_NAME] if spec.bench else []))

@@ -1,0 +1,80 @@
+"""report.html: one self-contained file with claims, tables, films, figures and their provenance."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from reports.figures import Drawn
+from reports.plan.jobs import clock
+from reports.records.measurements import Measurements
+from reports.report.claims import VERDICTS, Verdict, how_judged
+from reports.report.clips import Clip
+from reports.report.findings import findings
+from reports.report.page_tables import table_view
+from reports.run.execute import Outcome
+from reports.tables.cells import Table
+from reports.tables.text import shared_legend
+
+MARKS = dict(zip(VERDICTS, ("✓", "✗", "?", "–"), strict=True))
+"""A sign for each verdict, so that none is told by its colour alone."""
+
+
+def render_page(
+    measurements: Measurements,
+    tables: Sequence[Table],
+    figures: Sequence[Drawn],
+    clips: Sequence[Clip],
+    claims: Sequence[Verdict],
+    outcomes: Mapping[str, Outcome],
+    about: Mapping[str, Any],
+) -> str:
+    """Renders the report; prompts, logs and labels are escaped by the template.
+
+    Args:
+        measurements: What was measured.
+        tables: Finished tables.
+        figures: Figures on disk; embedded.
+        clips: Films of one prompt, a run each.
+        claims: What was found about each claim.
+        outcomes: How each job ended.
+        about: What `manifest.environment` returned.
+
+    Returns:
+        HTML without any external request.
+    """
+    environment = Environment(
+        loader=PackageLoader("reports.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock"] = clock
+    counts = Counter(verdict.verdict for verdict in claims)
+    return environment.get_template("report.html").render(
+        preset=measurements.preset,
+        findings=findings(measurements),
+        claims=claims,
+        counts=[(name, MARKS[name], counts[name]) for name in VERDICTS],
+        marks=MARKS,
+        judging=how_judged(measurements.preset.scale),
+        tables=[table_view(table, measurements, outcomes) for table in tables],
+        reading=shared_legend(tables),
+        figures=[(drawn, _embed(drawn.png)) for drawn in figures],
+        clips=clips,
+        outcomes=outcomes,
+        failed=[outcome for outcome in outcomes.values() if not outcome.ok],
+        about=about,
+    )
+
+
+def _embed(png: Path | None) -> str:
+    if png is None:
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"

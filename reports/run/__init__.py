@@ -1,0 +1,4 @@
+"""Runs the jobs that are missing, here or on a Ray cluster, and records how each ended.
+
+Imports `reports.plan`.
+"""

@@ -1,0 +1,170 @@
+"""Jobs on this machine: so many at once, each with GPUs of its own."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from reports.plan.jobs import Job
+from reports.run.attempt import Outcome, Watch, Workplace, reusable, run_job
+from reports.run.executors import blocked_by, digests
+from reports.run.progress import Progress
+
+TICK_S = 0.5
+THREADS = "OMP_NUM_THREADS"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalExecutor:
+    """A pool of processes on one machine.
+
+    Attributes:
+        jobs: How many run at once.
+        gpus: Ids of the GPUs to use, as CUDA_VISIBLE_DEVICES has them; a job gets whole ones.
+    """
+
+    jobs: int = 1
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> int:
+        """How many jobs may run at once."""
+        return self.jobs
+
+    def lacks(self, job: Job) -> str:
+        """Says that a job takes more GPUs than there are."""
+        if job.gpus <= len(self.gpus):
+            return ""
+        plural = "s" if job.gpus > 1 else ""
+        return f"needs {job.gpus} GPU{plural}, and {len(self.gpus) or 'none'} is here (--gpus)"
+
+    def run(
+        self,
+        jobs: Sequence[Job],
+        settled: Mapping[str, Outcome],
+        place: Workplace,
+        progress: Progress,
+    ) -> Iterator[Outcome]:
+        """See `Executor.run`."""
+        outcomes = dict(settled)
+        queue = Queue(jobs)
+        running: dict[Future[Outcome], tuple[Job, tuple[str, ...]]] = {}
+        free = list(self.gpus)
+        with _pool(self.jobs) as (pool, stop):
+            while queue or running:
+                while job := queue.take(self.jobs - len(running), len(free), bool(running)):
+                    early = blocked_by(job, outcomes)
+                    needs = {} if early else digests(job, outcomes)
+                    early = early or reusable(job, place, needs)
+                    if early is not None:
+                        yield self._settle(early, outcomes, queue)
+                        continue
+                    mine = tuple(free.pop(0) for _ in range(job.gpus))
+                    watch = Watch(environment=self._environment(job, mine), stop=stop)
+                    progress.start(job)
+                    running[pool.submit(run_job, job, place, needs, watch)] = job, mine
+                    queue.hold(job)
+                finished, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                progress.tick()
+                for future in finished:
+                    job, mine = running.pop(future)
+                    free.extend(mine)
+                    queue.release(job)
+                    yield self._settle(future.result(), outcomes, queue)
+
+    def _environment(self, job: Job, mine: tuple[str, ...]) -> dict[str, str]:
+        """The job's GPUs, and its share of the cores where jobs on the CPU run side by side."""
+        if self.gpus:
+            return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
+        if self.jobs == 1 or job.exclusive or THREADS in os.environ:
+            return {}
+        return {THREADS: str(max(1, (os.cpu_count() or 1) // self.jobs))}
+
+    @staticmethod
+    def _settle(outcome: Outcome, outcomes: dict[str, Outcome], queue: Queue) -> Outcome:
+        outcomes[outcome.job.name] = outcome
+        queue.settle(outcome.job)
+        return outcome
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """Threads that each wait for one process; an error or Ctrl-C ends the processes first."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(size) as pool:
+        try:
+            yield pool, stop
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+class Queue:
+    """Jobs that wait for their needs, and jobs that are ready, by what they take."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        """Jobs in order; a need that is not among them is settled already."""
+        self._order = {job.name: index for index, job in enumerate(jobs)}
+        self._jobs = list(jobs)
+        self._readers: dict[str, list[Job]] = {}
+        self._waiting: dict[str, int] = {}
+        self._ready: dict[tuple[bool, int], list[int]] = {}
+        self._num_ready = 0
+        self._exclusive = False
+        for job in jobs:
+            open_needs = [need for need in job.needs if need in self._order]
+            self._waiting[job.name] = len(open_needs)
+            for need in open_needs:
+                self._readers.setdefault(need, []).append(job)
+            if not open_needs:
+                self._push(job)
+
+    def __bool__(self) -> bool:
+        return self._num_ready > 0
+
+    def _push(self, job: Job) -> None:
+        heap = self._ready.setdefault((job.exclusive, job.gpus), [])
+        heapq.heappush(heap, self._order[job.name])
+        self._num_ready += 1
+
+    def take(self, slots: int, gpus: int, busy: bool) -> Job | None:
+        """Takes the first ready job that fits; one that must be alone only when all else is done.
+
+        Args:
+            slots: Free places.
+            gpus: Free GPUs.
+            busy: Whether a job runs.
+        """
+        if slots < 1 or self._exclusive:
+            return None
+        fitting = [
+            (exclusive, heap[0], heap)
+            for (exclusive, need), heap in self._ready.items()
+            if heap and need <= gpus and not (exclusive and busy)
+        ]
+        if not fitting:
+            return None
+        _, _, heap = min(fitting, key=lambda entry: entry[:2])
+        self._num_ready -= 1
+        return self._jobs[heapq.heappop(heap)]
+
+    def hold(self, job: Job) -> None:
+        """A job runs."""
+        self._exclusive = job.exclusive
+
+    def release(self, job: Job) -> None:
+        """A job has ended."""
+        self._exclusive = self._exclusive and not job.exclusive
+
+    def settle(self, job: Job) -> None:
+        """Its outcome is known: what waited for it may be ready."""
+        for reader in self._readers.get(job.name, ()):
+            self._waiting[reader.name] -= 1
+            if not self._waiting[reader.name]:
+                self._push(reader)

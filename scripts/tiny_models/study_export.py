@@ -1,0 +1,98 @@
+"""Finished students of the study into the tiny assets: bfloat16 weights with a record each."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_models.study import EMA_WEIGHTS, ODE_INIT, StudyConfig, StudyRun
+
+from hiar.cli.train import RECORD
+from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.provenance import file_sha256
+from hiar.tiny.study import WEIGHTS_FILE
+from hiar.training.run.monitor import DYNAMICS, read_lines
+
+SCHEMA = "hiar-study/1"
+COMMAND = ("python", "scripts/train_tiny.py", "--study")
+OPTIONS = {
+    "--seed": "base_seed", "--prompts": "num_prompts", "--ode-steps": "ode_steps",
+    "--steps": "steps",
+}  # fmt: skip
+"""Of the script, by field of a study."""
+MACHINE_KEYS = ("init", "teacher", "trajectories")
+"""Settings that are paths of the machine; the hashes beside them say what they were."""
+
+
+def export(run: StudyRun, study: StudyConfig, assets: Path) -> Path:
+    """Write a distilled student among the assets, its record last.
+
+    Args:
+        run: Finished, of a model.
+        study: That it belongs to.
+        assets: Folder of all tiny assets.
+
+    Returns:
+        The weights' path.
+    """
+    assert run.model is not None
+    folder = assets / run.model.folder
+    weights = {
+        name: value.to(torch.bfloat16) for name, value in load_file(run.out / EMA_WEIGHTS).items()
+    }
+    path = folder / WEIGHTS_FILE
+    with atomic_path(path) as temporary:
+        save_file(weights, temporary)
+    facts = describe(run, study) | {"weights_sha256": file_sha256(path)}
+    atomic_write_text(folder / RECORD, json.dumps(facts, indent=1) + "\n")
+    return path
+
+
+def describe(run: StudyRun, study: StudyConfig) -> dict[str, Any]:
+    """What a reader needs to make these weights again, and Fig. 4's points of this run."""
+    assert run.model is not None
+    record = _record(run.out)
+    dynamics = run.out / DYNAMICS
+    return {
+        "schema": SCHEMA,
+        "command": command_of(study),
+        "row": run.model.row,
+        "fills": list(run.model.fills),
+        "seed": run.seed,
+        "num_trajectories": study.num_prompts,
+        "settings": _settings(record),
+        "ode_init": _settings(_record(study.work / ODE_INIT)),
+        "steps": record["steps"],
+        "processor_seconds_a_step": record["processor_seconds_a_step"],
+        "loss_curve": record["loss_curve"],
+        "dynamics": read_lines(dynamics) if dynamics.exists() else [],
+        "provenance": record["provenance"],
+    }
+
+
+def command_of(study: StudyConfig) -> str:
+    """The command line that makes this study again: what differs from the defaults."""
+    default = StudyConfig(work=study.work)
+    words = [*COMMAND, "--seeds", *map(str, study.seeds)]
+    for option, name in OPTIONS.items():
+        value = getattr(study, name)
+        if value != getattr(default, name):
+            words += [option, str(value)]
+    if study.teacher != default.teacher:
+        words += ["--teacher", "FILE"]  # a path of the machine; its hash is among the settings
+    for change in study.changes:
+        words += ["--set", change]
+    return shlex.join(words)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return found
+
+
+def _settings(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record["settings"].items() if name not in MACHINE_KEYS}

@@ -1,0 +1,35 @@
+"""The sigmoid form of the tanh GELU against its formula in float64, and where it is used."""
+
+import math
+
+import torch
+
+from hiar.model.activation import TanhGELU, sigmoid_gelu
+
+
+def by_formula(x: torch.Tensor) -> torch.Tensor:
+    x = x.double()
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def test_the_sigmoid_form_equals_the_formula() -> None:
+    x = torch.cat((torch.linspace(-60, 60, 20_001), torch.tensor([0.0, 1e-30, -1e-30])))
+    # atol: one rounding of factors near 1 times |x| up to about 6 where the tail is not yet 0
+    torch.testing.assert_close(sigmoid_gelu(x).double(), by_formula(x), rtol=1e-6, atol=1e-6)
+
+
+def test_bfloat16_is_rounded_once() -> None:
+    x = torch.linspace(-8, 8, 4001).bfloat16()
+    assert sigmoid_gelu(x).dtype == torch.bfloat16
+    # half a step of 8 bits of mantissa
+    torch.testing.assert_close(
+        sigmoid_gelu(x).double(), by_formula(x), rtol=2.0**-8, atol=1e-6, check_dtype=False
+    )
+
+
+def test_gradients_go_through_pytorchs_own() -> None:
+    x = torch.linspace(-3, 3, 11, requires_grad=True)
+    y = x * 2
+    TanhGELU()(y).sum().backward()
+    expected = torch.autograd.functional.jacobian(by_formula, (2 * x).detach().double())
+    torch.testing.assert_close(x.grad.double(), 2 * expected.diagonal(), rtol=1e-5, atol=1e-6)

@@ -1,0 +1,121 @@
+"""`hiar sample --order pipelined`: the videos of diagonal, and what a lost process leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from diffusers import AutoencoderKLWan
+from transformers import UMT5Config, UMT5EncoderModel
+
+from hiar.codecs.text import TextEncoder
+from hiar.codecs.vae import VideoAutoencoder
+from hiar.errors import RankLostError
+from hiar.model.transformer import CausalWan
+from hiar.pipeline import HiARPipeline
+from hiar.runtime.progress import Progress
+from hiar.sample_folder import PARTIAL, SampleRun, sample_folder, write_videos
+from hiar.sampling.config import SamplerConfig
+from hiar.sampling.pipelined.chain import Chain
+from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
+
+pytestmark = pytest.mark.numerics
+
+ROOT = Path(__file__).parents[3]
+DIAGONAL = SamplerConfig(steps=(1000, 500), order="diagonal", window=6)
+
+
+@pytest.fixture(scope="module")
+def pipeline(make_model: Callable[..., CausalWan]) -> HiARPipeline:
+    torch.manual_seed(0)
+    return HiARPipeline(
+        transformer=make_model(
+            text_dim=TEXT_CONFIG["d_model"], text_len=24, in_channels=16, out_channels=16
+        ),
+        text_encoder=TextEncoder(UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)), byte_tokenizer(), 24),
+        autoencoder=VideoAutoencoder(AutoencoderKLWan(**VAE_CONFIG)),
+        name="random",
+        size_px=(32, 48),
+        fps=16,
+        weights={"transformer": "random"},
+    )
+
+
+@pytest.fixture(autouse=True)
+def keep_sigterm() -> Iterator[None]:
+    """A run that lost a process is deaf to SIGTERM while it writes; the next test is not."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_one_rank_makes_the_videos_of_diagonal(pipeline: HiARPipeline, tmp_path: Path) -> None:
+    run = SampleRun(config=DIAGONAL, latent_frames=9, batch_size=2)
+    prompts, quiet = ["a red disc", "a blue ring"], Progress("test", None)
+    sample_folder(pipeline, prompts, tmp_path / "alone", run, quiet)
+    pipeline.chain = Chain()
+    try:
+        record = sample_folder(pipeline, prompts, tmp_path / "chain", run, quiet, pipeline.chain)
+        again = sample_folder(pipeline, prompts, tmp_path / "alone", run, quiet, pipeline.chain)
+    finally:
+        pipeline.chain = None
+    assert (record["made"], again["made"]) == (2, 0)  # one order's videos serve the other
+    names = sorted(path.name for path in (tmp_path / "alone").glob("*.mp4"))
+    assert len(names) == 2
+    for name in names:
+        alone, chained = (tmp_path / folder / name for folder in ("alone", "chain"))
+        assert alone.read_bytes() == chained.read_bytes()
+
+
+def test_what_was_decoded_is_kept_when_a_process_is_lost(
+    pipeline: HiARPipeline, tmp_path: Path, draw: Callable[..., torch.Tensor]
+) -> None:
+    def blocks() -> Iterator[torch.Tensor]:
+        yield from draw(1, 6, 16, 4, 6).split(3, dim=1)
+        raise RankLostError("rank 1 is gone")
+
+    path = tmp_path / "0000-a.mp4"
+    with pytest.raises(RankLostError, match="rank 1 is gone"):
+        write_videos(pipeline, blocks(), [path], Chain())
+    (kept,) = tmp_path.iterdir()
+    assert kept.name == f"0000-a{PARTIAL}"
+    with av.open(str(kept)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 9 + 12
+
+
+def test_nothing_is_kept_of_nothing(pipeline: HiARPipeline, tmp_path: Path) -> None:
+    def blocks() -> Iterator[torch.Tensor]:
+        raise RankLostError("rank 0 is gone")
+        yield
+
+    with pytest.raises(RankLostError):
+        write_videos(pipeline, blocks(), [tmp_path / "0000-a.mp4"], Chain())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_video_together(tmp_path: Path) -> None:
+    tiny = HiARPipeline.from_pretrained("tiny")
+    run = SampleRun(config=tiny.sampler, latent_frames=6)  # step_first
+    alone, chained = tmp_path / "alone", tmp_path / "chained"
+    sample_folder(tiny, ["a red disc"], alone, run, Progress("test", None))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+            "-m", "hiar", "sample", "--prompt", "a red disc", "--order", "pipelined",
+            "--latent-frames", "6", "--out", chained,
+        ],
+        cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "1 made" in done.stdout
+    assert json.loads((chained / "run.json").read_text())["num_ranks"] == 2
+    (video,) = alone.glob("*.mp4")
+    assert video.read_bytes() == (chained / video.name).read_bytes()

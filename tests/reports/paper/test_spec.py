@@ -1,0 +1,132 @@
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from drift.errors import UsageError
+from reports.paper.spec import SPEC_SCHEMA, FigureSpec, Preset, load_preset, read_spec
+from reports.paper.typed_tables import from_table
+
+SHIPPED = files("reports").joinpath("paper/spec.toml").read_text(encoding="utf-8")
+FIGURES = {"sheet_prompts": 3, "sheet_times_s": [0.0, 1.0]}
+PRESETS = ("tiny", "smoke", "quick", "paper")
+
+
+def changed(old: str, new: str) -> dict[str, Preset]:
+    assert old in SHIPPED
+    return read_spec(SHIPPED.replace(old, new, 1))
+
+
+def test_tiny_has_the_paper_s_length_and_window() -> None:
+    preset = load_preset("tiny")
+    # 4 (81 - 1) + 1 = 321 frames at 16 fps: 20 s, and a window of 21 latent frames: 5 s.
+    assert [preset.sample.num_frames(run) for run in preset.runs] == [321] * 8
+    assert preset.sample.window == 21
+    assert {run.order for run in preset.runs} == {"block_first", "step_first"}
+
+
+def test_paper_has_all_models_prompts_and_seeds() -> None:
+    preset = load_preset("paper")
+    assert len(preset.runs) == 16
+    counts = {s.prompts.name: s.prompts.count * len(s.seeds) for s in preset.samples}
+    assert counts == {"vbench": 4730, "moviegen-128": 128}
+
+
+def test_lengths_are_those_that_each_model_supports() -> None:
+    # 5 s for bidirectional models; NOVA and Pyramid Flow have no setting for 20 s.
+    sample = load_preset("paper").sample
+    frames = {run.name: sample.num_frames(run) for run in load_preset("paper").runs}
+    assert frames["ltx-video"] == 121
+    assert frames["wan2.1-1.3b"] == 81
+    assert frames["nova"] == 33
+    assert frames["pyramid-flow"] == 121
+    assert frames["magi-1-4.5b"] == 480
+    assert 480 <= frames["skyreels-v2-1.3b"] <= 497  # of 497 made, 481 may be kept
+    assert frames["hiar"] == frames["causvid"] == frames["no-retraining"] == 321
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_shipped_prompt_files_have_as_many_lines_as_the_spec_says(name: str) -> None:
+    for sample in load_preset(name).samples:
+        if sample.prompts.shipped:
+            package, _, path = sample.prompts.file.partition("/")
+            text = files(package).joinpath(path).read_text(encoding="utf-8")
+            assert len(text.splitlines()) == sample.prompts.count
+        else:
+            assert sample.prompts.get
+
+
+def test_captions_costs_and_gpus_do_not_change_a_preset_s_hash() -> None:
+    before = load_preset("tiny").sha256
+    assert changed("frames_per_s = 30.0", "frames_per_s = 31.0")["tiny"].sha256 == before
+    assert changed("Measured numbers are marked", "Numbers are")["tiny"].sha256 == before
+    assert changed("latent_frames = 81 ", "latent_frames = 84 ")["tiny"].sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('runs = ["tiny-self-forcing", "tiny-hiar"]', 'runs = ["nothing"]',
+         "presets.smoke.runs: 'nothing' is unknown; choose from tiny-hiar"),
+        ('runs = ["tiny-hiar", "tiny-self-forcing"]', 'runs = ["nothing"]',
+         "presets.tiny.lengths: 'nothing' is not in its runs"),
+        ("num_prompts = 8", "num_prompts = 17", "num_prompts 17 must lie in 1 to 16"),
+        ("40.0, 60.0]", "40.0, 61.0]", "must be lengths up to 60.5625 s, that of 243 latent"),
+        ('model = "nova"', 'model = "novas"', "runs.nova: unknown model 'novas'; choose one of"),
+        ('metrics = ["fast"]', 'metrics = ["blur"]', "score: .*blur"),
+        ('prompts = "tiny-heldout"', 'prompts = "none"',
+         "presets.tiny.samples.prompts: 'none' is unknown; choose from tiny-heldout"),
+        ('cost = "nova"', 'cost = "x"', "runs.nova.cost: 'x' is unknown"),
+        ('order = "block_first"', 'ordr = "block_first"', "unknown key 'ordr'; known: context"),
+        ('tool = "hiar"', 'tool = "drill"', "tool is 'drill'; it is hiar or baselines"),
+        ("seconds = 2.75", "seconds = 20.0", "runs.nova: 20 s is longer than NOVA supports"),
+        ("count = 16", 'count = "16"', "prompts.tiny-heldout.count: '16' is no int"),
+        ('scale = "tiny"', 'scale = "huge"', "scale is 'huge'; it is tiny or paper"),
+        ('schema = "reports-spec/2"', 'schema = "other/1"', "schema is 'other/1'"),
+        ("[costs.tiny]", "[cost.tiny]", "unknown key 'cost'; known: schema"),
+        ("[costs.tiny]", "[costs.tiny", "spec: .*; it must be TOML"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_spec_is_named_in_one_line(old: str, new: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as error:
+        preset = changed(old, new)["paper"]
+        [sample.num_frames(run) for sample in preset.samples for run in preset.runs]
+    assert "\n" not in str(error.value)
+
+
+def test_videos_must_be_made_of_the_prompts_that_are_scored() -> None:
+    text = SHIPPED.replace('[presets.tiny.score]\nprompts = "tiny-heldout"',
+                           '[presets.tiny.score]\nprompts = "quick"')  # fmt: skip
+    assert text != SHIPPED
+    with pytest.raises(UsageError, match=r"presets.tiny.score: no videos are made of.*'quick'"):
+        read_spec(text)
+
+
+def test_missing_keys_and_wrong_types_are_named() -> None:
+    with pytest.raises(UsageError, match=r"x: key 'sheet_times_s' is missing"):
+        from_table(FigureSpec, {"sheet_prompts": 3}, "x")
+    with pytest.raises(UsageError, match=r"x.sheet_prompts: True is no int"):
+        from_table(FigureSpec, {**FIGURES, "sheet_prompts": True}, "x")
+    with pytest.raises(UsageError, match=r"x.sheet_times_s: 2.0 is no list"):
+        from_table(FigureSpec, {**FIGURES, "sheet_times_s": 2.0}, "x")
+    with pytest.raises(UsageError, match=r"x.sheet_times_s: 'a' is no float"):
+        from_table(FigureSpec, {**FIGURES, "sheet_times_s": ["a"]}, "x")
+
+
+def test_a_whole_number_will_do_for_a_float() -> None:
+    spec = from_table(FigureSpec, {**FIGURES, "sheet_times_s": [0, 1]}, "x")
+    assert spec.sheet_times_s == (0.0, 1.0)
+
+
+def test_unknown_preset_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="choose from tiny, smoke, quick, paper"):
+        load_preset("huge")
+
+
+def test_a_spec_of_one_s_own(tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    path.write_text(SHIPPED.replace("[presets.tiny", "[presets.mine"), encoding="utf-8")
+    assert load_preset("mine", path).runs == load_preset("tiny").runs
+    with pytest.raises(UsageError, match="No such file or directory; give a TOML file"):
+        load_preset("mine", tmp_path / "none.toml")
+    assert SPEC_SCHEMA in SHIPPED
