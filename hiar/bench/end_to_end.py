@@ -18,7 +18,7 @@ from hiar.codecs.frames import to_output
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.vae import VideoAutoencoder
 from hiar.model.geometry import num_frames
-from hiar.notices import hush_notices
+from hiar.runtime.notices import hush_notices
 from hiar.runtime.prefetch import in_background
 from hiar.sampling.noise import initial_noise
 from hiar.sampling.pipelined.stream import stream_pipelined

@@ -19,7 +19,7 @@ from torch import nn
 
 from hiar.errors import UsageError
 from hiar.model.geometry import SPATIAL_STRIDE, TEMPORAL_STRIDE
-from hiar.notices import hush_notices
+from hiar.runtime.notices import hush_notices
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPEAKING = """
 import logging, warnings
-from hiar.notices import NOTICES, hush_notices
+from hiar.runtime.notices import NOTICES, hush_notices
 
 hush_notices()
 hush_notices()
