@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from hiar.errors import UsageError
-from hiar.model.activation import TanhGELU
+from hiar.model.activation import FeedForward
 from hiar.model.attention import AttentionFn, attend, attend_block_causal, attend_teacher_forcing
 from hiar.model.config import WanConfig
 from hiar.model.geometry import token_grid
@@ -61,7 +61,18 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the last axis."""
-        return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        return self.unrounded(x).to(x.dtype)
+
+    def unrounded(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise the last axis; on a CPU the result of a bfloat16 input is still float32.
+
+        PyTorch's own operator rounds to bfloat16 twice there and takes twice as long.
+        """
+        if x.device.type != "cpu" or x.dtype != torch.bfloat16:
+            return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        scale = torch.rsqrt(length.square() / x.shape[-1] + self.eps)
+        return x.float().mul_(scale).mul_(self.weight.float())
 
 
 class Projections(nn.Module):
@@ -81,9 +92,17 @@ class Projections(nn.Module):
         """Normalised queries [B, L, N, K] of x [B, L, D]."""
         return self._heads(self.norm_q(self.q(x)))
 
+    def rotated_queries(self, x: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:
+        """Normalised queries, turned by the table and then rounded."""
+        return rotate(self._heads(self.norm_q.unrounded(self.q(x))), rotary).to(x.dtype)
+
     def keys(self, x: torch.Tensor) -> torch.Tensor:
         """Normalised keys [B, L, N, K] of x [B, L, D]."""
         return self._heads(self.norm_k(self.k(x)))
+
+    def rotated_keys(self, x: torch.Tensor, rotary: torch.Tensor) -> torch.Tensor:
+        """Normalised keys, turned by the table and then rounded."""
+        return rotate(self._heads(self.norm_k.unrounded(self.k(x))), rotary).to(x.dtype)
 
     def values(self, x: torch.Tensor) -> torch.Tensor:
         """Values [B, L, N, K] of x [B, L, D]."""
@@ -110,11 +129,7 @@ class Block(nn.Module):
         self.norm3 = nn.LayerNorm(dim, eps)
         self.cross_attn = Projections(config)
         self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
-        self.ffn = nn.Sequential(
-            nn.Linear(dim, config.ffn_dim),
-            TanhGELU(),
-            nn.Linear(config.ffn_dim, dim),
-        )
+        self.ffn = FeedForward(dim, config.ffn_dim)
         self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
 
     def forward(
@@ -154,15 +169,15 @@ class Block(nn.Module):
     ) -> KeysValues:
         """Self-attention's keys, rotated, and values: what the layer leaves in a cache."""
         shift, scale = (self.modulation + modulation_BF6D).unsqueeze(3)[:, :, :2].unbind(2)
-        h, layer = modulate(self.norm1(x), shift, scale), self.self_attn
-        return rotate(layer.keys(h), rotary), layer.values(h)
+        h, layer = norm_modulated(x, self.norm1, shift, scale), self.self_attn
+        return layer.rotated_keys(h, rotary), layer.values(h)
 
     def before_attention(
         self, x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor, rotary: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Self-attention's queries and keys, rotated, and values."""
-        h, layer = modulate(self.norm1(x), shift, scale), self.self_attn
-        return rotate(layer.queries(h), rotary), rotate(layer.keys(h), rotary), layer.values(h)
+        h, layer = norm_modulated(x, self.norm1, shift, scale), self.self_attn
+        return layer.rotated_queries(h, rotary), layer.rotated_keys(h, rotary), layer.values(h)
 
     def between_attentions(
         self, x: torch.Tensor, attended: torch.Tensor, gate: torch.Tensor
@@ -181,7 +196,7 @@ class Block(nn.Module):
     ) -> torch.Tensor:
         """Tokens after cross-attention and the feed-forward layer."""
         x = x + self.cross_attn.output(attended)
-        return add_gated(x, self.ffn(modulate(self.norm2(x), shift, scale)), gate)
+        return add_gated(x, self.ffn(norm_modulated(x, self.norm2, shift, scale)), gate)
 
 
 class Head(nn.Module):
@@ -197,8 +212,25 @@ class Head(nn.Module):
     def forward(self, x: torch.Tensor, embedding_BFD: torch.Tensor) -> torch.Tensor:
         """Project tokens [B, L, D] to patches [B, L, patch x out_channels]."""
         shift, scale = (self.modulation + embedding_BFD.unsqueeze(2)).unsqueeze(3).unbind(2)
-        out: torch.Tensor = self.head(modulate(self.norm(x), shift, scale))
+        out: torch.Tensor = self.head(norm_modulated(x, self.norm, shift, scale))
         return out
+
+
+def norm_modulated(
+    x: torch.Tensor, norm: nn.LayerNorm, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor
+) -> torch.Tensor:
+    """Normalise x [B, L, D], then scale and shift it per frame.
+
+    Where all frames of a video share a timestep the modulation is the norm's own weight and bias,
+    video by video: one kernel, and one rounding.
+    """
+    if shift_BF1D.shape[1] > 1:
+        return modulate(norm(x), shift_BF1D, scale_BF1D)
+    videos = [
+        functional.layer_norm(x_LD, norm.normalized_shape, 1 + scale[0, 0], shift[0, 0], norm.eps)
+        for x_LD, shift, scale in zip(x, shift_BF1D, scale_BF1D, strict=True)
+    ]
+    return videos[0].unsqueeze(0) if len(videos) == 1 else torch.stack(videos)
 
 
 def modulate(x: torch.Tensor, shift_BF1D: torch.Tensor, scale_BF1D: torch.Tensor) -> torch.Tensor:

@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from hiar.model.activation import TanhGELU, sigmoid_gelu
+from hiar.model.activation import FeedForward, TanhGELU, has_fused_gelu, linear_gelu, sigmoid_gelu
 
 
 def by_formula(x: torch.Tensor) -> torch.Tensor:
@@ -33,3 +34,28 @@ def test_gradients_go_through_pytorchs_own() -> None:
     TanhGELU()(y).sum().backward()
     expected = torch.autograd.functional.jacobian(by_formula, (2 * x).detach().double())
     torch.testing.assert_close(x.grad.double(), 2 * expected.diagonal(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not has_fused_gelu(), reason="this CPU has no fused product in bfloat16")
+def test_gelu_inside_a_product_is_rounded_once() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(n, 48, generator=generator).bfloat16() for n in (40, 64))
+    bias = torch.randn(64, generator=generator).bfloat16()
+    expected = by_formula(torch.nn.functional.linear(x.double(), weight.double(), bias.double()))
+    found = linear_gelu(x, weight, bias)
+    assert found.dtype == torch.bfloat16
+    # half a step of 8 bits of mantissa; float32 sums of 48 products near 0
+    torch.testing.assert_close(found.double(), expected, rtol=2.0**-8, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_feed_forward_computes_the_same_with_and_without_gradients(dtype: torch.dtype) -> None:
+    layer = FeedForward(16, 64)
+    x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    expected = layer(x)
+    with torch.no_grad():
+        found = layer.to(dtype)(x.to(dtype))
+    assert found.dtype == dtype
+    # float32: another form of the same function. bfloat16: a sum of 64 terms, each rounded.
+    tolerance = 1e-5 if dtype == torch.float32 else 2.0**-6
+    torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=tolerance)

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from hiar.model.rope import rotary_table, rotate
-from hiar.model.transformer import CausalWan, RMSNorm, timestep_embedding
+from hiar.model.transformer import (
+    CausalWan,
+    RMSNorm,
+    modulate,
+    norm_modulated,
+    timestep_embedding,
+)
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
 
@@ -45,6 +51,15 @@ def test_a_video_is_near_float32(
     assert relative_l2(found, expected) < 20 * STEP
 
 
+def test_orders_agree_to_the_bit(half_model: CausalWan, draw: Draw) -> None:
+    noise, text = draw(1, 12, 4, 4, 6), draw(1, 4, 8).bfloat16()
+    step_first, diagonal = (
+        sample_latents(half_model, text, noise, SamplerConfig(order=order, window=6))  # type: ignore[arg-type]
+        for order in ("step_first", "diagonal")
+    )
+    assert torch.equal(step_first, diagonal)
+
+
 @pytest.mark.parametrize("first_frame", [0, 5_000])
 def test_rotation_is_rounded_once(draw: Draw, first_frame: int) -> None:
     x = draw(1, 12, 2, 16).bfloat16()
@@ -57,6 +72,35 @@ def test_norms_sum_in_float32() -> None:
     norm = RMSNorm(4096, 1e-6).to(torch.bfloat16)
     x = torch.full((1, 4096), 3.0, dtype=torch.bfloat16)
     torch.testing.assert_close(norm(x).float(), torch.ones(1, 4096), rtol=STEP, atol=0)
+
+
+def test_a_norm_and_its_turn_are_rounded_once(draw: Draw) -> None:
+    norm, x = RMSNorm(32, 1e-6).to(torch.bfloat16), draw(1, 12, 32).bfloat16()
+    norm.weight.data = draw(32).bfloat16()
+    x64 = x.double()
+    expected = x64 * torch.rsqrt(x64.square().mean(-1, keepdim=True) + 1e-6) * norm.weight.double()
+    torch.testing.assert_close(norm(x).double(), expected, rtol=STEP, atol=0)
+    # Not rounded at all before the rotary turn: the error is float32's.
+    torch.testing.assert_close(norm.unrounded(x).double(), expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("num_timesteps", [1, 2])
+def test_modulation_of_a_video_does_not_depend_on_its_batch(
+    draw: Draw, dtype: torch.dtype, num_timesteps: int
+) -> None:
+    norm = torch.nn.LayerNorm(16, 1e-6, elementwise_affine=False)
+    x = draw(3, 12, 16)
+    shift, scale = draw(3, num_timesteps, 1, 16), draw(3, num_timesteps, 1, 16)
+    expected = modulate(norm(x.double()), shift.double(), scale.double())
+    x, shift, scale = x.to(dtype), shift.to(dtype), scale.to(dtype)
+    found = norm_modulated(x, norm, shift, scale)
+    alone = [
+        norm_modulated(x[i : i + 1], norm, shift[i : i + 1], scale[i : i + 1]) for i in range(3)
+    ]
+    assert torch.equal(found, torch.cat(alone))
+    tolerance = 1e-5 if dtype == torch.float32 else 8 * STEP  # of values up to about 8
+    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
 def test_neighbouring_timesteps_stay_apart() -> None:
