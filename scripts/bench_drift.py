@@ -201,11 +201,11 @@ def plain_dino_coherence():  # type: ignore[no-untyped-def]
     from torchvision.transforms import v2
     from transformers import Dinov2Config, Dinov2Model
 
-    from drift.metrics.dino_coherence import DEVIATION, MEAN, _network
+    from drift.metrics.dino_coherence import DEVIATION, MEAN, published_network
     from drift.metrics.settings import MeterSettings
 
     with tempfile.TemporaryDirectory() as folder:
-        state = _network("vit-b", MeterSettings(random_weights=True)).state_dict()
+        state = published_network("vit-b", MeterSettings(random_weights=True)).state_dict()
         save_file(dict(state), Path(folder) / "model.safetensors", {"format": "pt"})
         Dinov2Config(patch_size=14, image_size=518).save_pretrained(folder)
         model = Dinov2Model.from_pretrained(folder).eval()

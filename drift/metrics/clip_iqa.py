@@ -10,6 +10,7 @@ from drift.metrics.networks.clip import Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.rounded import round_weights
 from drift.metrics.networks.winograd import use_winograd
 from drift.metrics.registry import METRICS, Meter
 from drift.metrics.settings import MeterSettings
@@ -85,7 +86,9 @@ def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tens
     with torch.inference_mode():
         text_features = network.encode_texts(texts).unflatten(0, (-1, 2))
     tower = fold_norms(network.visual).to(memory_format=torch.channels_last)
-    use_winograd(tower, settings, precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16))
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+    round_weights(tower, dtype)
+    use_winograd(tower, settings, dtype)
     return tower, text_features, network.logit_scale.exp()
 
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from drift.metrics.networks.dinov2 import Dinov2
+from drift.metrics.networks.dinov2 import PATCH, Dinov2
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.rounded import pack_linears, round_weights
 from drift.metrics.registry import METRICS, Meter
 from drift.metrics.settings import MeterSettings
 from drift.video.batch import Frame, pixels_of
@@ -73,6 +74,18 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
 
 @cache
 def _network(variant: str, settings: MeterSettings) -> Dinov2:
+    """The network, made ready for pictures of one size in one precision."""
+    network = published_network(variant, settings)
+    side = SIDE // PATCH
+    network.embeddings.resize(side, side)
+    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+    round_weights(network, dtype)
+    pack_linears(network, settings, dtype, rows=1 + side**2)
+    return network
+
+
+def published_network(variant: str, settings: MeterSettings) -> Dinov2:
+    """The network with the parameters of the published file."""
     (weights,) = METRICS["dino_coherence"].variant(variant).weights
     read = partial(read_weights, weights, settings.weights_dir)
     build = partial(Dinov2, *SIZES[variant])

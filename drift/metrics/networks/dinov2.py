@@ -20,6 +20,7 @@ class Embeddings(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.grid = (GRID, GRID)
         self.cls_token = nn.Parameter(0.02 * torch.randn(1, 1, width))
         self.mask_token = nn.Parameter(torch.zeros(1, width))
         self.position_embeddings = nn.Parameter(0.02 * torch.randn(1, 1 + GRID**2, width))
@@ -35,12 +36,19 @@ class Embeddings(nn.Module):
         return torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1) + positions
 
     def positions(self, rows: int, columns: int) -> Tensor:
-        """The table of the trained grid, resized (bicubic, no antialiasing): (1, N, D)."""
+        """The table, resized if need be (bicubic, no antialiasing): (1, N, D)."""
+        if (rows, columns) == self.grid:
+            return self.position_embeddings
         first, rest = self.position_embeddings[:, :1], self.position_embeddings[:, 1:]
-        grid = rearrange(rest, "1 (r c) d -> 1 d r c", r=GRID)
-        if (rows, columns) != (GRID, GRID):
-            grid = functional.interpolate(grid, (rows, columns), mode="bicubic")
+        grid = rearrange(rest, "1 (r c) d -> 1 d r c", r=self.grid[0])
+        grid = functional.interpolate(grid, (rows, columns), mode="bicubic")
         return torch.cat((first, rearrange(grid, "1 d r c -> 1 (r c) d")), dim=1)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Replaces the table by the one for so many patches: it is then not resized a picture."""
+        table = self.positions(rows, columns)
+        self.position_embeddings = nn.Parameter(table, requires_grad=False)
+        self.grid = (rows, columns)
 
 
 class Layer(nn.Module):
