@@ -5,11 +5,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from drift.errors import UsageError
+from drift.provenance import collect_provenance
 from eval.protocol.dimensions import DIMENSIONS, SOURCE
 from eval.scores.score import VBenchScore
 
@@ -137,10 +137,6 @@ def parse_aggregate(name: str, source: str, value: object) -> float:
 
 def make_record(score: VBenchScore, results: RawResults) -> dict[str, Any]:
     """Builds the JSON record of one score, with its provenance and without machine paths."""
-    try:
-        toolkit = version("hiar-toolkit")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        toolkit = "unknown"
     return {
         "schema": SCHEMA,
         "quality": score.quality,
@@ -150,7 +146,7 @@ def make_record(score: VBenchScore, results: RawResults) -> dict[str, Any]:
         "missing": list(score.missing),
         "ignored": list(results.ignored),
         "provenance": {
-            "toolkit": toolkit,
+            **collect_provenance(),
             "constants": SOURCE,
             "inputs_sha256": dict(results.files),
         },

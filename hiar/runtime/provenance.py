@@ -32,16 +32,27 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
 
 @cache
 def git_commit() -> str | None:
-    """Commit of the checkout this package runs from, `-dirty` if edited; None outside git."""
-    root = Path(__file__).parent
+    """Commit of the checkout that this package runs from, `-dirty` if the package was edited.
+
+    None if git does not track the package: a repository that merely surrounds the virtual
+    environment says nothing about it.
+    """
+    package = Path(__file__).parents[1]
+    if _git(package, "ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    commit = _git(package, "rev-parse", "HEAD")
+    is_edited = _git(package, "status", "--porcelain", "--", ".")
+    return f"{commit}-dirty" if commit and is_edited else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=root, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True, timeout=20
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return found.stdout.strip()
+    return done.stdout.strip()
 
 
 def weights_sha256(path: Path) -> str:

@@ -42,6 +42,7 @@ def test_score_writes_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert record["dimensions"]["scene"] == {"raw": 0.5, "normalised": 0.5 / 0.8222}
     assert record["missing"] == []
     assert list(record["provenance"]["inputs_sha256"]) == ["results_a_eval_results.json"]
+    assert {"git_commit", "packages", "python"} <= record["provenance"].keys()
     assert str(tmp_path) not in out.read_text()
     assert list(out.parent.iterdir()) == [out]
     assert "Total" in capsys.readouterr().out
