@@ -17,9 +17,9 @@ from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
 from hiar.model.kv_cache import KVCache
 from hiar.sampling.config import SamplerConfig
+from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
 from hiar.sampling.noise import INITIAL_STEP, block_noise, keyed_renoise
 from hiar.sampling.schedule import Cell, schedule_of, waves
-from hiar.sampling.sigmas import Step, add_noise, denoising_steps, euler_step, x0_from_flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     OnCell = Callable[[Cell, torch.Tensor], None]
 
-CLEAN_TIMESTEP = 0.0
-"""Timestep that labels finished latents (HiAR release, configs/hiar.yaml, context_noise: 0)."""
 CLEAN_CACHE = -1
 """Key of the cache of what is clean from the start, beside the stages' keys 0, 1, ..."""
 
@@ -73,8 +71,8 @@ class CellRunner:
         self.model = model
         self.config = config
         self.schedule = schedule_of(config)
-        self.renoise = renoise
-        self.steps: tuple[Step, ...] = denoising_steps(config)
+        self._denoising = Denoising(config, renoise)
+        self.steps = self._denoising.steps
         self.num_blocks = num_blocks
         self._text: list[TextContext] = [model.encode_text(text.to(model.device))]
         self._batch_size = text.shape[0]
@@ -131,8 +129,8 @@ class CellRunner:
             flows = [self._forward_after(after, group[0], blocks[0])]
         outputs, shown = [], []
         for cell, x, flow in zip(group, blocks, flows, strict=True):
-            x0 = x0_from_flow(x, flow, self.steps[cell.step].sigma)
-            outputs.append(self._advance(cell, x, flow, x0))
+            x0 = self._denoising.predict(x, flow, cell.step)
+            outputs.append(self._denoising.advance(cell, x, flow, x0, cell.step + 1))
             level = self.schedule.context_level(cell, self.num_blocks)
             if level == "clean":
                 shown.append(ContextPass(cell, x0, CLEAN_TIMESTEP))
@@ -210,23 +208,6 @@ class CellRunner:
         if self.num_blocks is None or cell.block + 1 < self.num_blocks:
             return False
         return self.schedule.is_through(cell)
-
-    def _advance(
-        self, cell: Cell, x: torch.Tensor, flow: torch.Tensor, x0: torch.Tensor
-    ) -> torch.Tensor:
-        """Take the block to the level of the next step (clean after the last)."""
-        if cell.step + 1 == len(self.steps):
-            return x0
-        next_sigma = self.steps[cell.step + 1].sigma
-        if not self.config.stochastic:
-            return euler_step(x, flow, self.steps[cell.step].sigma, next_sigma)
-        noise = self.renoise(cell.step, cell.block)
-        if noise.shape != x0.shape:
-            raise UsageError(
-                f"renoise({cell.step}, {cell.block}) gave {tuple(noise.shape)}: "
-                f"a block is {tuple(x0.shape)}"
-            )
-        return add_noise(x0, noise, next_sigma)
 
     def _cache_key(self, cell: Cell) -> int:
         is_lead = cell.block < self.schedule.lead_blocks

@@ -1,15 +1,14 @@
 """Keys and values of earlier blocks, kept out of place so that a gradient can pass.
 
 At inference a context pass overwrites a block's slot in the ring (`hiar.model.kv_cache`). In
-training
-later blocks see the same values; what differs is where the gradient of these values goes, since
-context passes run without one:
+training later blocks see the same values. What differs is where the gradient of these values
+goes, since context passes run without one:
 
-    straight_through   K_seen = K_shown + (K_denoised - sg[K_denoised]): on into the denoising pass
-                       of the earlier block. The release's in-place writes amount to this.
-    detached           K_seen = sg[K_shown]: nowhere.
+    straight_through   K_seen = K_context + (K_denoised - sg[K_denoised]): on into the denoising
+                       pass of the earlier block. The release's in-place writes amount to this.
+    detached           K_seen = sg[K_context]: nowhere.
 
-B videos, L tokens of a block, N heads, K head_dim.
+sg[x] is x without its gradient. Shape letters: B videos, L tokens of a block, N heads, K head_dim.
 """
 
 from __future__ import annotations
@@ -28,25 +27,26 @@ CacheGradient = Literal["straight_through", "detached"]
 
 
 def check_cache_gradient(name: str) -> None:
-    """An error if there is no such way of the gradient."""
+    """Raise UsageError unless `name` is a `CacheGradient`."""
     if name not in get_args(CacheGradient):
         choices = ", ".join(get_args(CacheGradient))
         raise UsageError(f"cache_gradient {name!r} is unknown: use one of {choices}")
 
 
 class BlockPass:
-    """The cache of one forward pass over one block: the blocks before it, and what it leaves.
+    """The cache of one forward pass over one block: what the block sees, and what it leaves.
 
     It takes the place of a `KVCache` in `CausalWan.forward_block`. Activation checkpointing runs
-    a layer again in the backward pass, when the video has gone on: what the pass may see is
-    therefore fixed here, and the keys that a second run makes are not kept.
+    a layer again in the backward pass, when later blocks have been added to the video. What the
+    pass may see is therefore fixed here, and the keys that a second run makes are not kept.
 
     Args:
-        seen: Of each layer, the keys and values of the blocks before, oldest first.
+        earlier: Keys and values of the visible earlier blocks, a list for each layer, oldest
+            first.
     """
 
-    def __init__(self, seen: list[list[KeysValues]]) -> None:
-        self._seen = seen
+    def __init__(self, earlier: list[list[KeysValues]]) -> None:
+        self._earlier = earlier
         self.left: dict[int, KeysValues] = {}
         """Keys and values of the block itself by layer, as its pass made them."""
 
@@ -56,18 +56,18 @@ class BlockPass:
         """Keep the block's keys and values; return all that the block may see, itself last."""
         del first_frame  # a pass has one block
         self.left.setdefault(layer, (k_BLNK, v_BLNK))
-        seen = self._seen[layer]
-        if not seen:
+        earlier = self._earlier[layer]
+        if not earlier:
             return k_BLNK, v_BLNK
-        keys, values = zip(*seen, strict=True)
+        keys, values = zip(*earlier, strict=True)
         return torch.cat((*keys, k_BLNK), dim=1), torch.cat((*values, v_BLNK), dim=1)
 
     def advance(self, num_frames: int) -> None:
-        """Nothing: a pass ends with its block."""
+        """Do nothing: a pass ends with its block."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Shown:
+class _Context:
     """A block as later ones see it: its frames and, by layer, its keys and values."""
 
     first_frame: int
@@ -79,11 +79,11 @@ class GradientCache:
     """What the blocks of a video leave for those after them, at one noise level.
 
     Args:
-        num_layers: Of the model.
+        num_layers: Layers of the model.
         frame_tokens: Tokens of one latent frame.
         window: Latent frames visible to a block, its own included; None = all.
         sink: First latent frames that never leave the window.
-        gradient: Where the gradient of what was shown goes.
+        gradient: How gradients flow through cached context.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class GradientCache:
         self._window = window
         self._sink = sink
         self._gradient = gradient
-        self._blocks: list[_Shown] = []
+        self._blocks: list[_Context] = []
 
     def begin(self, first_frame: int, num_frames: int) -> BlockPass:
         """A pass over a block of `num_frames` latent frames that begins at `first_frame`."""
@@ -113,37 +113,38 @@ class GradientCache:
             for layer in range(self._num_layers)
         ])  # fmt: skip
 
-    def show(
-        self, first_frame: int, num_frames: int, denoised: BlockPass, shown: BlockPass | None
+    def write_context(
+        self, first_frame: int, num_frames: int, denoised: BlockPass, context: BlockPass | None
     ) -> None:
-        """Leave a block to those after it.
+        """Leave a block's keys and values to later blocks.
 
         Args:
-            first_frame: Index of its first latent frame.
-            num_frames: Its latent frames.
-            denoised: Its denoising pass, with the gradient if there is one.
-            shown: Its context pass; None shows the denoising pass's own keys and values.
+            first_frame: Index of the block's first latent frame.
+            num_frames: Latent frames of the block.
+            denoised: Denoising pass of the block, with the gradient if there is one.
+            context: Context pass of the block; None leaves the keys and values of the denoising
+                pass itself.
         """
         layers = []
         for layer in range(self._num_layers):
             keys, values = denoised.left[layer]
-            shown_keys, shown_values = (shown or denoised).left[layer]
+            seen_keys, seen_values = (context or denoised).left[layer]
             layers.append(
-                (self._with_path(shown_keys, keys), self._with_path(shown_values, values))
+                (self._with_gradient(seen_keys, keys), self._with_gradient(seen_values, values))
             )
-        self._blocks.append(_Shown(first_frame=first_frame, num_frames=num_frames, layers=layers))
+        self._blocks.append(_Context(first_frame=first_frame, num_frames=num_frames, layers=layers))
         self._forget(first_frame + num_frames)
 
-    def _with_path(self, shown: torch.Tensor, denoised: torch.Tensor) -> torch.Tensor:
-        """The shown values, with the gradient's way to the denoising pass if it has one."""
+    def _with_gradient(self, seen: torch.Tensor, denoised: torch.Tensor) -> torch.Tensor:
+        """The values `seen`, with a gradient that flows as the cache was told to let it."""
         if self._gradient == "detached":
-            return shown.detach()
-        if shown is denoised or not denoised.requires_grad:
-            return shown
-        return shown + (denoised - denoised.detach())
+            return seen.detach()
+        if seen is denoised or not denoised.requires_grad:
+            return seen
+        return seen + (denoised - denoised.detach())
 
     def _between(self, layer: int, start: int, end: int) -> list[KeysValues]:
-        """Keys and values of frames start..end."""
+        """Keys and values of latent frames start to end, end excluded."""
         parts = []
         for block in self._blocks:
             first = max(start, block.first_frame) - block.first_frame
@@ -155,7 +156,7 @@ class GradientCache:
         return parts
 
     def _forget(self, num_frames: int) -> None:
-        """Let go of the blocks that no later block can see."""
+        """Free the blocks that no block after the first `num_frames` latent frames can see."""
         if self._window is None:
             return
         oldest = num_frames - (self._window - self._sink)

@@ -1,8 +1,9 @@
 """The student's own videos, as training sees them: sampled up to a random step, then x0.
 
-The steps before the exit run without gradient, through the sampler's cells. At the exit step each
-block's prediction x0 is the output and carries the gradient of that one pass; what the block then
-leaves in the cache for later blocks is `hiar.training.gradient_cache`'s matter.
+The steps before the exit step run without gradient, through the sampler's cells. At the exit step
+each block's prediction x0 is the output and carries the gradient of that one pass. How the block's
+keys and values reach later blocks, and the gradient with them, is the matter of
+`hiar.training.gradient_cache`.
 
 Source: HiAR release (2026-06-19), pipeline for "timestep forcing" training; Self-Forcing's
 training pipeline for order `block_first`.
@@ -16,10 +17,11 @@ import torch
 
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
+from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
 from hiar.sampling.noise import keyed_renoise
-from hiar.sampling.sampler import CLEAN_TIMESTEP, CellRunner, prompt_indices
+from hiar.sampling.sampler import CellRunner, prompt_indices
 from hiar.sampling.schedule import Cell, schedule_of
-from hiar.sampling.sigmas import add_noise, denoising_steps, euler_step, sigma_at, x0_from_flow
+from hiar.sampling.sigmas import add_noise, sigma_at
 from hiar.training.gradient_cache import BlockPass, CacheGradient, GradientCache
 
 if TYPE_CHECKING:
@@ -50,18 +52,18 @@ def rollout_with_exit(
         model: The student.
         text: Text embeddings [B, text, text_dim].
         noise: Initial noise [B, F, C, H, W], F a whole number of blocks, on the model's device.
-        config: Order, context, steps, window. After its exit a block is shown as if its stage
-            had ended: at the level of the stage's output, clean after the last step.
+        config: Order, context, steps, window. Later blocks see a block as if its stage had ended:
+            at the level of the stage's output, clean after the last step.
         exit_step: Index of the step whose prediction is returned; the only one with a gradient.
-        renoise: `renoise(step, block)` returns [B, frames_per_block, C, H, W]; what a block is
-            shown with after its exit is `renoise(exit_step, block)`. None draws noise keyed by
+        renoise: `renoise(step, block)` returns [B, frames_per_block, C, H, W]; a block's context
+            after its exit is noised with `renoise(exit_step, block)`. None draws noise keyed by
             (seed, prompt, block, step), as the sampler does.
-        cache_gradient: Where the gradient of a block's context goes: `straight_through` into the
-            block's own denoising pass, `detached` nowhere.
+        cache_gradient: How gradients flow through cached context: `straight_through` into the
+            denoising pass of the block that left it, `detached` nowhere.
         gradient_frames: Latent frames at the end of the video that carry a gradient, whole
             blocks; None is all. Blocks before them are context alone.
-        noised_clean_context: Show clean context with noise at the smallest sigma of the table,
-            still labelled 0 (Self-Forcing's training, not its inference).
+        noised_clean_context: Add noise at the smallest sigma of the table to clean context, which
+            is still labelled 0 (Self-Forcing's training, not its inference).
         seed, prompt_index: Keys of the default `renoise`, as in `sample_latents`.
 
     Returns:
@@ -71,47 +73,39 @@ def rollout_with_exit(
         UsageError: If shapes, the exit step or the order do not fit.
     """
     _check(text, noise, config, exit_step, gradient_frames)
-    size = config.frames_per_block
     if renoise is None:
         renoise = keyed_renoise(
-            (size, *noise.shape[2:]), seed=seed,
+            (config.frames_per_block, *noise.shape[2:]), seed=seed,
             prompt_indices=prompt_indices(prompt_index, noise.shape[0]),
             device=noise.device, dtype=noise.dtype,
         )  # fmt: skip
-    exit_stage = schedule_of(config).stage_of(exit_step)
-    blocks = _run_stages_before(exit_stage, model, text, noise, config, renoise)
-    runner = _ExitStage(
-        model, text, config, renoise, exit_step,
-        cache_gradient=cache_gradient, noised_clean_context=noised_clean_context,
-        latent_shape=noise.shape[2:],
+    blocks = _run_stages_before(exit_step, model, text, noise, config, renoise)
+    stage = _ExitStage(
+        model, text, config, renoise, exit_step, cache_gradient=cache_gradient,
+        noised_clean_context=noised_clean_context, latent_shape=noise.shape[2:],
     )  # fmt: skip
-    first_with_gradient = noise.shape[1] - (gradient_frames or noise.shape[1])
-    predictions = []
-    for block, latents in enumerate(blocks):
-        is_last = block + 1 == len(blocks)
-        wants_gradient = block * size >= first_with_gradient and torch.is_grad_enabled()
-        with torch.set_grad_enabled(wants_gradient):
-            predictions.append(runner.run(block, latents, show=not is_last))
-    return torch.cat(predictions, dim=1)
+    return torch.cat(stage.run(blocks, gradient_frames or noise.shape[1]), dim=1)
 
 
 @torch.no_grad()
 def _run_stages_before(
-    exit_stage: int,
+    exit_step: int,
     model: CausalWan,
     text: torch.Tensor,
     noise: torch.Tensor,
     config: SamplerConfig,
     renoise: RenoiseFn,
 ) -> list[torch.Tensor]:
-    """The blocks at the input level of the exit stage, by the sampler's own cells."""
+    """The blocks at the input level of the exit step's stage, by the sampler's own cells."""
     blocks = list(noise.split(config.frames_per_block, dim=1))
-    if not exit_stage:
+    schedule = schedule_of(config)
+    stages = schedule.stages[: schedule.stage_of(exit_step)]
+    if not stages:
         return blocks
     runner = CellRunner(
         model, text, config, renoise, latent_shape=noise.shape[2:], num_blocks=len(blocks)
     )
-    for stage in runner.schedule.stages[:exit_stage]:
+    for stage in stages:
         for block in range(len(blocks)):
             for step in stage:
                 (blocks[block],) = runner.run((Cell(step, block),), (blocks[block],))
@@ -122,9 +116,9 @@ class _ExitStage:
     """Runs the stage of the exit step, block after block, against a cache that keeps gradients.
 
     Args:
-        model, text, config, renoise, exit_step: As `rollout_with_exit`.
-        cache_gradient, noised_clean_context: As `rollout_with_exit`.
-        latent_shape: (C, H, W).
+        model, text, config, renoise, exit_step: As in `rollout_with_exit`.
+        cache_gradient, noised_clean_context: As in `rollout_with_exit`.
+        latent_shape: (C, H, W) of a latent frame.
     """
 
     def __init__(
@@ -139,89 +133,87 @@ class _ExitStage:
         noised_clean_context: bool,
         latent_shape: Sequence[int],
     ) -> None:
-        self.model = model
-        self.config = config
-        self.renoise = renoise
-        self.exit_step = exit_step
-        self.noised_clean_context = noised_clean_context
-        self.steps = denoising_steps(config)
-        schedule = schedule_of(config)
-        self.stage = schedule.stages[schedule.stage_of(exit_step)]
-        self.text = model.encode_text(text.to(model.device))
+        self._model = model
+        self._config = config
+        self._renoise = renoise
+        self._exit_step = exit_step
+        self._noised_clean_context = noised_clean_context
+        self._denoising = Denoising(config, renoise)
+        self._schedule = schedule_of(config)
+        self._stage = self._schedule.stages[self._schedule.stage_of(exit_step)]
+        self._text = model.encode_text(text.to(model.device))
         rows, columns = token_grid(latent_shape[1], latent_shape[2], model.config.patch_size)
-        self.cache = GradientCache(
+        self._cache = GradientCache(
             model.config.num_layers, rows * columns,
             window=config.window, sink=config.sink, gradient=cache_gradient,
         )  # fmt: skip
 
-    def run(self, block: int, latents: torch.Tensor, *, show: bool) -> torch.Tensor:
-        """Denoise a block [B, frames, C, H, W] to the exit; x0, with a gradient if enabled.
+    def run(self, blocks: Sequence[torch.Tensor], gradient_frames: int) -> list[torch.Tensor]:
+        """Predict x0 of every block at the exit step.
 
         Args:
-            block: Its index.
-            latents: At the input level of the stage.
-            show: Leave it in the cache for a later block.
+            blocks: Latents [B, frames_per_block, C, H, W] at the input level of the stage.
+            gradient_frames: Latent frames at the end of the video that carry a gradient, if
+                gradients are enabled at all.
         """
-        first_frame = block * self.config.frames_per_block
+        size = self._config.frames_per_block
+        first_with_gradient = len(blocks) * size - gradient_frames
+        predictions = []
+        for block, latents in enumerate(blocks):
+            wants_gradient = block * size >= first_with_gradient and torch.is_grad_enabled()
+            with torch.set_grad_enabled(wants_gradient):
+                predictions.append(self._run_block(block, latents, len(blocks)))
+        return predictions
+
+    def _run_block(self, block: int, x: torch.Tensor, num_blocks: int) -> torch.Tensor:
+        """Denoise a block to the exit and leave its context to later blocks; x0."""
         with torch.no_grad():
-            for step in range(self.stage.start, self.exit_step):
-                x0, flow, _ = self._denoise(latents, step, first_frame)
-                latents = self._advance(latents, x0, flow, step, step + 1, block)
-        x0, flow, denoised = self._denoise(latents, self.exit_step, first_frame)
-        if show:
+            for step in range(self._stage.start, self._exit_step):
+                x0, flow, _ = self._denoise(x, step, block)
+                x = self._denoising.advance(Cell(step, block), x, flow, x0, step + 1)
+        x0, flow, denoised = self._denoise(x, self._exit_step, block)
+        if block + 1 < num_blocks:
             with torch.no_grad():
-                shown = self._show(latents, x0, flow, block)
-            self.cache.show(first_frame, self.config.frames_per_block, denoised, shown)
+                context = self._context_pass(block, x, flow, x0)
+            size = self._config.frames_per_block
+            self._cache.write_context(block * size, size, denoised, context)
         return x0
 
     def _denoise(
-        self, latents: torch.Tensor, step: int, first_frame: int
+        self, x: torch.Tensor, step: int, block: int
     ) -> tuple[torch.Tensor, torch.Tensor, BlockPass]:
-        """A denoising pass: x0, the flow, and the keys and values that the pass left."""
-        flow, block_pass = self._forward(latents, self.steps[step].timestep, first_frame)
+        """A denoising pass: x0, the flow, and the keys and values that the pass made."""
+        flow, block_pass = self._forward(x, self._denoising.steps[step].timestep, block)
         assert flow is not None
-        return x0_from_flow(latents, flow, self.steps[step].sigma), flow, block_pass
+        return self._denoising.predict(x, flow, step), flow, block_pass
 
-    def _show(
-        self, latents: torch.Tensor, x0: torch.Tensor, flow: torch.Tensor, block: int
+    def _context_pass(
+        self, block: int, x: torch.Tensor, flow: torch.Tensor, x0: torch.Tensor
     ) -> BlockPass | None:
         """The context pass after the exit; None if later blocks see the denoising pass's keys."""
-        if self.config.context == "input":
+        end = self._stage.stop
+        level = self._schedule.context_level(Cell(end - 1, block), None)
+        if level is None:
             return None
-        is_finished = self.stage.stop == len(self.steps)
-        if is_finished or self.config.context == "clean":
-            seen, timestep = x0, CLEAN_TIMESTEP
-            if self.noised_clean_context:
-                sigma = sigma_at(torch.tensor(CLEAN_TIMESTEP), self.config.shift).item()
-                seen = add_noise(x0, self.renoise(self.exit_step, block), sigma)
+        if level == "clean":
+            latents, timestep = x0, CLEAN_TIMESTEP
+            if self._noised_clean_context:
+                sigma = sigma_at(torch.tensor(CLEAN_TIMESTEP), self._config.shift).item()
+                latents = add_noise(x0, self._renoise(self._exit_step, block), sigma)
         else:
-            seen = self._advance(latents, x0, flow, self.exit_step, self.stage.stop, block)
-            timestep = self.steps[self.stage.stop].timestep
-        first_frame = block * self.config.frames_per_block
-        return self._forward(seen, timestep, first_frame, need_flow=False)[1]
-
-    def _advance(
-        self,
-        latents: torch.Tensor,
-        x0: torch.Tensor,
-        flow: torch.Tensor,
-        step: int,
-        next_step: int,
-        block: int,
-    ) -> torch.Tensor:
-        """Take a block from the level of one step to that of a later one."""
-        next_sigma = self.steps[next_step].sigma
-        if not self.config.stochastic:
-            return euler_step(latents, flow, self.steps[step].sigma, next_sigma)
-        return add_noise(x0, self.renoise(step, block), next_sigma)
+            cell = Cell(self._exit_step, block)
+            latents = self._denoising.advance(cell, x, flow, x0, end)
+            timestep = self._denoising.steps[end].timestep
+        return self._forward(latents, timestep, block, need_flow=False)[1]
 
     def _forward(
-        self, latents: torch.Tensor, timestep: float, first_frame: int, *, need_flow: bool = True
+        self, latents: torch.Tensor, timestep: float, block: int, *, need_flow: bool = True
     ) -> tuple[torch.Tensor | None, BlockPass]:
-        block_pass = self.cache.begin(first_frame, latents.shape[1])
+        first_frame = block * self._config.frames_per_block
+        block_pass = self._cache.begin(first_frame, latents.shape[1])
         timesteps = torch.full((latents.shape[0],), timestep, device=latents.device)
-        flow = self.model.forward_block(
-            latents, timesteps, self.text, block_pass, first_frame, need_flow=need_flow
+        flow = self._model.forward_block(
+            latents, timesteps, self._text, block_pass, first_frame, need_flow=need_flow
         )
         return flow, block_pass
 

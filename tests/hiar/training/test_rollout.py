@@ -322,7 +322,7 @@ def test_window_and_sink_are_those_of_the_ring(
         ring.advance(frames.stop)
         block_pass = cache.begin(frames.start, SIZE)
         seen, _ = block_pass.write(0, frames.start, k, k)
-        cache.show(frames.start, SIZE, block_pass, None)
+        cache.write_context(frames.start, SIZE, block_pass, None)
         assert sorted(seen[0, :, 0, 0].tolist()) == sorted(in_ring[0, :, 0, 0].tolist())
 
 
