@@ -66,7 +66,8 @@ class RMSNorm(nn.Module):
     def unrounded(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise the last axis; on a CPU the result of a bfloat16 input is still float32.
 
-        PyTorch's own operator rounds to bfloat16 twice there and takes twice as long.
+        PyTorch's own operator takes up to twice as long there, and a rotary turn that follows would
+        round a second time.
         """
         if x.device.type != "cpu" or x.dtype != torch.bfloat16:
             return functional.rms_norm(x, self.weight.shape, self.weight, self.eps)
