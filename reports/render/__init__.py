@@ -1,4 +1,7 @@
-"""Writes a finished table in every format of text; `as_picture` draws it."""
+"""Writes a finished table as Markdown, CSV, LaTeX and JSON; `style` holds the look of all figures.
+
+Imports `reports.tables`.
+"""
 
 from pathlib import Path
 

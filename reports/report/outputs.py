@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from drift.files import atomic_write_text
-from reports.figures import FIGURES, Drawn, FigureEntry, write_figure
+from reports.figures import FIGURES, write_figure
+from reports.figures.drawing import Drawn, FigureEntry
 from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
 from reports.records.measurements import Measurements
 from reports.render import write_table
-from reports.render.as_picture import write_pictures
-from reports.report.claims import judge_claims, write_claims
+from reports.report.claims import write_claims
 from reports.report.clips import Clip, clips_to_make, make_clip
+from reports.report.judge import judge_claims
 from reports.report.manifest import Artifact
 from reports.report.page import render_page
 from reports.run.execute import Outcome
@@ -52,11 +53,11 @@ def write_outputs(
     """
     tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
     entries = list(FIGURES.values()) if FIGURES_PART in parts else []
-    figures, clips, pictures = _draw(measurements, tables, entries, out)
+    figures, clips = _draw(measurements, entries, out)
     artifacts = [
         Artifact(path=path, jobs=_made_from(table, measurements, outcomes))
-        for table, drawn in zip(tables, pictures, strict=True)
-        for path in [*write_table(table, out / "tables"), *drawn]
+        for table in tables
+        for path in write_table(table, out / "tables")
     ]
     artifacts += [
         Artifact(path=path, jobs=drawn.entry.jobs(outcomes))
@@ -76,19 +77,17 @@ def write_outputs(
 
 
 def _draw(
-    measurements: Measurements, tables: Sequence[Table], entries: Sequence[FigureEntry], out: Path
-) -> tuple[list[Drawn], list[Clip], list[list[Path]]]:
-    """Draws all figures, clips and pictures of tables side by side."""
+    measurements: Measurements, entries: Sequence[FigureEntry], out: Path
+) -> tuple[list[Drawn], list[Clip]]:
+    """Draws all figures and clips side by side."""
     wanted = clips_to_make(measurements)
     results: list[Any] = run_side_by_side(
         [
             *(partial(write_figure, entry, measurements, out / "figures") for entry in entries),
-            *(partial(write_pictures, table, out / "tables") for table in tables),
             *(partial(make_clip, label, video) for label, video in wanted),
         ]
     )
-    first_clip = len(entries) + len(tables)
-    return results[: len(entries)], results[first_clip:], results[len(entries) : first_clip]
+    return results[: len(entries)], results[len(entries) :]
 
 
 def _made_from(

@@ -3,10 +3,8 @@ import io
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from matplotlib import image
 
 from reports.paper.published import load_published, published_table
 from reports.paper.spec import load_preset
@@ -14,7 +12,6 @@ from reports.records.measurements import Measurements, paired_change_ci
 from reports.render.as_data import to_csv, to_json
 from reports.render.as_latex import escape, to_latex
 from reports.render.as_markdown import to_markdown, to_terminal
-from reports.render.as_picture import write_pictures
 from reports.tables import TABLES
 from reports.tables.cells import Cell, Measured, NotRun, Table
 from reports.tables.stand_ins import StandIn
@@ -249,15 +246,3 @@ def test_published_numbers_are_bold_where_the_paper_s_are(measurements: Measurem
     assert best.pop("vbench_semantic") == "causvid"
     assert set(best.values()) == {"hiar"}
     assert "**0.740**" in to_markdown(table)
-
-
-@pytest.mark.parametrize("name", list(TABLES))
-def test_a_table_is_drawn_with_its_text_as_text(
-    name: str, tmp_path: Path, measurements: Measurements
-) -> None:
-    png, pdf = write_pictures(TABLES[name].build(measurements), tmp_path)
-    assert min(image.imread(png).shape[:2]) > 400
-    content = pdf.read_bytes()
-    assert content.startswith(b"%PDF")
-    assert b"/Font" in content
-    assert b"/Subtype /Image" not in content
