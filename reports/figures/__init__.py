@@ -1,59 +1,21 @@
-"""The figures: one file each, one line here. Listing them draws nothing."""
+"""The figures: one file each, one line here. Listing them draws nothing.
+
+Imports `reports.render` and the rooms it stands on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reports.figures.drawing import Drawn, FigureEntry
+
 if TYPE_CHECKING:
-    from reports.figures.drawing import Drawing
     from reports.records.measurements import Measurements
 
 
-@dataclass(frozen=True, kw_only=True)
-class FigureEntry:
-    """A line of the registry.
-
-    Attributes:
-        caption: What it shows, for the page and for LaTeX.
-        short: In a list of contents; empty takes the title's number.
-        reads: What the names of the jobs whose outputs it reads begin with: sample, score ...
-        name: Of the files, and of the module below reports.figures whose `draw` takes the
-            measurements and returns a `Drawing`.
-    """
-
-    name: str
-    title: str
-    caption: str
-    short: str = ""
-    reads: str = ""
-
-    def jobs(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Picks the jobs whose outputs it reads."""
-        return tuple(name for name in names if self.reads and name.startswith(f"{self.reads}-"))
-
-    def draw(self, measurements: Measurements) -> Drawing:
-        """Draws the figure; imports matplotlib."""
-        drawing: Drawing = import_module(f"reports.figures.{self.name}").draw(measurements)
-        return drawing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A written figure; `png` is None where nothing of it was measured."""
-
-    entry: FigureEntry
-    png: Path | None
-    paths: tuple[Path, ...]
-    needs: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
 def write_figure(entry: FigureEntry, measurements: Measurements, folder: Path) -> Drawn:
-    """Draws a figure and writes `<name>.{png,pdf}`, and `.{md,csv,tex,json}` of what is in it."""
+    """Draws a figure; writes `<name>.{png,pdf}`, and its data and words as `.{md,csv,tex,json}`."""
     from reports.figures.as_text import write_texts  # noqa: PLC0415  (listing draws nothing)
     from reports.render.style import save_figure  # noqa: PLC0415
 

@@ -11,8 +11,7 @@ from drift.files import atomic_write_text, dump_json
 from reports.render.as_latex import escape
 
 if TYPE_CHECKING:
-    from reports.figures import FigureEntry
-    from reports.figures.drawing import Drawing
+    from reports.figures.drawing import Drawing, FigureEntry
 
 FIGURE_SCHEMA = "reports-figure/1"
 

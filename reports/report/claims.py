@@ -11,7 +11,6 @@ from typing import Any
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
-from reports.records.measurements import Measurements
 from reports.tables import TABLES
 
 CLAIMS_SCHEMA = "reports-claims/1"
@@ -96,13 +95,6 @@ def read_claims(text: str) -> tuple[Claim, ...]:
             raise UsageError(f"claim {item.get('id')}: unknown key {unknown[0]!r}")
         claims.append(Claim(**{**item, "against": tuple(item.get("against", ()))}))
     return tuple(claims)
-
-
-def judge_claims(measurements: Measurements) -> list[Verdict]:
-    """Judges every claim by what was measured."""
-    from reports.report.judge import judge  # noqa: PLC0415  (a module apart: how a claim is judged)
-
-    return [judge(claim, measurements) for claim in load_claims()]
 
 
 def write_claims(verdicts: list[Verdict], scale: str, out: Path) -> list[Path]:

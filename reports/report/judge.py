@@ -10,7 +10,7 @@ from reports.paper.published import PublishedTable, load_published, published_ta
 from reports.records.figure_records import ATTENTIONS
 from reports.records.measurements import Measurements
 from reports.records.proxy_record import MARK
-from reports.report.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict
+from reports.report.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict, load_claims
 from reports.tables import TABLES
 from reports.tables.cells import Change, Measured
 from reports.tables.columns import COLUMNS
@@ -28,6 +28,11 @@ from reports.tables.text import measured_text, percent, published_text, signed
 
 NEEDS_DYNAMICS = "needs records/dynamics.json of a training run"
 INTERVAL_HOLDS_0 = "an interval holds 0"
+
+
+def judge_claims(measurements: Measurements) -> list[Verdict]:
+    """Judges every claim that ships with the package."""
+    return [judge(claim, measurements) for claim in load_claims()]
 
 
 def judge(claim: Claim, measurements: Measurements) -> Verdict:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from reports.figures import Drawn
+from reports.figures.drawing import Drawn
 from reports.plan.jobs import clock
 from reports.records.measurements import Measurements
 from reports.report.claims import VERDICTS, Verdict, how_judged

@@ -19,12 +19,11 @@ from reports.report.claims import (
     UNDECIDED,
     Claim,
     Verdict,
-    judge_claims,
     load_claims,
     read_claims,
     write_claims,
 )
-from reports.report.judge import judge, rows_against, side
+from reports.report.judge import judge, judge_claims, rows_against, side
 from reports.tables.cells import Change
 from reports.tables.needs import merge_needs
 
