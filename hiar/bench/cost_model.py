@@ -1,23 +1,24 @@
 """How long a pipeline takes, predicted from the times of its passes and of its links.
 
-The model runs the schedule of `hiar.sampling.pipelined.stage` without the transformer: each rank is
-a list of tasks with known durations, a block is handed on where the real one is, and the clock
-jumps from one end of a task to the next. Ranks that outnumber the cores of a machine share them
-evenly.
+The model runs the tasks of `hiar.sampling.pipelined.tasks`, as the real pipeline does, on a clock
+and without the transformer: the duration of each task is known, and the clock jumps from the end of
+one task to the end of the next. Ranks that outnumber the cores of a machine share them evenly.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
 
 from hiar.errors import UsageError
 from hiar.sampling.pipelined.chain import SLOTS
 from hiar.sampling.pipelined.stages import split_steps
+from hiar.sampling.pipelined.tasks import Task, rank_tasks
+from hiar.sampling.pipelined.timeline import PASSES
+from hiar.sampling.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,11 @@ class PassTimes:
     """Seconds of one pass over each block of a video.
 
     Attributes:
-        denoise_s: Of the denoising pass, by block; if fused, the first block's alone counts.
-        context_s: Of the context pass, by block; the last block has none.
-        fused_s: Of a block's denoising with the context of the block before, by block (the
-            first has none); None if passes run one by one.
+        denoise_s: Seconds of a denoising pass, by block; if passes are fused, only the first
+            block's counts.
+        context_s: Seconds of a context pass, by block; the last block has none.
+        fused_s: Seconds of a block's denoising pass fused with the context pass of the block
+            before, from the second block on; None if passes run one by one.
     """
 
     denoise_s: Sequence[float]
@@ -48,6 +50,17 @@ class PassTimes:
         """Blocks of the video."""
         return len(self.denoise_s)
 
+    def seconds(self, task: Task) -> float:
+        """Seconds of a task; 0 of one that runs no pass."""
+        if task.kind == "denoise":
+            return self.denoise_s[task.block]
+        if task.kind == "context":
+            return self.context_s[task.block]
+        if task.kind == "fused":
+            assert self.fused_s is not None
+            return self.fused_s[task.block - 1]
+        return 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
@@ -56,7 +69,7 @@ class Machine:
     Attributes:
         cores: Ranks that can run at once at full speed; None if each has a device of its own.
         contention: How many times as long a pass takes while all ranks run.
-        transfer_s: Of a block, from a rank to the next.
+        transfer_s: Seconds that a block takes from a rank to the next.
     """
 
     cores: int | None = None
@@ -69,8 +82,8 @@ class Prediction:
     """What the model says of a run.
 
     Attributes:
-        finished_s: When each block is clean.
-        wait_s: How long each rank waits, in all.
+        finished_s: Seconds from the start until each block is clean.
+        wait_s: Seconds that each rank waits in all.
     """
 
     finished_s: Sequence[float]
@@ -78,7 +91,7 @@ class Prediction:
 
     @property
     def seconds(self) -> float:
-        """The whole video."""
+        """Seconds of the whole video."""
         return self.finished_s[-1]
 
     def interval_s(self, blocks: Sequence[int]) -> float:
@@ -87,84 +100,60 @@ class Prediction:
         return statistics.median(ends[b] - ends[b - 1] for b in blocks if b > 0)
 
 
-TaskKind = Literal["work", "receive", "send", "finish"]
-
-
-@dataclass(frozen=True)
-class Task:
-    """One thing a rank does: work for some seconds, or pass a block on."""
-
-    kind: TaskKind
-    block: int
-    seconds: float = 0.0
-
-
-def rank_tasks(
-    times: PassTimes, num_steps: int, *, is_first: bool, is_last: bool, slowdown: float = 1.0
-) -> Iterator[Task]:
-    """What a rank with that many steps does, in sequence (see `PipelineStage.blocks`)."""
-    for block in range(times.num_blocks):
-        if not is_first:
-            yield Task("receive", block)
-        denoise = times.denoise_s[block]
-        if times.fused_s is not None and block > 0:
-            denoise = times.fused_s[block - 1]
-        yield Task("work", block, num_steps * denoise * slowdown)
-        yield Task("finish" if is_last else "send", block)
-        if times.fused_s is None and block + 1 < times.num_blocks:
-            yield Task("work", block, num_steps * times.context_s[block] * slowdown)
-
-
 def predict(times: PassTimes, machine: Machine, *, num_steps: int, num_ranks: int) -> Prediction:
-    """Run the schedule of `num_ranks` ranks on a clock.
+    """Run the tasks of `num_ranks` ranks on a clock.
 
     Args:
-        times: Of the passes, on one rank alone.
-        machine: What they run on.
+        times: Seconds of each pass on one rank alone.
+        machine: What the passes run on.
         num_steps: Denoising steps, S.
-        num_ranks: 1 to S.
+        num_ranks: Ranks, from 1 to S.
 
     Raises:
         UsageError: If a rank would own no step.
     """
     slowdown = machine.contention if num_ranks > 1 else 1.0
-    ranks = [
-        _Rank(
-            rank_tasks(
-                times, len(share), is_first=index == 0, is_last=index + 1 == num_ranks,
-                slowdown=slowdown,
-            )
-        )
-        for index, share in enumerate(split_steps(num_steps, num_ranks))
-    ]  # fmt: skip
+    # The order is `diagonal` with context at each step's output level, as `hiar bench` times it.
+    stages = tuple(range(step, step + 1) for step in range(num_steps))
+    schedule = Schedule(stages=stages, context="output", by_wave=True)
+    ranks = []
+    for steps in split_steps(num_steps, num_ranks):
+        tasks = rank_tasks(schedule, steps, times.num_blocks, fused=times.fused_s is not None)
+        ranks.append(_Rank((task, times.seconds(task) * slowdown) for task in tasks))
     return _Clock(ranks, machine).run()
 
 
 class _Rank:
-    """A rank while the clock runs: the tasks ahead of it and the blocks that come to it."""
+    """A rank while the clock runs: the tasks ahead of it and the blocks that come to it.
 
-    def __init__(self, tasks: Iterator[Task]) -> None:
+    Args:
+        tasks: Tasks of the rank, each with the seconds that it takes at full speed.
+    """
+
+    def __init__(self, tasks: Iterable[tuple[Task, float]]) -> None:
         self.wait_s = 0.0
         self.arrivals_s: dict[int, float] = {}
+        """When each block arrives from the rank before."""
         self.newest = -1
         """Block that it has begun last."""
         self._tasks = deque(tasks)
-        self.left_s = self._tasks[0].seconds
+        self.left_s = self._tasks[0][1]
+        """Seconds of work, at full speed, that are left of the present task."""
 
     @property
     def task(self) -> Task | None:
-        """What it is at; None when all is done."""
-        return self._tasks[0] if self._tasks else None
+        """The present task; None when all is done."""
+        return self._tasks[0][0] if self._tasks else None
 
     @property
     def is_working(self) -> bool:
-        """Whether it computes; else it waits."""
-        return bool(self._tasks) and self._tasks[0].kind == "work"
+        """Whether it computes; else it waits or is done."""
+        return self.task is not None and self.task.kind in PASSES
 
     def advance(self) -> None:
         """Begin the next task."""
         self._tasks.popleft()
-        self.left_s = self._tasks[0].seconds if self._tasks else 0.0
+        self.left_s = self._tasks[0][1] if self._tasks else 0.0
 
 
 class _Clock:
@@ -176,36 +165,42 @@ class _Clock:
         self._finished_s: list[float] = []
 
     def run(self) -> Prediction:
-        """Until every rank has done all its tasks."""
+        """Run until every rank has done all its tasks."""
         while any(rank.task for rank in self._ranks):
-            while any(self._pass_on(index) for index in range(len(self._ranks))):
-                pass  # what takes no time may make room for more of it
+            # A task that takes no time may allow another rank to go on, at the same time.
+            while any(self._finish_at_once(index) for index in range(len(self._ranks))):
+                pass
             self._jump()
         waits = [rank.wait_s for rank in self._ranks]
         return Prediction(finished_s=self._finished_s, wait_s=waits)
 
-    def _pass_on(self, index: int) -> bool:
-        """Do a rank's task if it takes no time and may be done now; whether it was."""
+    def _finish_at_once(self, index: int) -> bool:
+        """Do a rank's present task if it takes no time and may be done now.
+
+        Returns:
+            Whether it was done.
+        """
         rank = self._ranks[index]
         task = rank.task
-        if task is None or task.kind == "work":
+        if task is None or rank.is_working:
             return False
-        if task.kind == "receive":
+        if task.kind == "begin" and index > 0:
             if rank.arrivals_s.get(task.block, inf) > self._now_s:
                 return False
             rank.newest = task.block
-        elif task.kind == "send":
+        elif task.kind == "deliver" and index + 1 < len(self._ranks):
             following = self._ranks[index + 1]
-            # SLOTS blocks leave at most, and as many find a buffer that waits for them.
+            # At most SLOTS blocks leave, and as many find a buffer that waits for them.
             if task.block - following.newest >= 2 * SLOTS:
                 return False
             following.arrivals_s[task.block] = self._now_s + self._machine.transfer_s
-        else:
+        elif task.kind == "deliver":
             self._finished_s.append(self._now_s)
         rank.advance()
         return True
 
     def _jump(self) -> None:
+        """Move the clock to the next event, and the work of every rank with it."""
         working = [rank for rank in self._ranks if rank.is_working]
         cores = self._machine.cores
         speed = min(1.0, cores / len(working)) if cores and working else 1.0

@@ -9,11 +9,11 @@ makes its own and none is sent; any number of ranks computes the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from hiar.sampling.pipelined.tasks import Task, rank_tasks
 from hiar.sampling.sampler import CellRunner, ContextPass, check_finite
 from hiar.sampling.schedule import Cell
 
@@ -55,11 +55,11 @@ class PipelineStage:
     """Runs consecutive steps of all blocks.
 
     Args:
-        runner: The cells, with order `diagonal`; it holds caches for the owned steps alone.
-        steps: The owned steps.
-        links: To the neighbours.
-        first_noise: A block's initial noise, for the first rank.
-        timeline: Where spans go.
+        runner: Runs the cells of order `diagonal`; it holds caches for the owned steps alone.
+        steps: Steps that this rank owns.
+        links: Transfers from and to the neighbours.
+        first_noise: Function that gives a block's initial noise, for the first rank.
+        timeline: Recorder of what this rank did when.
         fused: Run a context pass together with the next block's denoising pass at that step.
         on_cell: Called after each owned cell with its block's latents.
     """
@@ -87,20 +87,22 @@ class PipelineStage:
             (block index, its latents after the owned steps): on the last rank, clean. A block is
             yielded as soon as it is handed on, before its context passes.
         """
-        total = self._runner.num_blocks
-        for block in count() if total is None else range(total):
-            latents = self._denoise(block, self._begin(block))
-            if self._links.is_last:
-                check_finite(latents, block)
+        runner = self._runner
+        latents: torch.Tensor | None = None
+        for task in rank_tasks(runner.schedule, self._steps, runner.num_blocks, fused=self._fused):
+            if task.kind == "begin":
+                latents = self._begin(task.block)
+            elif task.kind == "context":
+                self._write_context(task)
+            elif task.kind == "end":
+                self._end(task.block)
             else:
-                self._hand_on(block, latents)
-            yield block, latents
-            if not self._fused:
-                self._show()
-            self._runner.release([Cell(step, block) for step in self._steps])
-        if total is not None:
-            with self._timeline.span("wait", total - 1):
-                self._links.finish(total - 1)
+                assert latents is not None  # every block begins
+                if task.kind == "deliver":
+                    self._deliver(task.block, latents)
+                    yield task.block, latents
+                else:
+                    latents = self._denoise(task, latents)
 
     def _begin(self, block: int) -> torch.Tensor:
         if self._links.is_first:
@@ -108,27 +110,34 @@ class PipelineStage:
         with self._timeline.span("wait", block):
             return self._links.receive(block)
 
-    def _denoise(self, block: int, latents: torch.Tensor) -> torch.Tensor:
-        for step in self._steps:
-            cell, due = Cell(step, block), self._due.pop(step, None)
-            with self._timeline.span("denoise" if due is None else "fused", block, step):
-                outputs, shown = self._runner.denoise([cell], [latents], after=due)
-            latents = outputs[0]
-            self._due.update({each.cell.step: each for each in shown})
-            if self._on_cell is not None:
-                self._on_cell(cell, latents)
-        return latents
+    def _denoise(self, task: Task, latents: torch.Tensor) -> torch.Tensor:
+        assert task.kind in ("denoise", "fused") and task.step is not None
+        cell = Cell(task.step, task.block)
+        after = self._due.pop(task.step) if task.kind == "fused" else None
+        with self._timeline.span(task.kind, task.block, task.step):
+            (output,), due = self._runner.denoise([cell], [latents], after=after)
+        self._due.update({each.cell.step: each for each in due})
+        if self._on_cell is not None:
+            self._on_cell(cell, output)
+        return output
 
-    def _hand_on(self, block: int, latents: torch.Tensor) -> None:
+    def _deliver(self, block: int, latents: torch.Tensor) -> None:
+        if self._links.is_last:
+            check_finite(latents, block)
+            return
         with self._timeline.span("wait", block):
             self._links.await_slot(block)
         with self._timeline.span("send", block):
             self._links.send(block, latents)
         self._timeline.bytes_sent += latents.nbytes
 
-    def _show(self) -> None:
-        """Run the context passes that are due, step by step as one process does."""
-        for step in sorted(self._due):
-            due = self._due.pop(step)
-            with self._timeline.span("context", due.cell.block, step):
-                self._runner.show([due])
+    def _write_context(self, task: Task) -> None:
+        assert task.step is not None
+        with self._timeline.span("context", task.block, task.step):
+            self._runner.show([self._due.pop(task.step)])
+
+    def _end(self, block: int) -> None:
+        """Free the caches, and wait until every block has gone to the rank after."""
+        self._runner.release([Cell(step, block) for step in self._steps])
+        with self._timeline.span("wait", block):
+            self._links.finish(block)
