@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
-from drift.metrics.preset import PresetTerm, preset_v1
 from drift.metrics.settings import MeterSettings
 
 Meter: TypeAlias = Callable[[Sequence[Any]], list[float]]
@@ -34,10 +33,9 @@ class MetricSpec:
     Args:
         name: Name in files and on the command line; `drift.metrics.<name>` holds the code.
         version: Goes up whenever a per-frame value changes; part of the resume key.
-        unit: Unit of the per-frame values in `frames.parquet`.
+        unit: Unit and range of the per-frame values in `frames.parquet`.
         slope_unit: Unit of segment values, slopes and scales.
         better: `higher`, `lower`, or `steady` where a change either way is drift.
-        value_range: Smallest and largest per-frame value.
         log_floor: None: slopes are on the values. A number: slopes are on
             `ln(max(value, log_floor))`, so that a value of 0 stays finite.
         labels: What a rising and a falling slope are called.
@@ -53,18 +51,12 @@ class MetricSpec:
     unit: str
     slope_unit: str
     better: Literal["higher", "lower", "steady"]
-    value_range: tuple[float, float]
     log_floor: float | None
     labels: tuple[str, str]
     source: str
     variants: tuple[Variant, ...] = ()
     sampled: bool = False
     min_side_px: int = 1
-
-    @property
-    def term(self) -> PresetTerm:
-        """Scale, weight and family in the default preset."""
-        return preset_v1().term(self.name)
 
     @property
     def learned(self) -> bool:

@@ -111,7 +111,7 @@ def _metric_entry(
         "mean_abs_slope": mean(abs(part.slope) for part in parts),
         "ci95": intervals["slope", name],
         **_slopes_per_second(name, scores),
-        "noise_floor": mean(part.noise_floor for part in parts),
+        "noise_floor": mean(part.slope_floor for part in parts),
         "floor_corrected_slope": _floor_corrected(parts),
         "total_change": mean(part.total_change for part in parts),
         "label": spec.label(signed),

@@ -30,7 +30,7 @@ class MetricScore:
         drift: min(1, |total_change| / scale), in [0, 1].
         drift_floor: Mean drift over all orders of the segments: what pure segment noise scores.
         label: Direction in words.
-        noise_floor: Mean |slope| over all orders of the segments.
+        slope_floor: Mean |slope| over all orders of the segments.
         null_square: Mean squared slope over all orders of the segments.
         shape: Whether the segments follow a line or a step.
         framepack_delta15: Start-end contrast of the raw values.
@@ -43,7 +43,7 @@ class MetricScore:
     drift: float
     drift_floor: float
     label: str
-    noise_floor: float
+    slope_floor: float
     null_square: float
     shape: Shape
     framepack_delta15: float
@@ -130,7 +130,7 @@ def score_metric(
         drift=min(1.0, abs(change) / term.scale),
         drift_floor=float(np.minimum(1.0, (num_segments - 1) * shuffled / term.scale).mean()),
         label=spec.label(signed),
-        noise_floor=float(shuffled.mean()),
+        slope_floor=float(shuffled.mean()),
         null_square=float(np.square(shuffled).mean()),
         shape=describe_shape(means),
         framepack_delta15=framepack_delta15(values),

@@ -40,9 +40,11 @@ def slope(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def permuted_slopes(values: ArrayLike) -> NDArray[np.float64]:
-    """Slopes of the same segment values in every order.
+    """Slopes of the same segment values in every order, that is without any trend in time.
 
-    All n! orders for n <= 7 (120 for five segments); above that 5040 orders from a fixed seed.
+    Their mean absolute value is the floor to read an absolute slope against: it is positive
+    without drift, and larger for a more dynamic video. All n! orders are taken for n <= 7 (120 for
+    five segments); above that 5040 orders are drawn from a fixed seed.
 
     Args:
         values: (..., n).
@@ -70,21 +72,6 @@ def _order_levers(num_values: int) -> NDArray[np.float64]:
     centred = orders - (num_values - 1) / 2
     levers: NDArray[np.float64] = centred / (num_values * (num_values**2 - 1) / 12)
     return levers
-
-
-def noise_floor(values: ArrayLike) -> float:
-    """Mean |slope| over the orders of the segments: what |slope| is without any trend in time.
-
-    |slope| has a positive mean without drift, larger for a more dynamic video, so a mean |slope|
-    is read against this floor.
-
-    Args:
-        values: (n,) segment values.
-
-    Returns:
-        A slope per segment, >= 0.
-    """
-    return float(np.abs(permuted_slopes(values)).mean())
 
 
 def framepack_delta15(values: ArrayLike) -> float:

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from drift.metrics.dino_coherence import SIDE, SIZES, cosine, prepare
 from drift.metrics.networks.dinov2 import Dinov2
+from drift.metrics.preset import preset_v1
 from drift.metrics.registry import METRICS
 from drift.metrics.settings import MeterSettings
 
@@ -126,5 +127,5 @@ def test_bfloat16_moves_a_value_by_little_of_the_scale(pan):
     )
     assert rough != exact
     # docs/metrics.md: within 0.5 % of the change that counts as drift 1.
-    scale = METRICS["dino_coherence"].term.scale
+    scale = preset_v1().term("dino_coherence").scale
     assert rough == pytest.approx(exact, abs=0.005 * scale)

@@ -65,7 +65,7 @@ def test_permuted_segments_keep_the_mean_and_change_the_slope(score_frames):
     straight, mixed = score((0.1, 0.2, 0.3, 0.4, 0.5)), score((0.3, 0.1, 0.5, 0.2, 0.4))
     assert np.mean(mixed.segment_means) == pytest.approx(np.mean(straight.segment_means))
     assert mixed.slope != pytest.approx(straight.slope)
-    assert mixed.noise_floor == pytest.approx(straight.noise_floor)
+    assert mixed.slope_floor == pytest.approx(straight.slope_floor)
 
 
 def test_more_degradation_scores_higher(score_frames, pan):

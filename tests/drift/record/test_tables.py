@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from drift import UsageError
-from drift.metrics.preset import Preset, PresetTerm
+from drift.metrics.preset import Preset, PresetTerm, preset_v1
 from drift.metrics.registry import METRICS
 from drift.record.tables import read_frames, write_frames
 from drift.score.score import score_metric
@@ -49,7 +49,7 @@ def test_frames_that_are_skipped_stand_in_the_right_segment():
     score = score_metric(
         [3.0, 1.0, 4.0, 1.0, 5.0],
         METRICS["saturation"],
-        METRICS["saturation"].term,
+        preset_v1().term("saturation"),
         20,
         5,
         frames=range(0, 20, 4),

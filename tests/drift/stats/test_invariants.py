@@ -45,7 +45,7 @@ def score_all(values, num_frames=NUM_FRAMES):
 @given(value=st.floats(0, 100), pairs=st.booleans())
 def test_a_constant_video_has_drift_exactly_0(name, value, pairs):
     part = score(name, [value] * (NUM_FRAMES - pairs))
-    assert (part.slope, part.drift, part.drift_floor, part.noise_floor) == (0, 0, 0, 0)
+    assert (part.slope, part.drift, part.drift_floor, part.slope_floor) == (0, 0, 0, 0)
     assert (part.label, part.shape.kind, part.framepack_delta15) == ("steady", "flat", 0)
 
 
@@ -104,7 +104,7 @@ def test_a_step_after_k_segments_has_slope_02_03_03_02_of_its_height(k, share, h
 def test_offset_leaves_the_slope_and_gain_scales_it(name, values, gain, offset):
     plain, moved = score(name, values), score(name, [gain * v + offset for v in values])
     assert moved.slope == pytest.approx(gain * plain.slope, abs=1e-10)
-    assert moved.noise_floor == pytest.approx(abs(gain) * plain.noise_floor, abs=1e-10)
+    assert moved.slope_floor == pytest.approx(abs(gain) * plain.slope_floor, abs=1e-10)
 
 
 @few
@@ -147,7 +147,7 @@ def test_permuted_segments_keep_mean_and_floor(values, order):
     pieces = [values[10 * i : 10 * i + 10] for i in order]
     plain, mixed = score("musiq", values), score("musiq", [v for piece in pieces for v in piece])
     assert sorted(mixed.segment_means) == pytest.approx(sorted(plain.segment_means))
-    assert mixed.noise_floor == pytest.approx(plain.noise_floor, abs=1e-12)
+    assert mixed.slope_floor == pytest.approx(plain.slope_floor, abs=1e-12)
     assert mixed.drift_floor == pytest.approx(plain.drift_floor, abs=1e-12)
 
 
