@@ -89,14 +89,14 @@ def start(side: str, video: Path, arguments: argparse.Namespace) -> dict[str, ob
 
 
 def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]:
-    """The meters of this toolkit, timed one by one and together, decoding apart."""
+    """The metrics of this toolkit, timed one by one and together, decoding apart."""
     from drift.metrics.registry import METRICS as SPECS
-    from drift.metrics.settings import MeterSettings
+    from drift.metrics.settings import MetricSettings
     from drift.video.batch import FrameBatch
     from drift.video.decode import open_video
 
-    settings = MeterSettings(random_weights=True, dtype=dtype)
-    meters = {name: SPECS[name].new_meter(settings) for name in metrics}
+    settings = MetricSettings(random_weights=True, dtype=dtype)
+    running = {name: SPECS[name].new_metric(settings) for name in metrics}
     values: Values = {name: [] for name in metrics}
     seconds = dict.fromkeys(("decode", *metrics), 0.0)
     with open_video(video) as reader, clock(seconds, "decode"):
@@ -107,9 +107,9 @@ def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]
         with clock(seconds, "decode"):
             if any(SPECS[name].learned for name in metrics):
                 batch.pixels(settings.device)
-        for name, meter in meters.items():
+        for name, update in running.items():
             with clock(seconds, name):
-                values[name] += meter(batch)
+                values[name] += update(batch)
     return {"seconds": seconds, "values": values, "frames": len(frames), "peak": peak()}
 
 
@@ -170,10 +170,10 @@ def plain_musiq():  # type: ignore[no-untyped-def]
     from pyiqa.archs.musiq_arch import MUSIQ
 
     from drift.metrics.musiq import _network
-    from drift.metrics.settings import MeterSettings
+    from drift.metrics.settings import MetricSettings
 
     model = MUSIQ(pretrained=False).eval()
-    model.load_state_dict(_network("koniq", MeterSettings(random_weights=True)).state_dict())
+    model.load_state_dict(_network("koniq", MetricSettings(random_weights=True)).state_dict())
     return lambda frame, tensor, previous: float(model(tensor))
 
 
@@ -183,9 +183,9 @@ def plain_clip_iqa():  # type: ignore[no-untyped-def]
 
     from drift.metrics.networks.clip import Clip
     from drift.metrics.networks.loading import load_network
-    from drift.metrics.settings import MeterSettings
+    from drift.metrics.settings import MetricSettings
 
-    ours = load_network(Clip, dict, MeterSettings(random_weights=True), "clip_iqa")
+    ours = load_network(Clip, dict, MetricSettings(random_weights=True), "clip_iqa")
     sizes = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)
     clip = clip_model.CLIP(*sizes).float().eval()
     clip.load_state_dict(ours.state_dict())
@@ -202,10 +202,10 @@ def plain_dino_coherence():  # type: ignore[no-untyped-def]
     from transformers import Dinov2Config, Dinov2Model
 
     from drift.metrics.dino_coherence import DEVIATION, MEAN, published_network
-    from drift.metrics.settings import MeterSettings
+    from drift.metrics.settings import MetricSettings
 
     with tempfile.TemporaryDirectory() as folder:
-        state = published_network("vit-b", MeterSettings(random_weights=True)).state_dict()
+        state = published_network("vit-b", MetricSettings(random_weights=True)).state_dict()
         save_file(dict(state), Path(folder) / "model.safetensors", {"format": "pt"})
         Dinov2Config(patch_size=14, image_size=518).save_pretrained(folder)
         model = Dinov2Model.from_pretrained(folder).eval()
@@ -232,10 +232,10 @@ def plain_lpips():  # type: ignore[no-untyped-def]
 
     from drift.metrics.lpips import Lpips
     from drift.metrics.networks.loading import load_network
-    from drift.metrics.settings import MeterSettings
+    from drift.metrics.settings import MetricSettings
 
     model = LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
-    state = load_network(Lpips, dict, MeterSettings(random_weights=True), "lpips").state_dict()
+    state = load_network(Lpips, dict, MetricSettings(random_weights=True), "lpips").state_dict()
     own = model.state_dict()
     for name in own:
         layer, _, kind = name.rpartition(".")

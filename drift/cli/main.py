@@ -13,7 +13,7 @@ from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
 from drift.metrics.preset import load_preset
 from drift.metrics.registry import GROUPS, METRICS
-from drift.run.shard import this_shard
+from drift.run.ranks import ranks_of_torchrun
 from drift.run.storage import location, on_this_machine
 from drift.score.config import CUT_POLICIES, ScoreConfig
 from drift.video.discover import printable
@@ -131,7 +131,7 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
         executor=arguments.executor,
         ray_address=arguments.ray_address,
     )
-    if not this_shard().leads:
+    if not ranks_of_torchrun().is_first:
         return OK  # under torchrun one process speaks
     _print_result(result, as_json=arguments.json)
     for failed in result.failed:

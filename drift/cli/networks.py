@@ -5,7 +5,7 @@ from pathlib import Path
 
 from drift.errors import UsageError
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +58,9 @@ def add_weights_dir(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def settings(arguments: argparse.Namespace) -> MeterSettings:
+def settings(arguments: argparse.Namespace) -> MetricSettings:
     """Where and how the networks run."""
-    return MeterSettings(
+    return MetricSettings(
         device=arguments.device,
         dtype=arguments.dtype,
         batch=arguments.batch,

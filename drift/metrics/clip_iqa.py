@@ -12,8 +12,8 @@ from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.rounded import round_weights
 from drift.metrics.networks.winograd import use_winograd
-from drift.metrics.registry import METRICS, Meter
-from drift.metrics.settings import MeterSettings
+from drift.metrics.registry import METRICS, Metric
+from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = True  # docs/metrics.md
@@ -57,8 +57,8 @@ def clip_iqa(features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
     return logits.softmax(dim=-1)[..., 0].mean(dim=-1)
 
 
-def new_meter(settings: MeterSettings, variant: str) -> Meter:
-    """Returns a meter that gives one value a frame.
+def new_metric(settings: MetricSettings, variant: str) -> Metric:
+    """Returns a metric for one video that gives one value a frame.
 
     Args:
         settings: Device, precision, weights.
@@ -67,18 +67,18 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     tower, text_features, scale = _networks(variant, settings)
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
 
-    def meter(frames: Sequence[Frame]) -> list[float]:
+    def update(frames: Sequence[Frame]) -> list[float]:
         parts = in_parts(tower, pixels_of(frames, settings.device), settings, dtype)
         with torch.inference_mode():
             shares = [clip_iqa(part.float(), text_features, scale) for part in parts]
             scores: list[float] = torch.cat(shares).double().tolist()
         return scores
 
-    return meter
+    return update
 
 
 @cache
-def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tensor, Tensor]:
+def _networks(variant: str, settings: MetricSettings) -> tuple[PictureTower, Tensor, Tensor]:
     """The picture tower; the text features (P, 2, D), made once; the scale of cosines."""
     weights = METRICS["clip_iqa"].variant(variant).weights[0]
     network = load_network(Clip, partial(read_openai, weights, settings), settings, "clip_iqa")
@@ -92,7 +92,7 @@ def _networks(variant: str, settings: MeterSettings) -> tuple[PictureTower, Tens
     return tower, text_features, network.logit_scale.exp()
 
 
-def read_openai(weights: str, settings: MeterSettings) -> Mapping[str, Tensor]:
+def read_openai(weights: str, settings: MetricSettings) -> Mapping[str, Tensor]:
     """OpenAI's file holds half-precision weights, and three sizes that are no weights."""
     state = read_weights(weights, settings.weights_dir)
     return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}

@@ -12,8 +12,8 @@ from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.rounded import pack_linears, round_weights
-from drift.metrics.registry import METRICS, Meter
-from drift.metrics.settings import MeterSettings
+from drift.metrics.registry import METRICS, Metric
+from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = True  # docs/metrics.md
@@ -47,8 +47,8 @@ def prepare(pictures: Tensor) -> Tensor:
     return (square - mean) / deviation
 
 
-def new_meter(settings: MeterSettings, variant: str) -> Meter:
-    """Returns a meter that gives one value for each frame but the first: frames i and i + 1.
+def new_metric(settings: MetricSettings, variant: str) -> Metric:
+    """Returns a metric for one video that gives a value a pair of frames i and i + 1.
 
     Args:
         settings: Device, precision, weights.
@@ -58,7 +58,7 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
     last: list[Tensor] = []
 
-    def meter(frames: Sequence[Frame]) -> list[float]:
+    def update(frames: Sequence[Frame]) -> list[float]:
         pictures = pixels_of(frames, settings.device)
         parts = in_parts(lambda part: network(prepare(part)), pictures, settings, dtype)
         values: list[float] = []
@@ -69,11 +69,11 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
                 values += cosine(tokens[:-1], tokens[1:]).tolist()
         return values
 
-    return meter
+    return update
 
 
 @cache
-def _network(variant: str, settings: MeterSettings) -> Dinov2:
+def _network(variant: str, settings: MetricSettings) -> Dinov2:
     """The network, made ready for pictures of one size in one precision."""
     network = published_network(variant, settings)
     side = SIDE // PATCH
@@ -84,7 +84,7 @@ def _network(variant: str, settings: MeterSettings) -> Dinov2:
     return network
 
 
-def published_network(variant: str, settings: MeterSettings) -> Dinov2:
+def published_network(variant: str, settings: MetricSettings) -> Dinov2:
     """The network with the parameters of the published file."""
     (weights,) = METRICS["dino_coherence"].variant(variant).weights
     read = partial(read_weights, weights, settings.weights_dir)

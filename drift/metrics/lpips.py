@@ -11,8 +11,8 @@ from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.winograd import use_winograd
-from drift.metrics.registry import METRICS, Meter
-from drift.metrics.settings import MeterSettings
+from drift.metrics.registry import METRICS, Metric
+from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = False  # docs/metrics.md
@@ -64,8 +64,8 @@ def lpips(left: Sequence[Tensor], right: Sequence[Tensor], heads: Sequence[Tenso
     return torch.stack(layers).sum(dim=0)
 
 
-def new_meter(settings: MeterSettings, variant: str) -> Meter:
-    """Returns a meter that gives one value for each frame but the first: frames i and i + 1.
+def new_metric(settings: MetricSettings, variant: str) -> Metric:
+    """Returns a metric for one video that gives a value a pair of frames i and i + 1.
 
     The features of a frame are made once and serve both of its pairs.
 
@@ -78,7 +78,7 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
     last: list[Tensor] = []
 
-    def meter(frames: Sequence[Frame]) -> list[float]:
+    def update(frames: Sequence[Frame]) -> list[float]:
         pictures = pixels_of(frames, settings.device)
         parts = in_parts(lambda part: unit_features(network(part)), pictures, settings, dtype)
         distances: list[float] = []
@@ -92,11 +92,11 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
                 last[:] = [x[-1:].clone() for x in new]
         return distances
 
-    return meter
+    return update
 
 
 @cache
-def _network(variant: str, settings: MeterSettings) -> Lpips:
+def _network(variant: str, settings: MetricSettings) -> Lpips:
     names = METRICS["lpips"].variant(variant).weights
     read = partial(_read, names, settings)
     network = load_network(Lpips, read, settings, "lpips").to(memory_format=torch.channels_last)
@@ -104,7 +104,7 @@ def _network(variant: str, settings: MeterSettings) -> Lpips:
     return network
 
 
-def _read(names: tuple[str, ...], settings: MeterSettings) -> Mapping[str, Tensor]:
+def _read(names: tuple[str, ...], settings: MetricSettings) -> Mapping[str, Tensor]:
     """Trunk and heads; of torchvision's AlexNet the classifier is left out."""
     both: dict[str, Tensor] = {}
     for name in names:

@@ -11,8 +11,8 @@ from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.musiq import Musiq
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
-from drift.metrics.registry import METRICS, Meter
-from drift.metrics.settings import MeterSettings
+from drift.metrics.registry import METRICS, Metric
+from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 SPAQ_LONGER_SIDE = 512  # VBench 0.1.5, imaging_quality: larger frames are shrunk to it
@@ -39,8 +39,8 @@ def shrink(pictures: Tensor, longer_side: int) -> Tensor:
     return functional.interpolate(pictures, size, mode="bilinear", align_corners=False)
 
 
-def new_meter(settings: MeterSettings, variant: str) -> Meter:
-    """Returns a meter that gives one value a frame.
+def new_metric(settings: MetricSettings, variant: str) -> Metric:
+    """Returns a metric for one video that gives one value a frame.
 
     Args:
         settings: Device, precision, weights.
@@ -49,7 +49,7 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
     network = _network(variant, settings)
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
 
-    def meter(frames: Sequence[Frame]) -> list[float]:
+    def update(frames: Sequence[Frame]) -> list[float]:
         pictures = pixels_of(frames, settings.device)
         if variant == "spaq":
             pictures = shrink(pictures, SPAQ_LONGER_SIDE)
@@ -59,11 +59,11 @@ def new_meter(settings: MeterSettings, variant: str) -> Meter:
             values: list[float] = scores.double().tolist()
         return values
 
-    return meter
+    return update
 
 
 @cache
-def _network(variant: str, settings: MeterSettings) -> Musiq:
+def _network(variant: str, settings: MetricSettings) -> Musiq:
     (weights,) = METRICS["musiq"].variant(variant).weights
     read = partial(read_weights, weights, settings.weights_dir)
     return load_network(Musiq, read, settings, f"musiq ({variant})")

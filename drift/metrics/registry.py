@@ -7,9 +7,9 @@ add its line here and its term in a preset, and a test of the same name.
 from collections.abc import Sequence
 
 from drift.metrics.preset import preset_v1
-from drift.metrics.spec import Meter, MetricSpec, Variant
+from drift.metrics.spec import Metric, MetricSpec, Variant
 
-__all__ = ["FAST", "GROUPS", "METRICS", "Meter", "MetricSpec", "Variant", "resolve_metrics"]
+__all__ = ["FAST", "GROUPS", "METRICS", "Metric", "MetricSpec", "Variant", "resolve_metrics"]
 
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec

@@ -15,8 +15,8 @@ BATCH_FRAME_PX = 480 * 832
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeterSettings:
-    """What a meter needs to know about this machine.
+class MetricSettings:
+    """What a metric needs to know about this machine.
 
     Args:
         device: `cpu`, `cuda` or `cuda:<index>`.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.metrics.registry import Meter
+from drift.metrics.registry import Metric
 
 
 def sharpness(frame: NDArray[np.uint8]) -> float:
@@ -29,10 +29,10 @@ def sharpness(frame: NDArray[np.uint8]) -> float:
     return float(deviation.item()) ** 2
 
 
-def new_meter() -> Meter:
-    """Returns a meter that gives one value a frame."""
+def new_metric() -> Metric:
+    """Returns a metric for one video that gives one value a frame."""
 
-    def meter(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
+    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
         return [sharpness(frame) for frame in frames]
 
-    return meter
+    return update

@@ -1,14 +1,17 @@
-"""What a metric is: its unit and direction, how it is run, and how to get a meter for a video."""
+"""What a metric is: its unit and direction, how it is run, and how to start it on a video."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
-Meter: TypeAlias = Callable[[Sequence[Any]], list[float]]
-"""Maps a run of consecutive frames, uint8 (H, W, 3) RGB each, to the values they complete."""
+Metric: TypeAlias = Callable[[Sequence[Any]], list[float]]
+"""A metric at work on one video: maps its next frames to the values that they complete.
+
+A frame is uint8 (H, W, 3) RGB.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,20 +78,22 @@ class MetricSpec:
         choices = ", ".join(variant.name for variant in self.variants) or "there are none"
         raise ValueError(f"{self.name} has no variant {name!r}; choose from: {choices}")
 
-    def new_meter(self, settings: MeterSettings | None = None, variant: str | None = None) -> Meter:
-        """Imports the metric's module and returns a fresh meter for one video.
+    def new_metric(
+        self, settings: MetricSettings | None = None, variant: str | None = None
+    ) -> Metric:
+        """Imports the metric's module and starts the metric on one video.
 
         Args:
             settings: Device, precision and weights of a learned metric.
             variant: Name of its variant, by default the first.
         """
         module = import_module(f"drift.metrics.{self.name}")
-        meter: Meter = (
-            module.new_meter(settings or MeterSettings(), self.variant(variant).name)
+        metric: Metric = (
+            module.new_metric(settings or MetricSettings(), self.variant(variant).name)
             if self.learned
-            else module.new_meter()
+            else module.new_metric()
         )
-        return meter
+        return metric
 
     def label(self, slope: float) -> str:
         """Names the direction of a slope; exactly 0 is `steady`."""

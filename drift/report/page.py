@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from drift.record.tables import RunData
-from drift.report.curves import MAX_LINES, change_histogram, score_bar, segment_chart
+from drift.report.charts import MAX_LINES, change_histogram, score_bar, segment_chart
 from drift.report.videos import view_videos
 from drift.score.score import VideoScore
 from drift.video.discover import printable

@@ -1,4 +1,4 @@
-"""The paper of a chart: linear axes, round ticks, and the SVG elements that CSS colours."""
+"""Linear axes, round ticks, and helpers that write SVG elements; CSS colours them."""
 
 import math
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from drift.metrics.registry import METRICS
 from drift.record.tables import RunData, VideoRow
-from drift.report.curves import frame_chart, sparkline
+from drift.report.charts import frame_chart, sparkline
 from drift.score.score import MetricScore, VideoScore, slope_values
 from drift.video.discover import printable
 from drift.video.thumbnails import strip_size

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drift.errors import UsageError
 from drift.files import file_sha256
 from drift.metrics.registry import METRICS, MetricSpec
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_record
 from drift.run.plan import Plan
 from drift.video.batch import FrameBatch
@@ -120,7 +120,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
     rate = None if config.fps is None else as_rate(config.fps)
     specs = [METRICS[name] for name in keys]
     chosen = dict(config.variants)
-    meters = {spec.name: spec.new_meter(settings, chosen.get(spec.name)) for spec in specs}
+    running = {spec.name: spec.new_metric(settings, chosen.get(spec.name)) for spec in specs}
     values: dict[str, list[float]] = {name: [] for name in keys}
     try:
         with open_video(task.file) as reader:
@@ -131,7 +131,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
                         strip.add(frame)
                     for spec in specs:
                         part = frames.every(config.every if spec.sampled else 1)
-                        values[spec.name] += meters[spec.name](part) if part else []
+                        values[spec.name] += running[spec.name](part) if part else []
             finally:
                 media = reader.info
     except BrokenVideoError as error:
@@ -154,7 +154,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
     )
 
 
-def _batches(frames: Iterator[NDArray[np.uint8]], settings: MeterSettings) -> Iterator[FrameBatch]:
+def _batches(frames: Iterator[NDArray[np.uint8]], settings: MetricSettings) -> Iterator[FrameBatch]:
     """Cuts a video into batches whose length follows from the size of its first frame."""
     first = 0
     held: list[NDArray[np.uint8]] = []

@@ -10,7 +10,7 @@ import av
 import cv2
 
 from drift.metrics.registry import METRICS, MetricSpec
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import identities, require, weights_folder
 from drift.score.config import ScoreConfig
 
@@ -31,7 +31,7 @@ class Plan:
     """
 
     config: ScoreConfig
-    settings: MeterSettings = field(default_factory=MeterSettings)
+    settings: MetricSettings = field(default_factory=MetricSettings)
     keys: Mapping[str, str]
     weights: Mapping[str, str] = field(default_factory=dict)
     precision: Mapping[str, str] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Plan:
         return about | ({"invalid": self.invalid} if self.invalid else {})
 
 
-def make_plan(config: ScoreConfig, settings: MeterSettings) -> Plan:
+def make_plan(config: ScoreConfig, settings: MetricSettings) -> Plan:
     """Finds weights and device, or says what is missing.
 
     Args:
@@ -91,7 +91,7 @@ def make_plan(config: ScoreConfig, settings: MeterSettings) -> Plan:
 
 
 def _weights(
-    specs: list[MetricSpec], config: ScoreConfig, settings: MeterSettings
+    specs: list[MetricSpec], config: ScoreConfig, settings: MetricSettings
 ) -> dict[str, tuple[str, str]]:
     """Name -> file name and sha256."""
     names = [name for spec in specs for name in config.variant(spec).weights]
@@ -100,7 +100,7 @@ def _weights(
     return identities(require(names, weights_folder(settings.weights_dir)))
 
 
-def _precision(spec: MetricSpec, settings: MeterSettings) -> str:
+def _precision(spec: MetricSpec, settings: MetricSettings) -> str:
     loading = import_module("drift.metrics.networks.loading")  # imports torch
     loading.device_of(settings)
     tolerant = import_module(f"drift.metrics.{spec.name}").TOLERATES_BFLOAT16

@@ -10,7 +10,7 @@ from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_stale_temporaries
 from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.provenance import collect_provenance
 from drift.record.records import VideoRecord, load_thumbnails, save_record
 from drift.record.summary import build_summary, score_videos
@@ -20,8 +20,8 @@ from drift.run.measure import Measured, Task
 from drift.run.plan import make_plan
 from drift.run.pool import default_workers, measure_all
 from drift.run.progress import Progress
-from drift.run.ray_shards import measure_on_ray
-from drift.run.shard import Shard, gather, joined, this_shard
+from drift.run.ranks import Ranks, gather, joined, ranks_of_torchrun
+from drift.run.ray_tasks import measure_on_ray
 from drift.score.config import CutPolicy, ScoreConfig
 from drift.score.score import MIN_FRAMES_PER_SEGMENT, VideoScore, is_too_short
 from drift.video.discover import VideoFile, find_videos, printable
@@ -63,7 +63,7 @@ def score_folder(
     out: str | Path,
     config: ScoreConfig | None = None,
     preset: Preset | None = None,
-    settings: MeterSettings | None = None,
+    settings: MetricSettings | None = None,
     recursive: bool = False,
     glob: str | None = None,
     workers: int | None = 1,
@@ -106,20 +106,20 @@ def score_folder(
     paths, run_folder = [Path(folder) for folder in given], Path(out)
     _check_arguments(paths, run_folder, workers)
     found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
-    shard, settings = this_shard(), settings or MeterSettings()
-    plan = make_plan(config, replace(settings, device=shard.device(settings.device)))
-    with joined(shard):
-        if shard.leads:
+    ranks, settings = ranks_of_torchrun(), settings or MetricSettings()
+    plan = make_plan(config, replace(settings, device=ranks.device(settings.device)))
+    with joined(ranks):
+        if ranks.is_first:
             run_folder.mkdir(parents=True, exist_ok=True)
             remove_stale_temporaries(run_folder)
-        gather(shard, None)  # the folder is ready
+        gather(ranks, None)  # the folder is ready
         tasks = [Task(path=v.path, file=v.file, run=run_folder, plan=plan) for v in found.videos]
         if executor == "ray":
-            measured = measure_on_ray(shard.share(tasks), ray_address)
+            measured = measure_on_ray(ranks.share(tasks), ray_address)
         else:
-            workers = workers or default_workers(plan, shard.local_world)
-            measured = measure_all(shard.share(tasks), workers, shard.local_world)
-        records = _collect(measured, shard.share(tasks), shard, progress)
+            workers = workers or default_workers(plan, ranks.num_local_ranks)
+            measured = measure_all(ranks.share(tasks), workers, ranks.num_local_ranks)
+        records = _collect(measured, ranks.share(tasks), ranks, progress)
     run = RunData(
         config=config,
         rows=tuple(_row(video, records[video.path], config) for video in found.videos),
@@ -136,9 +136,9 @@ def score_folder(
         },
         preset=preset,
     )
-    if shard.leads:
+    if ranks.is_first:
         write_frames(run_folder / "frames.parquet", run)
-    return _write_results(run, run_folder, write=shard.leads)
+    return _write_results(run, run_folder, write=ranks.is_first)
 
 
 def rebuild(
@@ -182,18 +182,18 @@ def _check_arguments(folders: Sequence[Path], out: Path, workers: int | None) ->
 
 
 def _collect(
-    measured: Iterator[Measured], mine: Sequence[Task], shard: Shard, stream: ProgressStream
+    measured: Iterator[Measured], mine: Sequence[Task], ranks: Ranks, stream: ProgressStream
 ) -> dict[str, VideoRecord]:
     """Saves what no record held yet, each record as soon as it is there."""
     stream = sys.stderr if stream == "stderr" else stream
-    progress = Progress(len(mine), stream if shard.leads else None)
+    progress = Progress(len(mine), stream if ranks.is_first else None)
     records: dict[str, VideoRecord] = {}
     for done in measured:
         if done.record.status == "ok" and done.decoded_frames:
             save_record(mine[0].run, done.record)
         records[done.path] = replace(done.record, thumbnails="")  # on disk; not held a video
         progress.step(_describe(done))
-    return {path: record for part in gather(shard, records) for path, record in part.items()}
+    return {path: record for part in gather(ranks, records) for path, record in part.items()}
 
 
 def _describe(done: Measured) -> str:

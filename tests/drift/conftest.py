@@ -112,7 +112,7 @@ def score_frames() -> Callable[..., MetricScore]:
     """Scores one metric over frames in memory, five segments."""
 
     def score(frames: Sequence[Frame], metric: str) -> MetricScore:
-        values = METRICS[metric].new_meter()(frames)
+        values = METRICS[metric].new_metric()(frames)
         term = preset_v1().term(metric)
         return score_metric(values, METRICS[metric], term, len(frames), 5)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from drift.errors import UsageError
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -17,7 +17,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def load_network(
     build: Callable[[], Network],
     read: Callable[[], Mapping[str, Tensor]],
-    settings: MeterSettings,
+    settings: MetricSettings,
     name: str,
 ) -> Network:
     """Builds a network for inference.
@@ -72,7 +72,7 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], name: str) -> N
     network.load_state_dict(dict(state))
 
 
-def device_of(settings: MeterSettings) -> torch.device:
+def device_of(settings: MetricSettings) -> torch.device:
     """The device, checked.
 
     Raises:
@@ -88,14 +88,14 @@ def device_of(settings: MeterSettings) -> torch.device:
     return device
 
 
-def has_matrix_units(settings: MeterSettings) -> bool:
+def has_matrix_units(settings: MetricSettings) -> bool:
     """Whether bfloat16 is faster than float32 here: a GPU that knows it, or a CPU with AMX."""
     if settings.device_kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
-def precision(settings: MeterSettings, *, tolerates_bfloat16: bool) -> torch.dtype:
+def precision(settings: MetricSettings, *, tolerates_bfloat16: bool) -> torch.dtype:
     """Precision of a metric's large matrix products.
 
     Args:
@@ -108,7 +108,7 @@ def precision(settings: MeterSettings, *, tolerates_bfloat16: bool) -> torch.dty
     return torch.bfloat16 if wanted and tolerates_bfloat16 else torch.float32
 
 
-def reduced(settings: MeterSettings, dtype: torch.dtype) -> AbstractContextManager[None]:
+def reduced(settings: MetricSettings, dtype: torch.dtype) -> AbstractContextManager[None]:
     """Runs matrix products in `dtype`; norms and softmax stay in float32."""
     context: AbstractContextManager[None] = torch.autocast(
         settings.device_kind, dtype=dtype, enabled=dtype != torch.float32

@@ -6,6 +6,7 @@ so no value depends on the batch, on the number of threads or on that of process
 batch whole.
 """
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,8 +15,7 @@ import torch
 from torch import Tensor
 
 from drift.metrics.networks.loading import reduced
-from drift.metrics.networks.memory import release_freed_memory
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ LARGE_PX = 1_000_000
 
 
 def in_parts(
-    network: Callable[[Tensor], T], pictures: Tensor, settings: MeterSettings, dtype: torch.dtype
+    network: Callable[[Tensor], T], pictures: Tensor, settings: MetricSettings, dtype: torch.dtype
 ) -> list[T]:
     """What a network gives for a batch, part by part.
 
@@ -54,3 +54,14 @@ def in_parts(
         torch.set_num_threads(threads)
         if pictures.shape[-2] * pictures.shape[-1] >= LARGE_PX:
             release_freed_memory()
+
+
+def release_freed_memory() -> None:
+    """Gives the freed memory of every thread back; does nothing where the C library cannot.
+
+    glibc keeps what a thread has freed for that thread. Networks that run one after another on
+    several threads would hold the sum of their peaks instead of the largest.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

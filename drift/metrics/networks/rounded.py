@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 
 class PackedLinear(nn.Module):
@@ -57,7 +57,7 @@ def round_weights(network: nn.Module, dtype: torch.dtype) -> None:
 
 
 def pack_linears(
-    network: nn.Module, settings: MeterSettings, dtype: torch.dtype, rows: int
+    network: nn.Module, settings: MetricSettings, dtype: torch.dtype, rows: int
 ) -> None:
     """Replaces the linear layers of a network in place where that is faster.
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 TILE = 4  # outputs a side; a tile sees TILE + 2 inputs a side
 POINTS = TILE + 2
@@ -100,7 +100,7 @@ def sum_outputs(m: Sequence[Tensor], out: Sequence[Tensor] | Tensor) -> None:
     torch.add(m[5], one, out=out[3]).add_(two, alpha=8)
 
 
-def use_winograd(network: nn.Module, settings: MeterSettings, dtype: torch.dtype) -> None:
+def use_winograd(network: nn.Module, settings: MetricSettings, dtype: torch.dtype) -> None:
     """Replaces, in place, the convolutions of a network for which it is faster.
 
     Args:

@@ -9,7 +9,7 @@ from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa, read_openai
 from drift.metrics.networks.clip import AttentionPool, Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_strict
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 
@@ -104,7 +104,9 @@ def test_tower_takes_any_size_from_32():
 def test_meter_gives_a_share_a_frame_and_the_prompts_matter(ours):
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 255, (48, 64, 3)).astype(np.uint8) for _ in range(2)]
-    values = METRICS["clip_iqa"].new_meter(MeterSettings(random_weights=True), "paper-pair")(frames)
+    values = METRICS["clip_iqa"].new_metric(MetricSettings(random_weights=True), "paper-pair")(
+        frames
+    )
     assert len(set(values)) == 2
     assert all(0 < value < 1 for value in values)
     features = torch.rand(1, 1024, generator=torch.Generator().manual_seed(0))
@@ -125,7 +127,7 @@ def test_openai_file_gives_weights_in_float32_without_its_sizes(monkeypatch):
         "visual.conv1.weight": torch.ones(32, 3, 3, 3, dtype=torch.float16),
     }
     monkeypatch.setattr("drift.metrics.clip_iqa.read_weights", lambda *_: stored)
-    found = read_openai("clip-rn50", MeterSettings())
+    found = read_openai("clip-rn50", MetricSettings())
     assert {name: value.dtype for name, value in found.items()} == {
         "visual.conv1.weight": torch.float32
     }

@@ -11,11 +11,11 @@ from drift.metrics.dino_coherence import SIDE, SIZES, cosine, prepare
 from drift.metrics.networks.dinov2 import Dinov2
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 
-SETTINGS = MeterSettings(random_weights=True)
+SETTINGS = MetricSettings(random_weights=True)
 
 
 def frames(count: int) -> list[np.ndarray]:
@@ -98,9 +98,9 @@ def test_agrees_with_timm_where_positions_are_not_resized():
 def test_meter_joins_batches_and_sees_a_still_pair():
     a, b = frames(2)
     clip = [a, a, b, a, b]
-    whole = METRICS["dino_coherence"].new_meter(SETTINGS, "vit-s")(clip)
-    meter = METRICS["dino_coherence"].new_meter(SETTINGS, "vit-s")
-    parts = meter(clip[:1]) + meter(clip[1:3]) + meter(clip[3:])
+    whole = METRICS["dino_coherence"].new_metric(SETTINGS, "vit-s")(clip)
+    update = METRICS["dino_coherence"].new_metric(SETTINGS, "vit-s")
+    parts = update(clip[:1]) + update(clip[1:3]) + update(clip[3:])
     assert len(whole) == 4
     assert whole[0] == pytest.approx(1, abs=1e-6)
     assert whole[1] < 1 - 1e-6
@@ -122,7 +122,7 @@ def test_sizes_have_as_many_parameters_as_published():
 def test_bfloat16_moves_a_value_by_little_of_the_scale(pan):
     clip = pan("coffee", 3, 48, 64)
     exact, rough = (
-        METRICS["dino_coherence"].new_meter(replace(SETTINGS, dtype=dtype), "vit-s")(clip)
+        METRICS["dino_coherence"].new_metric(replace(SETTINGS, dtype=dtype), "vit-s")(clip)
         for dtype in ("float32", "bfloat16")
     )
     assert rough != exact

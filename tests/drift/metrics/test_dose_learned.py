@@ -14,13 +14,13 @@ import pytest
 from drift.errors import UsageError
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import require, weights_folder
 from drift.score.score import score_metric
 
 pytestmark = pytest.mark.numerics
 
-RANDOM = MeterSettings(random_weights=True)
+RANDOM = MetricSettings(random_weights=True)
 NUM_FRAMES = 10  # two a segment
 
 
@@ -41,7 +41,7 @@ def blur(image, strength):
 
 
 def score(frames, metric, settings, variant=None):
-    values = METRICS[metric].new_meter(settings, variant)(frames)
+    values = METRICS[metric].new_metric(settings, variant)(frames)
     term = preset_v1().term(metric)
     return score_metric(values, METRICS[metric], term, NUM_FRAMES, 5)
 
@@ -70,7 +70,7 @@ def test_growing_blur_never_scores_lower(pan, metric, name):
     except UsageError as error:
         pytest.skip(str(error))
     image = pan(name, 1, 240, 320)[0]
-    parts = [score(blur(image, s), metric, MeterSettings()) for s in (0.0, 0.3, 0.6, 1.0)]
+    parts = [score(blur(image, s), metric, MetricSettings()) for s in (0.0, 0.3, 0.6, 1.0)]
     drifts = [part.drift for part in parts]
     assert drifts == sorted(drifts)
     assert parts[-1].label == "degrading"

@@ -11,12 +11,12 @@ from drift.metrics.lpips import Lpips, unit_features
 from drift.metrics.lpips import lpips as distance
 from drift.metrics.networks.loading import load_network, load_strict
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import WEIGHTS
 
 pytestmark = pytest.mark.numerics
 
-SETTINGS = MeterSettings(random_weights=True)
+SETTINGS = MetricSettings(random_weights=True)
 
 
 def frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
@@ -59,8 +59,8 @@ def test_published_heads_have_the_layout_of_ours():
 
 def test_an_equal_pair_is_0_and_order_does_not_matter():
     a, b = frames(2)
-    meter = METRICS["lpips"].new_meter(SETTINGS)
-    equal, there, back = meter([a, a, b, a])
+    update = METRICS["lpips"].new_metric(SETTINGS)
+    equal, there, back = update([a, a, b, a])
     assert equal == 0
     assert there == pytest.approx(back, rel=1e-6)
     assert there > 0
@@ -68,17 +68,17 @@ def test_an_equal_pair_is_0_and_order_does_not_matter():
 
 def test_batches_join_without_a_seam():
     clip = frames(7)
-    whole = METRICS["lpips"].new_meter(SETTINGS)(clip)
-    meter = METRICS["lpips"].new_meter(SETTINGS)
-    parts = meter(clip[:1]) + meter(clip[1:4]) + meter(clip[4:])
+    whole = METRICS["lpips"].new_metric(SETTINGS)(clip)
+    update = METRICS["lpips"].new_metric(SETTINGS)
+    parts = update(clip[:1]) + update(clip[1:4]) + update(clip[4:])
     assert len(whole) == 6
     assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_a_fresh_meter_knows_no_earlier_video():
     clip = frames(3)
-    METRICS["lpips"].new_meter(SETTINGS)(clip)
-    assert len(METRICS["lpips"].new_meter(SETTINGS)(clip)) == 2
+    METRICS["lpips"].new_metric(SETTINGS)(clip)
+    assert len(METRICS["lpips"].new_metric(SETTINGS)(clip)) == 2
 
 
 def test_stronger_noise_is_farther(pan):
@@ -86,7 +86,7 @@ def test_stronger_noise_is_farther(pan):
     rng = np.random.default_rng(0)
     noise = rng.normal(size=photo.shape)
     distances = [
-        METRICS["lpips"].new_meter(SETTINGS)(
+        METRICS["lpips"].new_metric(SETTINGS)(
             [photo, np.clip(photo + sigma * noise, 0, 255).astype(np.uint8)]
         )[0]
         for sigma in (2, 8, 32)
@@ -96,7 +96,7 @@ def test_stronger_noise_is_farther(pan):
 
 def test_files_in_their_published_layout_are_loaded(tmp_path, monkeypatch):
     """torchvision's file with its classifier, and the heads, through the table and the hashes."""
-    source = METRICS["lpips"].new_meter(SETTINGS)
+    source = METRICS["lpips"].new_metric(SETTINGS)
     network = load_network(Lpips, dict, SETTINGS, "lpips")
     state = network.state_dict()
     trunk = {name: value for name, value in state.items() if name.startswith("features.")}
@@ -109,5 +109,5 @@ def test_files_in_their_published_layout_are_loaded(tmp_path, monkeypatch):
         path = tmp_path / WEIGHTS[name].file
         torch.save(tensors, path)
         monkeypatch.setitem(WEIGHTS, name, replace(WEIGHTS[name], sha256=file_sha256(path)[:8]))
-    loaded = METRICS["lpips"].new_meter(MeterSettings(weights_dir=tmp_path))
+    loaded = METRICS["lpips"].new_metric(MetricSettings(weights_dir=tmp_path))
     assert loaded(frames(3)) == source(frames(3))

@@ -9,7 +9,7 @@ from drift.metrics.musiq import shrink
 from drift.metrics.networks.loading import load_strict
 from drift.metrics.networks.musiq import Musiq, StandardisedConv, hashed_positions, pad_same, views
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 
@@ -80,10 +80,10 @@ def bright_and_dark(count: int, side: int = 48) -> list[np.ndarray]:
 
 
 def test_meter_gives_a_value_a_frame_whatever_the_batch():
-    settings = MeterSettings(random_weights=True)
+    settings = MetricSettings(random_weights=True)
     frames = bright_and_dark(3)
-    together = METRICS["musiq"].new_meter(settings)(frames)
-    alone = [value for f in frames for value in METRICS["musiq"].new_meter(settings)([f])]
+    together = METRICS["musiq"].new_metric(settings)(frames)
+    alone = [value for f in frames for value in METRICS["musiq"].new_metric(settings)([f])]
     assert len(set(together)) == 3
     # Matrix products sum in another order for another batch.
     assert together == pytest.approx(alone, rel=1e-5)

@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from drift.metrics.networks.memory import release_freed_memory
-from drift.metrics.networks.parts import in_parts
-from drift.metrics.settings import MeterSettings
+from drift.metrics.networks.parts import in_parts, release_freed_memory
+from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 
-CPU = MeterSettings()
+CPU = MetricSettings()
 
 
 @pytest.fixture

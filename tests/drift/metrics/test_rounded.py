@@ -6,9 +6,9 @@ from torch import nn
 
 from drift.metrics.networks.dinov2 import Dinov2, Layer
 from drift.metrics.networks.rounded import PackedLinear, can_pack, pack_linears, round_weights
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
-CPU = MeterSettings()
+CPU = MetricSettings()
 HALF = torch.bfloat16
 
 
@@ -42,7 +42,7 @@ def test_float32_leaves_a_network_as_it_is():
 
 def test_another_device_keeps_its_layers():
     layer = new_layer()
-    pack_linears(layer, MeterSettings(device="cuda"), HALF, rows=9)
+    pack_linears(layer, MetricSettings(device="cuda"), HALF, rows=9)
     assert layer.state_dict().keys() == new_layer().state_dict().keys()
 
 

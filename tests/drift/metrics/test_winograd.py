@@ -12,11 +12,11 @@ from drift.metrics.networks.winograd import (
     WinogradConv2d,
     use_winograd,
 )
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 
-CPU = MeterSettings()
+CPU = MetricSettings()
 
 
 def random_conv(channels: int, width: int, *, bias: bool = True) -> nn.Conv2d:
@@ -83,7 +83,7 @@ def test_only_wide_plain_convolutions_are_replaced():
 
 @pytest.mark.parametrize(
     ("settings", "dtype"),
-    [(CPU, torch.bfloat16), (MeterSettings(device="cuda"), torch.float32)],
+    [(CPU, torch.bfloat16), (MetricSettings(device="cuda"), torch.float32)],
 )
 def test_nothing_is_replaced_where_it_does_not_pay(settings, dtype):
     network = layers()

@@ -17,7 +17,7 @@ from drift import ScoreConfig, score_folder
 from drift.metrics.preset import preset_v1
 from drift.record.summary import build_summary, score_videos
 from drift.record.tables import read_frames
-from drift.report.curves import (
+from drift.report.charts import (
     MAX_LINES,
     bin_means,
     change_histogram,

@@ -15,16 +15,16 @@ import torch
 import drift
 from drift import ScoreConfig, UsageError, score_folder
 from drift.metrics.registry import GROUPS, METRICS
-from drift.metrics.settings import MeterSettings
+from drift.metrics.settings import MetricSettings
 from drift.run.measure import Task, measure
 from drift.run.plan import make_plan
-from drift.run.shard import Shard, this_shard
+from drift.run.ranks import Ranks, ranks_of_torchrun
 from drift.video.batch import FrameBatch
 
 pytestmark = pytest.mark.numerics
 
 ROOT = Path(__file__).parents[3]
-RANDOM = MeterSettings(random_weights=True)
+RANDOM = MetricSettings(random_weights=True)
 RESULTS = ("frames.parquet", "videos.csv", "summary.json", "report.html")
 
 
@@ -66,12 +66,12 @@ def test_every_counts_from_the_start_of_the_video():
 
 
 def test_large_frames_go_in_small_batches():
-    settings = MeterSettings()
+    settings = MetricSettings()
     assert settings.frames_per_batch(480, 832) == 8
     assert settings.frames_per_batch(64, 64) == 8
     assert settings.frames_per_batch(1080, 1920) == 2
-    assert MeterSettings(device="cuda").frames_per_batch(1080, 1920) == 6
-    assert MeterSettings(device="cuda").frames_per_batch(4320, 7680) == 1
+    assert MetricSettings(device="cuda").frames_per_batch(1080, 1920) == 6
+    assert MetricSettings(device="cuda").frames_per_batch(4320, 7680) == 1
     assert replace(settings, batch=3).frames_per_batch(1080, 1920) == 3
 
 
@@ -85,7 +85,7 @@ def test_large_frames_go_in_small_batches():
 )
 def test_wrong_settings_are_named(arguments, words):
     with pytest.raises(UsageError, match=words):
-        MeterSettings(**arguments)
+        MetricSettings(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ def test_missing_weights_stop_before_any_decoding(small, tmp_path, monkeypatch):
             small,
             out=tmp_path / "run",
             config=ScoreConfig(metrics=("all",)),
-            settings=MeterSettings(weights_dir=tmp_path / "none"),
+            settings=MetricSettings(weights_dir=tmp_path / "none"),
             progress=None,
         )
     assert not (tmp_path / "run").exists()
 
 
 def test_keys_hold_what_values_depend_on():
-    def key(config: ScoreConfig, settings: MeterSettings = RANDOM) -> str:
+    def key(config: ScoreConfig, settings: MetricSettings = RANDOM) -> str:
         return make_plan(config, settings).keys["musiq"]
 
     plain = key(ScoreConfig(metrics=("musiq",)))
@@ -207,8 +207,8 @@ def test_neither_batch_nor_threads_change_a_bit(small, run, batch, threads):
 
 
 def test_too_few_frames_for_every(small, tmp_path, monkeypatch):
-    new_meter = "drift.metrics.registry.MetricSpec.new_meter"
-    monkeypatch.setattr(new_meter, lambda *_: lambda f: [1.0] * len(f))
+    new_metric = "drift.metrics.registry.MetricSpec.new_metric"
+    monkeypatch.setattr(new_metric, lambda *_: lambda f: [1.0] * len(f))
     config = ScoreConfig(metrics=("musiq",), every=3)
     result = score_folder(small, out=tmp_path, config=config, settings=RANDOM, progress=None)
     assert {row["status"] for row in result.failed} == {"too_short"}
@@ -227,17 +227,17 @@ def test_too_small_frames_are_named(tmp_path, make_video, pan):
     ]
 
 
-def test_shards_cover_every_video_once(monkeypatch):
+def test_ranks_cover_every_video_once(monkeypatch):
     items = list(range(11))
-    for world in (1, 2, 3, 16):
-        shares = [Shard(rank=rank, world=world).share(items) for rank in range(world)]
+    for num_ranks in (1, 2, 3, 16):
+        shares = [Ranks(rank=rank, num_ranks=num_ranks).share(items) for rank in range(num_ranks)]
         assert sorted(item for share in shares for item in share) == items
-    assert Shard(rank=1, world=2, local_rank=1).device("cuda") == "cuda:1"
-    assert Shard(rank=1, world=2, local_rank=1).device("cpu") == "cpu"
-    assert this_shard() == Shard()
+    assert Ranks(rank=1, num_ranks=2, local_rank=1).device("cuda") == "cuda:1"
+    assert Ranks(rank=1, num_ranks=2, local_rank=1).device("cpu") == "cpu"
+    assert ranks_of_torchrun() == Ranks()
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="start with torchrun"):
-        this_shard()
+        ranks_of_torchrun()
 
 
 LEARNED = ("--random-weights", "--metrics", "lpips")  # the quickest to load

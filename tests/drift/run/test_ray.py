@@ -11,7 +11,7 @@ import pytest
 
 from drift import UsageError, score_folder
 from drift.run.measure import Measured, Task, measure
-from drift.run.ray_shards import measure_on_ray
+from drift.run.ray_tasks import measure_on_ray
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 RESULTS = ("frames.parquet", "videos.csv", "summary.json", "report.html")
@@ -54,7 +54,7 @@ def test_a_killed_worker_changes_no_number(
             time.sleep(1.0)
         return measure(task)
 
-    monkeypatch.setattr("drift.run.ray_shards.measure", slow_at_first)
+    monkeypatch.setattr("drift.run.ray_tasks.measure", slow_at_first)
     killed: list[int] = []
     thread = threading.Thread(target=kill_first, args=(pids, killed))
     thread.start()
