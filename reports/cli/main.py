@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.errors import UsageError
-from reports.tables.parts import PARTS
+from reports.tables import PARTS
 
 if TYPE_CHECKING:
     from reports.cli.reproduce import Request, Result

@@ -25,9 +25,8 @@ from reports.run.execute import Outcome, run_jobs
 from reports.run.executors import Executor
 from reports.run.job_records import log_path, plan_states
 from reports.run.run_folder import Identity, check_identity
-from reports.tables import TABLES
+from reports.tables import FIGURES_PART, PARTS, TABLES
 from reports.tables.cells import Table
-from reports.tables.parts import FIGURES_PART, PARTS
 
 SAMPLE_PACKAGES = ("torch", "diffusers", "transformers", "av")
 SCORE_PACKAGES = ("av", "numpy", "opencv-python")

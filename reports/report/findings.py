@@ -6,9 +6,10 @@ from collections import Counter
 
 from reports.records.measurements import Measurements
 from reports.tables import TABLES
-from reports.tables.cells import Change, NotRun
-from reports.tables.needs import merge_needs
-from reports.tables.stand_ins import DRIFT, change
+from reports.tables.cells import Change
+from reports.tables.changes import change
+from reports.tables.needs import NotRun
+from reports.tables.row_sources import DRIFT
 from reports.tables.text import signed
 
 FLICKERING = "temporal_flickering"
@@ -38,7 +39,7 @@ def _scope(measurements: Measurements) -> str:
 def _drift(measurements: Measurements) -> str:
     table = TABLES["table1"]
     ours, base = (table.records(measurements, row) for row in (OURS, BASE))
-    if isinstance(ours, str) or isinstance(base, str) or not (ours.drift and base.drift):
+    if isinstance(ours, NotRun) or isinstance(base, NotRun) or not (ours.drift and base.drift):
         return ""
     found = change(ours, base, DRIFT)
     if found is None:
@@ -123,7 +124,7 @@ def _not_measured(measurements: Measurements) -> str:
                     continue
                 total += 1
                 if isinstance(cell.measured, NotRun):
-                    reasons[merge_needs(cell.measured.reason)] += 1
+                    reasons[cell.measured.summary] += 1
     shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return (
         f"Of the {total} numbers in Tables 1-3, {total - reasons.total()} have one here"

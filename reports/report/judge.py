@@ -13,17 +13,10 @@ from reports.records.proxy_record import MARK
 from reports.report.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict, load_claims
 from reports.tables import TABLES
 from reports.tables.cells import Change, Measured
+from reports.tables.changes import SPEEDS, change, speed_range
 from reports.tables.columns import COLUMNS
-from reports.tables.needs import merge_needs
-from reports.tables.stand_ins import (
-    DRIFT,
-    SPEEDS,
-    RowRecords,
-    change,
-    measured,
-    proxy_of,
-    speed_range,
-)
+from reports.tables.needs import NotRun
+from reports.tables.row_sources import DRIFT, RowRecords, measured
 from reports.tables.text import measured_text, percent, published_text, signed
 
 NEEDS_DYNAMICS = "needs records/dynamics.json of a training run"
@@ -58,7 +51,7 @@ def rows_against(claim: Claim, table: PublishedTable) -> list[str]:
 
 
 def side(changes: Sequence[Change], direction: str) -> str:
-    """Says on which side of 0 changes lie, with their whole intervals where they have one."""
+    """Says whether all changes lie on the claimed side of 0, with the intervals that they have."""
     sign = -1 if direction == "lower" else 1
     bounds = [sorted(sign * b for b in (c.interval or (c.value, c.value))) for c in changes]
     if all(low > 0 for low, _ in bounds):
@@ -67,87 +60,109 @@ def side(changes: Sequence[Change], direction: str) -> str:
 
 
 def weakest(changes: Sequence[Change], direction: str) -> Change:
-    """The change that speaks least for its side: the end of its interval decides."""
+    """Returns the change that supports the claim least: the end of its interval decides."""
     sign = -1 if direction == "lower" else 1
     return min(changes, key=lambda c: min(sign * bound for bound in c.interval or (c.value,)))
 
 
 def _change(claim: Claim, measurements: Measurements) -> Verdict:
+    """Judges a change of a column between the claim's row and every row that it names."""
     table = published_table(claim.table)
     others = rows_against(claim, table)
-    published = {row.id: row.values[claim.column] for row in table.rows}
-    values = {row: value for row in (claim.row, *others) if (value := published[row]) is not None}
-    paper = _words(claim, [values[claim.row]], [values[row] for row in others],
-                   [Change(value=values[claim.row] / values[row] - 1) for row in others],
-                   published=True)  # fmt: skip
+    paper = _published_words(claim, table, others)
     spec = TABLES[claim.table]
     records = {row: spec.records(measurements, row) for row in (claim.row, *others)}
-    labels = {row.id: row.label for row in table.rows}
-    missing = {
-        row: reason
+    cells = {
+        row: found if isinstance(found, NotRun) else measured(found, claim.column, measurements)
         for row, found in records.items()
-        if (reason := _why_missing(found, claim, measurements))
     }
-    if missing:
-        why = _why_not_run(missing, len(records), labels)
-        return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
     found = {row: r for row, r in records.items() if isinstance(r, RowRecords)}
-    ours = found[claim.row]
-    order = ours.bench.order if ours.bench else ""
-    if claim.order and order != claim.order:
-        why = f"needs the order {claim.order}; measured was {order}"
+    numbers = {row: cell.value for row, cell in cells.items() if isinstance(cell, Measured)}
+    why = _why_not_run(claim, table, cells) or _other_order(claim, found)
+    if why:
         return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
-    is_speed = claim.column in SPEEDS
-    compare = speed_range if is_speed else change
-    changes = {row: compare(ours, found[row], claim.column) for row in others}
-    known = [c for c in changes.values() if c is not None]
-    if len(known) < len(others):
+    compare = speed_range if claim.column in SPEEDS else change
+    changes = [compare(found[claim.row], found[row], claim.column) for row in others]
+    known = [c for c in changes if c is not None]
+    if len(known) < len(changes):
         why = "a number to compare with is 0"
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, why=why)
-    numbers = {
-        row: cell.value
-        for row, r in found.items()
-        if isinstance(cell := measured(r, claim.column, measurements), Measured)
-    }
-    said = _words(claim, [numbers[claim.row]], [numbers[row] for row in others], known)
-    is_proxy = any(proxy_of(r, claim.column) for r in found.values())
-    if is_proxy:
-        said += f", {MARK}"
-    if (is_proxy or claim.column == DRIFT) and any(c.interval is None for c in known):
-        return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said,
-                       why="a change has no interval: fewer than two videos in common, or a mean "
-                       "that may be 0")  # fmt: skip
-    if is_speed and ours.bench and ours.bench.ranks > 1:
-        said += f", over {ours.bench.ranks} processes"
-    verdict = side(known, claim.direction)
-    holds_0 = "repeats lie on both sides" if is_speed else INTERVAL_HOLDS_0
-    why = holds_0 if verdict == UNDECIDED else ""
-    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
+    said = _words(claim, numbers[claim.row], [numbers[row] for row in others], known)
+    verdict, why = _side_of_rows(claim, found, known)
+    return Verdict(
+        claim=claim, verdict=verdict, paper=paper, measured=said + _marks(claim, found), why=why
+    )
 
 
-def _why_not_run(missing: Mapping[str, str], total: int, labels: Mapping[str, str]) -> str:
-    needs = "; ".join(dict.fromkeys(merge_needs(reason) for reason in missing.values()))
+def _published_words(claim: Claim, table: PublishedTable, others: Sequence[str]) -> str:
+    ours, *theirs = (
+        value
+        for row in (claim.row, *others)
+        if (value := table.row(row).values[claim.column]) is not None
+    )
+    changes = [Change(value=ours / value - 1) for value in theirs]
+    return _words(claim, ours, theirs, changes, published=True)
+
+
+def _why_not_run(
+    claim: Claim, table: PublishedTable, cells: Mapping[str, Measured | NotRun]
+) -> str:
+    """Says which rows have no number and what they need; empty when all have one."""
+    missing = {row: cell for row, cell in cells.items() if isinstance(cell, NotRun)}
+    if not missing:
+        return ""
+    needs = "; ".join(dict.fromkeys(cell.summary for cell in missing.values()))
     if len(missing) > 2:
-        return f"no number for {len(missing)} of {total} rows: {needs}"
-    return f"no number for {' and '.join(labels[row] for row in missing)}: {needs}"
+        return f"no number for {len(missing)} of {len(cells)} rows: {needs}"
+    return f"no number for {' and '.join(table.row(row).label for row in missing)}: {needs}"
 
 
-def _why_missing(records: RowRecords | str, claim: Claim, measurements: Measurements) -> str:
-    if isinstance(records, str):
-        return records
-    cell = measured(records, claim.column, measurements)
-    return "" if isinstance(cell, Measured) else cell.reason
+def _other_order(claim: Claim, found: Mapping[str, RowRecords]) -> str:
+    """Says that another order was timed than the one the claim is about; empty when it was not."""
+    bench = found[claim.row].bench
+    order = bench.order if bench else ""
+    if not claim.order or order == claim.order:
+        return ""
+    return f"needs the order {claim.order}; measured was {order}"
+
+
+def _side_of_rows(
+    claim: Claim, found: Mapping[str, RowRecords], changes: Sequence[Change]
+) -> tuple[str, str]:
+    """Returns the verdict of the changes, and why it is undecided where it is."""
+    needs_interval = claim.column == DRIFT or _has_proxy(claim, found)
+    if needs_interval and any(c.interval is None for c in changes):
+        return UNDECIDED, (
+            "a change has no interval: fewer than two videos in common, or a mean that may be 0"
+        )
+    verdict = side(changes, claim.direction)
+    if verdict != UNDECIDED:
+        return verdict, ""
+    return verdict, "repeats lie on both sides" if claim.column in SPEEDS else INTERVAL_HOLDS_0
+
+
+def _has_proxy(claim: Claim, found: Mapping[str, RowRecords]) -> bool:
+    return any(records.proxy(claim.column) for records in found.values())
+
+
+def _marks(claim: Claim, found: Mapping[str, RowRecords]) -> str:
+    """What must be said beside a measured change: that it is a proxy's, or over processes."""
+    text = f", {MARK}" if _has_proxy(claim, found) else ""
+    bench = found[claim.row].bench
+    if claim.column in SPEEDS and bench and bench.ranks > 1:
+        text += f", over {bench.ranks} processes"
+    return text
 
 
 def _words(
     claim: Claim,
-    ours: Sequence[float],
+    ours: float,
     others: Sequence[float],
     changes: Sequence[Change],
     *,
     published: bool = False,
 ) -> str:
-    """Says values and their change: `0.257 against 0.355 (−27.6 %)`, or a range of several."""
+    """Words values and their change: `0.257 against 0.355 (−27.6 %)`, or a range of several."""
     column = COLUMNS[claim.column]
 
     def show(value: float) -> str:
@@ -155,7 +170,7 @@ def _words(
 
     shown = [show(value) for value in (min(others), max(others))]
     against = shown[0] if len(set(shown)) == 1 else f"{shown[0]} to {shown[1]}"
-    text = f"{show(ours[0])} against {against}"
+    text = f"{show(ours)} against {against}"
     if len(changes) > 1:
         worst = weakest(changes, claim.direction)
         return text if published else f"{text} (weakest: {percent(worst)})"
@@ -196,7 +211,7 @@ def _decline(claim: Claim, measurements: Measurements) -> Verdict:
 def _by_correlations(
     claim: Claim, paper: str, found: Sequence[Correlation], direction: str, said: str
 ) -> Verdict:
-    """All must lie on one side of 0, with their intervals."""
+    """Judges correlations, which must all lie on one side of 0 with their intervals."""
     changes = [Change(value=c.r or 0.0, interval=c.interval) for c in found]
     return _by_intervals(claim, paper, changes, direction, said, "too few points, or all alike")
 
@@ -204,7 +219,16 @@ def _by_correlations(
 def _by_intervals(
     claim: Claim, paper: str, changes: Sequence[Change], direction: str, said: str, without: str
 ) -> Verdict:
-    """All must lie on one side of 0 with their intervals; `without` is why one has none."""
+    """Judges changes, which must all lie on one side of 0 with their intervals.
+
+    Args:
+        claim: The claim.
+        paper: What the paper gives, in words.
+        changes: The measured changes.
+        direction: Side of 0 that is claimed, `lower` or `higher`.
+        said: What was measured, in words.
+        without: Why a change has no interval, where one has none.
+    """
     if any(change.interval is None for change in changes):
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said, why=without)
     verdict = side(changes, direction)

@@ -21,9 +21,8 @@ from reports.report.manifest import Artifact
 from reports.report.page import render_page
 from reports.run.execute import Outcome
 from reports.run.parallel import run_side_by_side
-from reports.tables import TABLES
+from reports.tables import FIGURES_PART, TABLES
 from reports.tables.cells import Table
-from reports.tables.parts import FIGURES_PART
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,16 @@
 """How every table is built: published rows and columns as they stand, each cell with its number."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reports.paper.published import published_table
 from reports.records.measurements import Measurements
 from reports.records.vbench_record import VBENCH_PREFIX
-from reports.tables.cells import NEEDS_VBENCH, Cell, Change, NotRun, Row, Table
+from reports.tables.cells import Cell, Change, Row, Table
+from reports.tables.changes import change
 from reports.tables.columns import COLUMNS
-from reports.tables.stand_ins import RowRecords, StandIns, change, measured, row_records
+from reports.tables.needs import VBENCH, Need, NotRun
+from reports.tables.row_sources import RowRecords, RowSources, measured, row_records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,19 +18,20 @@ class TableSpec:
     """A line of the registry: which runs a table reads, and what its rows are.
 
     Attributes:
-        name: Its name in paper_numbers.json.
-        stand_ins: What is measured for a row, by scale and row id.
-        needs: Why a row without a stand-in has no run, by row id.
-        reference: Row id that changes are relative to.
-        bench: Whether it reads the speed measurement.
-        bold_groups: Groups whose best published number the paper sets in bold.
-        extra: Label by row id of rows that the paper does not have.
+        name: Name of the table in paper_numbers.json.
+        sources: What is measured for each row, by scale and row id.
+        needs: Function from a row id to what a run for that row would need; it is asked for rows
+            without a source.
+        reference: Id of the row that changes are relative to.
+        bench: Whether the table reads the speed measurement.
+        bold_groups: Groups of rows whose best published number the paper prints in bold.
+        extra: Labels, by row id, of rows that the paper does not have.
         notes: What a reader must know besides the preset's caption, by scale.
     """
 
     name: str
-    stand_ins: StandIns
-    needs: Callable[[str], str]
+    sources: RowSources
+    needs: Callable[[str], tuple[Need, ...]]
     reference: str
     bench: bool = False
     bold_groups: tuple[str, ...] = ()
@@ -37,23 +40,23 @@ class TableSpec:
 
     def runs(self, scale: str) -> tuple[str, ...]:
         """Names the runs that the table reads at a scale."""
-        return tuple(stand_in.run for stand_in in self.stand_ins.get(scale, {}).values())
+        return tuple(source.run for source in self.sources.get(scale, {}).values())
 
     def run(self, measurements: Measurements, row_id: str) -> str | None:
         """Names the run that is measured for a row, None where this preset has none."""
-        stand_in = self.stand_ins.get(measurements.preset.scale, {}).get(row_id)
-        return stand_in.run if stand_in else None
+        source = self.sources.get(measurements.preset.scale, {}).get(row_id)
+        return source.run if source else None
 
-    def records(self, measurements: Measurements, row_id: str) -> RowRecords | str:
+    def records(self, measurements: Measurements, row_id: str) -> RowRecords | NotRun:
         """Returns the records behind a row, or why there is none."""
-        return row_records(measurements, self.stand_ins, row_id, self.needs(row_id))
+        return row_records(measurements, self.sources, row_id, NotRun(needs=self.needs(row_id)))
 
     def build(self, measurements: Measurements) -> Table:
         """Builds the table from what was measured."""
         published = published_table(self.name)
         scale = measurements.preset.scale
         rows = [row.id for row in published.rows]
-        rows += [row_id for row_id in self.extra if row_id in self.stand_ins.get(scale, {})]
+        rows += [row_id for row_id in self.extra if row_id in self.sources.get(scale, {})]
         return Table(
             name=self.name,
             caption=published.caption,
@@ -76,14 +79,14 @@ class TableSpec:
             id=row_id,
             label=paper.label if paper else self.extra[row_id],
             group=paper.group if paper else None,
-            stand_in=isinstance(records, RowRecords),
-            origin=records.origin if isinstance(records, RowRecords) else records,
+            has_source=isinstance(records, RowRecords),
+            origin=records.origin if isinstance(records, RowRecords) else records.reason,
             cells={
                 column: Cell(
                     published=paper.values[column] if paper else None,
                     measured=measured(records, column, measurements)
                     if isinstance(records, RowRecords)
-                    else NotRun(reason=_and_vbench(records, column)),
+                    else _and_vbench(records, column),
                 )
                 for column in published.columns
             },
@@ -93,12 +96,15 @@ class TableSpec:
 
     def _changes(self, measurements: Measurements, row_id: str) -> dict[str, Change]:
         ours, theirs = (self.records(measurements, name) for name in (row_id, self.reference))
-        if row_id == self.reference or isinstance(ours, str) or isinstance(theirs, str):
+        if row_id == self.reference or isinstance(ours, NotRun) or isinstance(theirs, NotRun):
             return {}
         relative = [c for c in published_table(self.name).columns if COLUMNS[c].relative]
         found = {column: change(ours, theirs, column) for column in relative}
         return {column: value for column, value in found.items() if value is not None}
 
 
-def _and_vbench(reason: str, column: str) -> str:
-    return f"{reason}, {NEEDS_VBENCH}" if column.startswith(VBENCH_PREFIX) else reason
+def _and_vbench(outcome: NotRun, column: str) -> NotRun:
+    """A column of VBench needs VBench too, besides what the row's run needs."""
+    if not column.startswith(VBENCH_PREFIX):
+        return outcome
+    return replace(outcome, needs=(*outcome.needs, VBENCH))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reports.tables.needs import NotRun
+
 TABLE_SCHEMA = "reports-table/1"
-NEEDS_VBENCH = "needs VBench"
-NEEDS_GPU = "needs a GPU"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +15,12 @@ class Measured:
     """A number that this reproduction measured.
 
     Attributes:
-        n: How many things it is a mean or median over, `n_of` says of what.
+        n: Number of things that the value is a mean or median over; `n_of` names them.
         interval: 95 % interval, None where none was measured.
-        job: The job whose output holds it.
+        job: The job whose output holds the number.
         scale: `tiny` or `paper`; only the latter may be compared with a published number.
-        note: How it was measured, where that is not the same for a whole column.
-        is_proxy: Whether it stands for what the column names, and is not that itself.
+        note: How the number was measured, where the column alone does not say it.
+        is_proxy: Whether a proxy was measured in place of what the column names.
     """
 
     value: float
@@ -34,17 +34,10 @@ class Measured:
 
     @property
     def mark(self) -> str:
-        """Said beside the number: `tiny`, `tiny proxy`, or nothing at the paper's scale."""
+        """What is printed beside the number: `tiny`, `tiny proxy`, nothing at the paper's scale."""
         if self.scale == "paper":
             return ""
         return f"{self.scale} proxy" if self.is_proxy else self.scale
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotRun:
-    """Why there is no measured number."""
-
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +68,10 @@ class Column:
     """A column.
 
     Attributes:
-        better: higher or lower.
-        decimals: As the paper prints it; `measured_decimals` where ours need more or fewer.
-        relative: Whether changes against the reference row are given.
+        better: Direction of a better value, `higher` or `lower`.
+        decimals: Decimals that the paper prints.
+        measured_decimals: Decimals of measured numbers, where they need more or fewer.
+        relative: Whether the table gives changes against the reference row.
     """
 
     id: str
@@ -99,17 +93,17 @@ class Row:
     """A row.
 
     Attributes:
-        stand_in: Whether a run here stands in for it; otherwise no cell can be measured.
-        origin: What that run is, or why there is none.
-        cells: By column id.
-        changes: Measured change against the reference row, by column id.
+        has_source: Whether something is measured for the row; otherwise no cell can have a number.
+        origin: What is measured for the row, or why nothing is.
+        cells: Cells by column id.
+        changes: Measured changes against the reference row, by column id.
         in_paper: False for a row that the paper does not have.
     """
 
     id: str
     label: str
     group: str | None
-    stand_in: bool
+    has_source: bool
     origin: str
     cells: dict[str, Cell]
     changes: dict[str, Change] = field(default_factory=dict)
@@ -121,11 +115,12 @@ class Table:
     """A finished table, ready for any renderer.
 
     Attributes:
-        name: `table` and its number.
-        reference: Id of the row that changes are relative to; `reference_label` names it.
-        bold_groups: Groups of which the paper sets the best published number in bold.
+        name: Such as `table1`.
+        reference: Id of the row that changes are relative to.
+        reference_label: Name of that row in the legend.
+        bold_groups: Groups of rows whose best published number the paper prints in bold.
         notes: What a reader must know about this table; one sentence or more each.
-        shared_notes: The same, about all tables of a reproduction.
+        shared_notes: Notes that hold for all tables of a reproduction.
     """
 
     name: str
@@ -178,7 +173,7 @@ class Table:
 
     def why_not(self, column: Column) -> str | None:
         """Says why a column holds no measured number at all, None where it holds one."""
-        stand_ins = [row.cells[column.id].measured for row in self.rows if row.stand_in]
-        if any(isinstance(outcome, Measured) for outcome in stand_ins):
+        outcomes = [row.cells[column.id].measured for row in self.rows if row.has_source]
+        if any(isinstance(outcome, Measured) for outcome in outcomes):
             return None
-        return next((o.reason for o in stand_ins if isinstance(o, NotRun)), "not part of this run")
+        return next((o.reason for o in outcomes if isinstance(o, NotRun)), "not part of this run")

@@ -2,20 +2,20 @@
 
 from baselines.registry import MODELS, find_model
 from reports.tables.build import TableSpec
-from reports.tables.cells import NEEDS_GPU
-from reports.tables.stand_ins import StandIn
+from reports.tables.needs import GPU, Need
+from reports.tables.row_sources import RowSource
 
-STAND_INS = {
+SOURCES = {
     "tiny": {
-        "self-forcing": StandIn(
+        "self-forcing": RowSource(
             run="tiny-self-forcing", orders=("block_first",), origin="tiny, trained block-first"
         ),
-        "hiar": StandIn(
+        "hiar": RowSource(
             run="tiny-hiar", orders=("pipelined", "step_first"), origin="tiny, trained step-first"
         ),
     },
     "paper": {
-        model.key: StandIn(
+        model.key: RowSource(
             run=model.key,
             orders=(model.key, *([model.distilled.order] if model.distilled else [])),
             origin=f"{model.repository}, {model.how}",
@@ -23,7 +23,8 @@ STAND_INS = {
         for model in MODELS
     },
 }
-"""At the paper's scale: the model's own timing (HiAR's pipelined), else that of its order."""
+"""What each row shows. Speed at the paper's scale is the model's own timing, for HiAR the pipelined
+one, and where there is none the timing of the model's order."""
 
 NOTES = {
     "tiny": (
@@ -43,14 +44,14 @@ NOTES = {
 }
 
 
-def needs(row_id: str) -> str:
+def needs(row_id: str) -> tuple[Need, ...]:
     """Says what a model that was not run needs."""
-    return f"needs weights {find_model(row_id).repository}, {NEEDS_GPU}"
+    return (Need(what="weights", which=find_model(row_id).repository), GPU)
 
 
 SPEC = TableSpec(
     name="table1",
-    stand_ins=STAND_INS,
+    sources=SOURCES,
     needs=needs,
     reference="self-forcing",
     bench=True,

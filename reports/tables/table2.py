@@ -1,20 +1,21 @@
 """Table 2: the noise level at which earlier blocks are seen."""
 
 from reports.tables.build import TableSpec
-from reports.tables.stand_ins import StandIn
+from reports.tables.needs import TRAINED_VARIANT
+from reports.tables.row_sources import RowSource
 
-STAND_INS = {
+SOURCES = {
     "tiny": {
-        "context-input": StandIn(
+        "context-input": RowSource(
             run="tiny-context-input", origin="tiny, trained with input-level context"
         ),
-        "context-output": StandIn(run="tiny-hiar", origin="tiny, trained step-first"),
-        "context-clean": StandIn(run="tiny-self-forcing", origin="tiny, trained block-first"),
+        "context-output": RowSource(run="tiny-hiar", origin="tiny, trained step-first"),
+        "context-clean": RowSource(run="tiny-self-forcing", origin="tiny, trained block-first"),
     },
     "paper": {
-        "context-input": StandIn(run="context-input", origin="trained here, input-level context"),
-        "context-output": StandIn(run="hiar", origin="the HiAR release"),
-        "context-clean": StandIn(run="self-forcing", origin="the Self-Forcing release"),
+        "context-input": RowSource(run="context-input", origin="trained here, input-level context"),
+        "context-output": RowSource(run="hiar", origin="the HiAR release"),
+        "context-clean": RowSource(run="self-forcing", origin="the Self-Forcing release"),
     },
 }
 
@@ -27,8 +28,8 @@ NOTES = {
 
 SPEC = TableSpec(
     name="table2",
-    stand_ins=STAND_INS,
-    needs=lambda _: "needs the trained variant",
+    sources=SOURCES,
+    needs=lambda _: (TRAINED_VARIANT,),
     reference="context-clean",
     notes=NOTES,
 )

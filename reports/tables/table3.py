@@ -1,31 +1,34 @@
 """Table 3: the design of the forward-KL regulariser."""
 
 from reports.tables.build import TableSpec
-from reports.tables.stand_ins import StandIn
+from reports.tables.needs import TRAINED_VARIANT
+from reports.tables.row_sources import RowSource
 
-STAND_INS = {
+SOURCES = {
     "tiny": {
-        "fkl-bidirectional-1": StandIn(run="tiny-hiar", origin="tiny, trained step-first"),
+        "fkl-bidirectional-1": RowSource(run="tiny-hiar", origin="tiny, trained step-first"),
         **{
-            row: StandIn(run=f"tiny-{row}", origin="tiny, trained step-first, its own regulariser")
+            row: RowSource(
+                run=f"tiny-{row}", origin="tiny, trained step-first, its own regulariser"
+            )
             for row in ("fkl-causal-1", "fkl-bidirectional-2", "fkl-bidirectional-4")
         },
-        "no-fkl": StandIn(run="tiny-no-fkl", origin="tiny, trained step-first, no regulariser"),
-        "no-retraining": StandIn(
+        "no-fkl": RowSource(run="tiny-no-fkl", origin="tiny, trained step-first, no regulariser"),
+        "no-retraining": RowSource(
             run="tiny-no-retraining", origin="tiny, trained block-first, sampled step-first"
         ),
-        "self-forcing": StandIn(run="tiny-self-forcing", origin="tiny, trained block-first"),
+        "self-forcing": RowSource(run="tiny-self-forcing", origin="tiny, trained block-first"),
     },
     "paper": {
-        "fkl-bidirectional-1": StandIn(run="hiar", origin="the HiAR release"),
+        "fkl-bidirectional-1": RowSource(run="hiar", origin="the HiAR release"),
         **{
-            row: StandIn(run=row, origin="trained here")
+            row: RowSource(run=row, origin="trained here")
             for row in ("fkl-causal-1", "fkl-bidirectional-2", "fkl-bidirectional-4", "no-fkl")
         },
-        "no-retraining": StandIn(
+        "no-retraining": RowSource(
             run="no-retraining", origin="the Self-Forcing release, sampled step-first"
         ),
-        "self-forcing": StandIn(run="self-forcing", origin="the Self-Forcing release"),
+        "self-forcing": RowSource(run="self-forcing", origin="the Self-Forcing release"),
     },
 }
 
@@ -38,8 +41,8 @@ NOTES = {
 
 SPEC = TableSpec(
     name="table3",
-    stand_ins=STAND_INS,
-    needs=lambda _: "needs the trained variant",
+    sources=SOURCES,
+    needs=lambda _: (TRAINED_VARIANT,),
     reference="self-forcing",
     notes=NOTES,
 )

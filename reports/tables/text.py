@@ -19,11 +19,12 @@ class Shown:
         value: The number, or a dash.
         interval: `[low, high]` or empty.
         change: Change against the reference row, or empty.
-        mark: `tiny` or `tiny proxy` on a measured number of that scale, else empty.
         difference: Measured less published, or empty; at the paper's own scale only.
-        best: Whether it is the best measured number of its column, or published in bold.
-        why: For a dash: why there is no number.
-        note: The same where the reader must see it: a stand-in was there, but has no number.
+        mark: `tiny` or `tiny proxy` on a measured number of that scale, else empty.
+        best: Whether the number is the best measured one of its column, or published in bold.
+        why: Reason of a dash.
+        note: The reason again where it must stand in the cell: something is measured for the row,
+            but this number is missing.
     """
 
     value: str = DASH
@@ -45,18 +46,18 @@ class Shown:
 
 
 def measured_columns(table: Table) -> list[Column]:
-    """Returns the columns of which something was measured."""
+    """Returns the columns that hold a measured number."""
     return [column for column in table.columns if table.why_not(column) is None]
 
 
 def shown_published(table: Table, row: Row, column: Column) -> Shown:
-    """Returns the published side; its change stands there where a measured change does."""
+    """Returns the published side, with a change where the measured side has one too."""
     value = row.cells[column.id].published
     if value is None:
         why = "not reported in the paper" if row.in_paper else "not in the paper"
         return Shown(why=why)
     change = table.published_change(row, column) if column.id in row.changes else None
-    text = f"{value:g}" if value >= 1 else f"{value:.{column.decimals}f}"
+    text = published_text(value, column)
     return Shown(value=text, change=percent(change), best=table.published_best(column) == row.id)
 
 
@@ -64,7 +65,7 @@ def shown_measured(table: Table, row: Row, column: Column) -> Shown:
     """Returns the measured side."""
     outcome = row.cells[column.id].measured
     if not isinstance(outcome, Measured):
-        return Shown(why=outcome.reason, note=outcome.reason if row.stand_in else "")
+        return Shown(why=outcome.reason, note=outcome.reason if row.has_source else "")
     interval = ""
     if outcome.interval is not None:
         interval = "[" + ", ".join(measured_text(bound, column) for bound in outcome.interval) + "]"
@@ -85,7 +86,8 @@ def percent(change: Change | None) -> str:
     text = f"{signed(100 * change.value, 1)} %"
     if change.interval is not None:
         low, high = (100 * bound for bound in change.interval)
-        nearest = min(abs(low), abs(high))  # to 0, as which no bound should read
+        # Enough decimals that a bound near 0 does not read as 0.
+        nearest = min(abs(low), abs(high))
         decimals = 0 if nearest >= 1 else 1 if nearest >= 0.1 else 2
         text += f" [{signed(low, decimals)}, {signed(high, decimals)}]"
     return text

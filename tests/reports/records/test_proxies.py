@@ -14,10 +14,12 @@ from reports.records.proxy_record import read_proxies
 from reports.records.record_files import RecordError
 from reports.records.study_dynamics import write_dynamics
 from reports.render.as_markdown import to_markdown
-from reports.report.claims import HOLDS, UNDECIDED, judge_claims
+from reports.report.claims import HOLDS, UNDECIDED
+from reports.report.judge import judge_claims
 from reports.run.attempt import Outcome
 from reports.tables import TABLES
-from reports.tables.cells import Measured, NotRun
+from reports.tables.cells import Measured
+from reports.tables.needs import VBENCH, NotRun
 
 HASHES = InputHashes()
 
@@ -61,7 +63,7 @@ def test_a_proxy_stands_in_its_column_and_says_so(
     assert replace(found, scale="paper", is_proxy=False).mark == ""
     # No proxy stands for Quality, and none was measured for Semantic.
     for column in ("vbench_quality", "vbench_semantic"):
-        assert row.cells[column].measured == NotRun(reason="needs VBench")
+        assert row.cells[column].measured == NotRun(needs=(VBENCH,))
 
 
 def test_claims_about_motion_are_judged_by_pairs(

@@ -20,7 +20,7 @@ ASSETS = PurePosixPath("{packages}/hiar/tiny/assets")
 
 
 def run_of(table: str, row: str) -> RunSpec:
-    return TINY.run(TABLES[table].stand_ins["tiny"][row].run)
+    return TINY.run(TABLES[table].sources["tiny"][row].run)
 
 
 def weights_of(model: StudyModel) -> str:
@@ -37,7 +37,7 @@ FILLED = [
     for model in STUDY_MODELS
     for row in model.fills
     for table in ("table2", "table3")
-    if row in TABLES[table].stand_ins["tiny"]
+    if row in TABLES[table].sources["tiny"]
 ]
 
 
@@ -50,7 +50,7 @@ def test_each_row_is_its_model_sampled_as_it_was_trained(
 
 def test_every_row_is_filled() -> None:
     rows = {(table, row) for table, row, _ in FILLED} | {("table3", "no-retraining")}
-    assert rows == {(t, row) for t in ("table2", "table3") for row in TABLES[t].stand_ins["tiny"]}
+    assert rows == {(t, row) for t in ("table2", "table3") for row in TABLES[t].sources["tiny"]}
 
 
 def test_without_retraining_is_self_forcing_s_student_sampled_step_by_step() -> None:

@@ -25,7 +25,7 @@ from reports.report.claims import (
 )
 from reports.report.judge import judge, judge_claims, rows_against, side
 from reports.tables.cells import Change
-from reports.tables.needs import merge_needs
+from reports.tables.needs import GPU, VBENCH, Need, NotRun, no_result
 
 CHANGES = [claim for claim in load_claims() if claim.kind == "change"]
 
@@ -233,12 +233,11 @@ def test_a_claim_that_makes_no_sense_is_refused(text: str, words: str) -> None:
         read_claims(body + "\n".join(f"{k} = {v}" for k, v in claim.items()))
 
 
-def test_reasons_lose_their_names() -> None:
-    assert merge_needs("needs weights a/b, needs a GPU") == "need weights and a GPU"
-    assert merge_needs("needs weights a/b, needs a GPU, needs VBench") == (
-        "need weights, a GPU and VBench"
-    )
-    assert merge_needs("job score-x: exit code 1") == "a job has no result"
+def test_equal_needs_of_two_rows_have_one_summary() -> None:
+    one, other = (NotRun(needs=(Need(what="weights", which=w), GPU, VBENCH)) for w in ("a", "b"))
+    assert one.reason != other.reason
+    assert one.summary == other.summary == "need weights, a GPU and VBench"
+    assert no_result("job x: needs clip, musiq").summary == no_result("job y: exit code 1").summary
 
 
 def test_every_claim_says_what_the_paper_gives(measurements: Measurements) -> None:

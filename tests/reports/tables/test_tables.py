@@ -13,8 +13,9 @@ from reports.render.as_data import to_csv, to_json
 from reports.render.as_latex import escape, to_latex
 from reports.render.as_markdown import to_markdown, to_terminal
 from reports.tables import TABLES
-from reports.tables.cells import Cell, Measured, NotRun, Table
-from reports.tables.stand_ins import StandIn
+from reports.tables.cells import Cell, Measured, Table
+from reports.tables.needs import GPU, VBENCH, Need, NotRun
+from reports.tables.row_sources import RowSource
 
 
 @pytest.fixture(params=list(TABLES))
@@ -82,9 +83,9 @@ def test_table1_says_what_each_row_needs(measurements: Measurements) -> None:
     table = TABLES["table1"].build(measurements)
     drift = table.row("causvid").cells["drift"].measured
     vbench = table.row("hiar").cells["vbench_total"].measured
-    assert drift == NotRun(reason="needs weights tianweiy/CausVid, needs a GPU")
-    assert vbench == NotRun(reason="needs VBench")
-    assert [row.id for row in table.rows if row.stand_in] == ["self-forcing", "hiar"]
+    assert drift == NotRun(needs=(Need(what="weights", which="tianweiy/CausVid"), GPU))
+    assert vbench == NotRun(needs=(VBENCH,))
+    assert [row.id for row in table.rows if row.has_source] == ["self-forcing", "hiar"]
 
 
 def test_changes_stand_beside_the_paper_s(measurements: Measurements) -> None:
@@ -102,10 +103,10 @@ def test_changes_stand_beside_the_paper_s(measurements: Measurements) -> None:
 
 
 def test_extra_row_of_table2_is_not_the_paper_s(measurements: Measurements) -> None:
-    stand_ins = {"tiny": {**TABLES["table2"].stand_ins["tiny"],
-                          "own": StandIn(run="tiny-no-retraining", origin="ours")}}  # fmt: skip
+    sources = {"tiny": {**TABLES["table2"].sources["tiny"],
+                        "own": RowSource(run="tiny-no-retraining", origin="ours")}}  # fmt: skip
     spec = replace(
-        TABLES["table2"], stand_ins=stand_ins, extra={"own": "of our own (not in the paper)"}
+        TABLES["table2"], sources=sources, extra={"own": "of our own (not in the paper)"}
     )
     row = spec.build(measurements).row("own")
     assert not row.in_paper
@@ -116,7 +117,8 @@ def test_extra_row_of_table2_is_not_the_paper_s(measurements: Measurements) -> N
 def test_untrained_rows_of_table3_say_so(measurements: Measurements) -> None:
     quick = TABLES["table3"].build(replace(measurements, preset=load_preset("quick")))
     found = quick.row("no-fkl").cells["drift"].measured
-    assert found == NotRun(reason="job score-no-fkl: not part of this run")
+    assert isinstance(found, NotRun)
+    assert found.reason == "job score-no-fkl: not part of this run"
     table = TABLES["table3"].build(measurements)
     measured = table.row("no-retraining").cells["drift"].measured
     assert isinstance(measured, Measured)
@@ -128,7 +130,8 @@ def test_a_failed_job_is_the_reason(measurements: Measurements) -> None:
     failed = replace(measurements, bench={}, failures={"bench": "exit code 1"})
     table = TABLES["table1"].build(failed)
     cell = table.row("hiar").cells["latency_s"].measured
-    assert cell == NotRun(reason="job bench: exit code 1")
+    assert isinstance(cell, NotRun)
+    assert cell.reason == "job bench: exit code 1"
     assert "Throughput, Latency: job bench: exit code 1" in to_markdown(table)
 
 

@@ -17,9 +17,10 @@ from reports.records.record_files import RecordError
 from reports.records.variants import read_variants
 from reports.records.vbench_record import read_vbench
 from reports.tables import TABLES
-from reports.tables.cells import Measured, NotRun
+from reports.tables.cells import Measured
+from reports.tables.needs import VBENCH, NotRun
 
-VBENCH = {
+SCORES = {
     "schema": "vbench/1",
     "total": None,
     "quality": 0.81,
@@ -46,7 +47,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.release()
     score_folder(videos, out=out / "drift/no-fkl", progress=None)
     (out / "vbench").mkdir()
-    (out / "vbench/no-fkl.json").write_text(json.dumps(VBENCH))
+    (out / "vbench/no-fkl.json").write_text(json.dumps(SCORES))
     return out
 
 
@@ -82,7 +83,7 @@ def test_a_trained_model_fills_its_row(
     assert drift.job == "record variants/no-fkl"
     assert row.origin == "tiny, step-first, DMD without forward KL"
     assert row.changes["drift"].value == pytest.approx(drift.value / 0.5 - 1)
-    assert row.cells["vbench_semantic"].measured == NotRun(reason="VBench ran without color")
+    assert row.cells["vbench_semantic"].measured == NotRun(cause="VBench ran without color")
     assert isinstance(table.row("fkl-causal-1").cells["drift"].measured, NotRun)
 
 
@@ -120,4 +121,4 @@ def test_vbench_scores_are_read_by_column(scored: Path, measurements: Measuremen
     row = TABLES["table1"].build(filled).row("hiar")
     assert isinstance(row.cells["vbench_quality"].measured, Measured)
     other = TABLES["table1"].build(filled).row("self-forcing").cells["vbench_quality"].measured
-    assert other == NotRun(reason="needs VBench")
+    assert other == NotRun(needs=(VBENCH,))

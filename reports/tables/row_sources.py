@@ -1,0 +1,158 @@
+"""What is measured for a row of a table: a run and an order of this preset, or a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
+from reports.records.measurements import Measurements
+from reports.records.proxy_record import ProxyRecord, ProxyValue
+from reports.records.records import BenchRecord, DriftRecord
+from reports.records.vbench_record import VBENCH_PREFIX, VBenchRecord
+from reports.tables.cells import Measured
+from reports.tables.needs import VBENCH, NotRun, no_result
+
+DRIFT = "drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowSource:
+    """What is run for a row.
+
+    Attributes:
+        run: Name of the run in the spec.
+        orders: Orders whose speed counts for the row, the first that was timed; none where the
+            table has no speed.
+        origin: What the run is, in the words of the table's last column.
+    """
+
+    run: str
+    orders: tuple[str, ...] = ()
+    origin: str
+
+
+RowSources = Mapping[str, Mapping[str, RowSource]]
+"""Row sources by scale of the preset (`tiny`, `paper`), then by row id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowRecords:
+    """The records behind a row; a column without one says why in `reasons`.
+
+    Attributes:
+        job: The job, or the record, that the drift score and VBench's scores come from.
+        reasons: Why there is no number, by kind of record: drift, vbench or bench.
+        run: Name of the run, empty for a trained model's record.
+    """
+
+    origin: str
+    job: str
+    drift: DriftRecord | None
+    vbench: VBenchRecord | None
+    bench: BenchRecord | None
+    reasons: Mapping[str, NotRun]
+    proxies: ProxyRecord | None = None
+    run: str = ""
+
+    def proxy(self, column: str) -> ProxyValue | None:
+        """Returns the proxy in a column of VBench, where VBench itself was not run."""
+        if self.vbench is not None or self.proxies is None:
+            return None
+        return self.proxies.column(column)
+
+
+def row_records(
+    measurements: Measurements, sources: RowSources, row_id: str, no_run: NotRun
+) -> RowRecords | NotRun:
+    """Finds what was measured for a row: a trained model's record first, else its source's runs.
+
+    Args:
+        measurements: What was measured.
+        sources: The table's row sources.
+        row_id: The row.
+        no_run: Why there is nothing, where this preset has no run for the row.
+    """
+    variant = measurements.variants.get(row_id)
+    if variant is not None:
+        return RowRecords(
+            origin=variant.what,
+            job=f"record variants/{row_id}",
+            drift=variant.drift,
+            vbench=variant.vbench,
+            bench=None,
+            reasons={
+                "bench": NotRun(cause="a trained variant is not timed"),
+                "vbench": NotRun(needs=(VBENCH,)),
+            },
+        )
+    source = sources.get(measurements.preset.scale, {}).get(row_id)
+    return no_run if source is None else _run_records(measurements, source)
+
+
+def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
+    job, proxies = score_name(source.run), proxies_name(source.run)
+    proxies_failed = proxies in measurements.failures  # else VBench itself is what is missing
+    return RowRecords(
+        origin=source.origin,
+        job=job,
+        drift=measurements.drifts.get(source.run),
+        vbench=measurements.vbench.get(source.run),
+        proxies=measurements.proxies.get(source.run),
+        run=source.run,
+        bench=next((measurements.bench[o] for o in source.orders if o in measurements.bench), None),
+        reasons={
+            DRIFT: no_result(measurements.why(job)),
+            "bench": no_result(measurements.why(BENCH_NAME)),
+            "vbench": no_result(measurements.why(proxies))
+            if proxies_failed
+            else NotRun(needs=(VBENCH,)),
+        },
+    )
+
+
+def measured(records: RowRecords, column: str, measurements: Measurements) -> Measured | NotRun:
+    """Returns a column's number for a row, or why there is none."""
+    scale = measurements.preset.scale
+    if column == DRIFT:
+        if records.drift is None:
+            return records.reasons[DRIFT]
+        return Measured(
+            value=records.drift.value, n=records.drift.videos, n_of="videos",
+            interval=records.drift.ci95, job=records.job, scale=scale,
+        )  # fmt: skip
+    if column.startswith(VBENCH_PREFIX):
+        return _vbench(records, column, scale)
+    if records.bench is None:
+        return records.reasons["bench"]
+    return Measured(
+        value=getattr(records.bench, column), n=records.bench.repeats, n_of="repeats",
+        interval=None, job=BENCH_NAME, scale=scale, note=_speed_note(records.bench),
+    )  # fmt: skip
+
+
+def _speed_note(bench: BenchRecord) -> str:
+    note = f"order {bench.order}"
+    if bench.ranks > 1:
+        note += f" over {bench.ranks} processes"
+    if bench.seconds_range is not None:
+        low, high = (100 * (bound - 1) for bound in bench.seconds_range)
+        note += f", repeats from {low:+.0f} % to {high:+.0f} % of the median time"
+    return note
+
+
+def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:
+    proxy = records.proxy(column)
+    if proxy is not None:
+        return Measured(
+            value=proxy.mean, n=len(proxy.videos), n_of="videos", interval=proxy.ci95,
+            job=proxies_name(records.run), scale=scale, note=proxy.note, is_proxy=True,
+        )  # fmt: skip
+    if records.vbench is None:
+        return records.reasons["vbench"]
+    value = records.vbench.score(column)
+    if value is None:
+        return NotRun(cause=f"VBench ran without {', '.join(records.vbench.missing)}")
+    return Measured(
+        value=value, n=1, n_of="VBench run", interval=None, job=records.job, scale=scale
+    )
