@@ -10,7 +10,8 @@ from typing import Any
 from drift.errors import UsageError
 from drift.files import file_sha256
 from reports.figures import FIGURES
-from reports.paper.spec import Preset, PromptSet, load_preset
+from reports.paper.spec import Preset, load_preset
+from reports.paper.spec_types import PromptSet
 from reports.plan.jobs import Job, select_jobs
 from reports.plan.places import local_places
 from reports.plan.planning import InputHashes, plan_jobs

@@ -15,7 +15,7 @@ from reports.figures.drawing import Drawing
 from reports.render.style import COLOURS, DASHES, MARKERS
 
 if TYPE_CHECKING:
-    from reports.paper.spec import RunSpec
+    from reports.paper.spec_types import RunSpec
     from reports.records.measurements import Measurements
 
 DODGE = 0.16

@@ -1,4 +1,4 @@
-"""The paper's own numbers: the only place from which a published value enters a table."""
+"""The paper's own numbers; published values enter tables from here only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PublishedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
-    """A published table: its caption, its columns' ids in order, its rows in order."""
+    """A published table with its caption; columns and rows in the paper's order."""
 
     name: str
     caption: str
@@ -36,7 +36,7 @@ class PublishedTable:
 
 @cache
 def load_published() -> dict[str, Any]:
-    """Reads paper_numbers.json as it is."""
+    """Reads paper_numbers.json without interpreting it."""
     text = files("reports").joinpath("paper/paper_numbers.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data

@@ -1,7 +1,7 @@
-"""The paper's spec as typed data: models, prompts, seeds, lengths, metrics and tables of a preset.
+"""A preset as typed data, read from the spec: what is run for each table, checked as a whole.
 
-Everything is read and checked here, before a job is planned: an unknown key, run, prompt set, cost,
-model or metric is one line that names it.
+Everything is checked before a job is planned: an unknown key, run, prompt set, cost, model or
+metric is an error of one line that names it.
 """
 
 from __future__ import annotations
@@ -15,272 +15,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from baselines.registry import UnknownModelError, find_model
-from baselines.spec import ModelSpec
 from drift.errors import UsageError
-from drift.metrics.registry import resolve_metrics
 from hiar.model.geometry import num_frames
+from reports.paper.spec_types import (
+    BenchSpec,
+    Cost,
+    ExtraJob,
+    FigureSpec,
+    LengthsSpec,
+    PromptSet,
+    ProxySpec,
+    RunSpec,
+    SampleSpec,
+    ScoreSpec,
+    TimingSpec,
+    VBenchSpec,
+)
 from reports.paper.typed_tables import from_table, named_tables
 
 SPEC_SCHEMA = "reports-spec/2"
 SHIPPED = "paper/spec.toml"
-TOOLS = ("hiar", "baselines")
-TINY_FPS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptSet:
-    """Prompts, one a line.
-
-    Attributes:
-        file: In a package, or below the data folder when it begins with `{data}`.
-        count: How many lines it has.
-        source: Where the prompts come from.
-        get: How to get a file that does not ship; empty for one that does.
-        names: A file of short prompts that name the videos, where `file` has longer ones.
-    """
-
-    name: str
-    file: str
-    count: int
-    source: str
-    get: str = ""
-    names: str = ""
-
-    @property
-    def shipped(self) -> bool:
-        """Whether it is a file of an installed package."""
-        return not self.file.startswith("{data}")
-
-    @property
-    def name_file(self) -> str:
-        """The file whose lines name the videos."""
-        return self.names or self.file
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """How long videos take, as an estimate with its source.
-
-    Attributes:
-        frames_per_s: Decoded frames a second of one job.
-        decode_frames_per_s: Of the VAE, where `frames_per_s` leaves it out; 0 where it does not.
-        load_s: Start of a job.
-        device: What the numbers were seen on.
-    """
-
-    name: str
-    frames_per_s: float
-    load_s: float
-    device: str
-    source: str
-    decode_frames_per_s: float = 0.0
-
-    def seconds(self, num_videos: int, num_frames: int) -> float:
-        """Estimates one job of that many videos of that many frames."""
-        each = num_frames / self.frames_per_s
-        if self.decode_frames_per_s:
-            each += num_frames / self.decode_frames_per_s
-        return self.load_s + num_videos * each
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSpec:
-    """One way to make videos; `name` is the folder of its videos.
-
-    Attributes:
-        tool: What makes them: hiar (`hiar sample`) or baselines (`hiar-baselines generate`).
-        order, context: For the tool hiar.
-        weights: A checkpoint instead of the model's own; begins with `{data}`, or with
-            `{packages}` where it ships.
-        seconds: Length where it is not the preset's.
-        gpus: That one job takes.
-        videos_per_job: 0 puts all videos of a prompt set and seed into one job.
-    """
-
-    name: str
-    label: str
-    tool: str
-    model: str
-    cost: Cost
-    order: str = ""
-    context: str = ""
-    weights: str = ""
-    seconds: float = 0.0
-    gpus: int = 0
-    videos_per_job: int = 0
-
-    def __post_init__(self) -> None:
-        where = f"runs.{self.name}"
-        if self.tool not in TOOLS:
-            raise UsageError(f"{where}: tool is {self.tool!r}; it is {' or '.join(TOOLS)}")
-        if self.tool == "hiar" and not (self.order and self.context):
-            raise UsageError(f"{where}: tool hiar needs order and context")
-        if self.videos_per_job < 0 or self.gpus < 0:
-            raise UsageError(f"{where}: gpus and videos_per_job must not be negative")
-        if self.model != "tiny":
-            self.baseline  # noqa: B018  (raises if there is no such model)
-
-    @property
-    def own_weights(self) -> str:
-        """The checkpoint, where the user brings it."""
-        return self.weights if self.weights.startswith("{data}") else ""
-
-    @property
-    def baseline(self) -> ModelSpec:
-        """The registry's entry of the model."""
-        try:
-            return find_model(self.model)
-        except UnknownModelError as error:
-            raise UsageError(f"runs.{self.name}: {error}, or tiny") from None
-
-    @property
-    def fps(self) -> int:
-        """Frame rate of its videos."""
-        return TINY_FPS if self.model == "tiny" else self.baseline.fps
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleSpec:
-    """Videos that every run of a preset makes.
-
-    Attributes:
-        seconds: Length of a video, unless the run has its own.
-        latent_frames, window: The same length and the attention window for the tool hiar.
-    """
-
-    prompts: PromptSet
-    seeds: tuple[int, ...]
-    seconds: float
-    latent_frames: int
-    window: int
-
-    @property
-    def seed(self) -> int:
-        """The first seed."""
-        return self.seeds[0]
-
-    def num_frames(self, run: RunSpec) -> int:
-        """Frames of one video of a run.
-
-        Raises:
-            UsageError: When the model's own code supports no such length.
-        """
-        if run.tool == "hiar":
-            return num_frames(self.latent_frames)
-        spec, seconds = run.baseline, run.seconds or self.seconds
-        lengths = [length.num_frames for length in spec.lengths]
-        fitting = [frames for frames in lengths if frames >= round(seconds * spec.fps)]
-        if not fitting:
-            raise UsageError(
-                f"runs.{run.name}: {seconds:g} s is longer than {spec.label} supports; give "
-                f"seconds = {spec.longest_s:g} at most"
-            )
-        return fitting[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreSpec:
-    """The drift scores: over which prompts, by which metrics, on how many GPUs."""
-
-    prompts: PromptSet
-    metrics: tuple[str, ...]
-    gpus: int
-    cost: Cost
-
-    def __post_init__(self) -> None:
-        try:
-            resolve_metrics(self.metrics)
-        except ValueError as error:
-            raise UsageError(f"score: {error}") from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class VBenchSpec:
-    """VBench: over which prompts, and how long all dimensions take for a second of video."""
-
-    prompts: PromptSet
-    seconds_per_video_s: float
-    source: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProxySpec:
-    """Stand-ins for VBench that need no weights, on the tiny world's videos."""
-
-    prompts: PromptSet
-    cost: Cost
-
-
-@dataclass(frozen=True, kw_only=True)
-class LengthsSpec:
-    """Drift against length: longer videos of some runs, scored after each of some lengths.
-
-    Attributes:
-        runs: Of the tool hiar.
-        num_prompts: Of the score's prompts, from the first on.
-        latent_frames: Of each video; the window is that of the preset's videos.
-        at_s: Lengths in seconds, none longer than the videos.
-    """
-
-    runs: tuple[str, ...]
-    num_prompts: int
-    latent_frames: int
-    at_s: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchSpec:
-    """The speed of the orders, side by side in one job.
-
-    Attributes:
-        gpus: One a process of order `pipelined`.
-        ranks: Processes of that order where there is no GPU, a core each.
-    """
-
-    config: str
-    orders: tuple[str, ...]
-    latent_frames: int
-    window: int
-    warmup: int
-    repeats: int
-    gpus: int
-    expected_s: float
-    ranks: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimingSpec:
-    """The speed of compared models, one job a run."""
-
-    runs: tuple[str, ...]
-    repeats: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class FigureSpec:
-    """What the figures show: number of prompts, and the columns' times in seconds."""
-
-    sheet_prompts: int
-    sheet_times_s: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExtraJob:
-    """A job of one's own; argv may hold {python}, {out}, {packages} and {data}.
-
-    Attributes:
-        proofs: Files that must be there afterwards; none are the outputs themselves.
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    outputs: tuple[str, ...]
-    proofs: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-    gpus: int = 0
-    retries: int = 0
-    expected_s: float = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,10 +44,11 @@ class Preset:
     Attributes:
         name: Name on the command line.
         scale: Mark of each measured number: `tiny`, or `paper` for the paper's own sizes.
-        about: One line for `--help`.
-        caption: What a reader must know before comparing; stands under each table.
-        inputs: Globs of package files that every job's id follows.
-        tables: The tables that it fills; what a row reads stands with the table.
+        about: One line that describes the preset.
+        caption: What a reader must know before comparing numbers; printed under each table.
+        inputs: Globs of package files whose hashes enter the ids of jobs that make or time videos.
+        tables: Names of the tables to fill; which runs a table reads is said with the table.
+        jobs: Jobs that the spec itself spells out.
     """
 
     name: str
@@ -355,12 +110,12 @@ class Preset:
 
     @property
     def vbench_prompts(self) -> PromptSet | None:
-        """The prompts of VBench, None where it is not run."""
+        """Prompts of VBench, None where it is not run."""
         return self.vbench.prompts if self.vbench else None
 
     @property
     def sample(self) -> SampleSpec:
-        """The videos that drift is measured on and figures show."""
+        """The videos that drift is measured on and that figures show."""
         wanted = self.score.prompts.name
         return next(sample for sample in self.samples if sample.prompts.name == wanted)
 
@@ -370,7 +125,7 @@ class Preset:
 
     @property
     def sha256(self) -> str:
-        """Identity of all that decides a result; captions, costs and tables do not."""
+        """Hash of everything that decides a result: not of captions, costs and tables."""
         parts = {
             "runs": [_without(asdict(run), "label", "cost", "gpus") for run in self.runs],
             "samples": [asdict(sample) for sample in self.samples],
@@ -444,8 +199,8 @@ def load_preset(name: str, spec: Path | None = None) -> Preset:
     """Reads one preset.
 
     Args:
-        name: Its name.
-        spec: A spec file of one's own; None is the one that ships with the package.
+        name: Name of the preset.
+        spec: Spec file to read; None is the one that ships with the package.
 
     Raises:
         UsageError: When there is no such file or preset, or the spec is wrong.

@@ -35,12 +35,13 @@ def from_table(
 
     Args:
         kind: The dataclass.
-        table: Key -> value.
-        where: The table's place in the file, for messages.
-        **known: By field: what a name there (or each name of a list) stands for.
+        table: The table's values by key.
+        where: Name of the table in the file, for messages.
+        **known: For fields that refer to other tables: the objects by name. A name in such a
+            field, or each name of a list, is replaced by its object.
 
     Raises:
-        UsageError: Naming the key and the known ones, or the value and its type.
+        UsageError: A key is unknown or missing, or a value is of the wrong type.
     """
     expected = {field.name: field for field in fields(kind)}
     for key in table:
@@ -71,7 +72,7 @@ def _look_up(known: Mapping[str, object], value: object, where: str) -> object:
 
 
 def _checked(value: Any, annotation: str, where: str) -> Any:
-    """The value, a list as a tuple, when it is what the field's annotation says."""
+    """Returns the value, a list as a tuple, if it is of the annotated type; raises otherwise."""
     if annotation.startswith("tuple["):
         if not isinstance(value, list | tuple):
             raise UsageError(f"{where}: {value!r} is no list")

@@ -8,7 +8,8 @@ from functools import partial
 from itertools import chain
 
 from eval.protocol.dimensions import DIMENSIONS
-from reports.paper.spec import BenchSpec, Preset, PromptSet, RunSpec, SampleSpec, VBenchSpec
+from reports.paper.spec import Preset
+from reports.paper.spec_types import BenchSpec, PromptSet, RunSpec, SampleSpec, VBenchSpec
 from reports.plan.jobs import (
     BENCH_NAME,
     LENGTHS_RECORD,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reports.paper.spec import Preset, RunSpec
+from reports.paper.spec import Preset
+from reports.paper.spec_types import RunSpec
 from reports.plan.jobs import BENCH_NAME, LENGTHS_RECORD, lengths_name, proxies_name, score_name
 from reports.plan.planning import video_parts
 from reports.records.figure_records import (

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from drift.errors import UsageError
-from reports.paper.spec import SPEC_SCHEMA, FigureSpec, Preset, load_preset, read_spec
+from reports.paper.spec import SPEC_SCHEMA, Preset, load_preset, read_spec
+from reports.paper.spec_types import FigureSpec
 from reports.paper.typed_tables import from_table
 
 SHIPPED = files("reports").joinpath("paper/spec.toml").read_text(encoding="utf-8")

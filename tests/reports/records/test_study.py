@@ -11,7 +11,8 @@ from hiar.model.geometry import num_blocks, num_frames
 from hiar.sampling.config import SamplerConfig
 from hiar.tiny.preset import ASSETS as SHIPPED
 from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
-from reports.paper.spec import RunSpec, load_preset
+from reports.paper.spec import load_preset
+from reports.paper.spec_types import RunSpec
 from reports.plan.planning import InputHashes, plan_jobs
 from reports.tables import TABLES
 
