@@ -12,9 +12,10 @@ from drift.files import file_sha256
 from reports.figures import FIGURES
 from reports.paper.spec import Preset, load_preset
 from reports.paper.spec_types import PromptSet
+from reports.plan.inputs import InputHashes
 from reports.plan.jobs import Job, select_jobs
 from reports.plan.places import local_places
-from reports.plan.planning import InputHashes, plan_jobs
+from reports.plan.planning import plan_jobs
 from reports.plan.requirements import missing_requirements
 from reports.plan.sources import data_sha256, package_files, package_versions, source_sha256
 from reports.plan.summary import Plan, summarise

@@ -1,4 +1,4 @@
-"""The parts of a preset as dataclasses that check themselves: prompts, runs, lengths, metrics, jobs."""
+"""Parts of a preset as dataclasses that check themselves: prompts, runs, lengths, metrics, jobs."""
 
 from __future__ import annotations
 

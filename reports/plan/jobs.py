@@ -7,6 +7,7 @@ import heapq
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from drift.errors import UsageError
 
@@ -14,6 +15,9 @@ BENCH_NAME = "bench"
 LONG = "long"
 """Folder of the longer videos of drift against length, and of their scores."""
 LENGTHS_RECORD = "records/lengths.json"
+CRASH_RETRIES = 2
+"""Retries of a job on a GPU, which may fail through no fault of its own: memory that another user
+takes, a driver that hangs, a lost mount."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,11 @@ class Job:
         for key, value in places.items():
             words = [word.replace(f"{{{key}}}", value) for word in words]
         return words
+
+
+def flatten(options: Mapping[str, str]) -> Iterable[str]:
+    """Turns options into words of a command: `--seed`, `0`, ..."""
+    return chain.from_iterable(options.items())
 
 
 def sample_name(run: str) -> str:

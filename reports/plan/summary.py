@@ -9,7 +9,7 @@ from typing import Any
 
 from reports.paper.spec import Preset
 from reports.plan.jobs import Job, clock
-from reports.plan.planning import DISK_SOURCE
+from reports.plan.sample_jobs import DISK_SOURCE
 
 PLAN_SCHEMA = "reports-plan/2"
 SHARED = "(all)"

@@ -10,7 +10,7 @@ from typing import Any
 from reports.paper.spec import Preset
 from reports.paper.spec_types import RunSpec
 from reports.plan.jobs import BENCH_NAME, LENGTHS_RECORD, lengths_name, proxies_name, score_name
-from reports.plan.planning import video_parts
+from reports.plan.video_parts import video_parts
 from reports.records.figure_records import (
     DynamicsRecord,
     LengthsRecord,

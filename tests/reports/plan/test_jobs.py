@@ -5,8 +5,9 @@ import pytest
 
 from drift.errors import UsageError
 from reports.paper.spec import load_preset
+from reports.plan.inputs import InputHashes
 from reports.plan.jobs import Job, select_jobs, with_ids
-from reports.plan.planning import InputHashes, plan_jobs
+from reports.plan.planning import plan_jobs
 
 HASHES = InputHashes(
     files={"w": "1"},

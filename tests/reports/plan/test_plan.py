@@ -11,10 +11,12 @@ import drift.cli.main
 import eval.cli.main
 import hiar.cli.main
 from reports.paper.spec import load_preset
+from reports.plan.inputs import InputHashes
 from reports.plan.jobs import Job
 from reports.plan.places import local_places
-from reports.plan.planning import InputHashes, plan_jobs, video_parts
+from reports.plan.planning import plan_jobs
 from reports.plan.summary import Plan, plan_record, plan_text, summarise
+from reports.plan.video_parts import video_parts
 
 PRESETS = ("tiny", "smoke", "quick", "paper")
 OUT = Path("/out")

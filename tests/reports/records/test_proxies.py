@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from reports.plan.planning import InputHashes, plan_jobs
+from reports.plan.inputs import InputHashes
+from reports.plan.planning import plan_jobs
 from reports.records.figure_records import read_dynamics
 from reports.records.measurements import Measurements, load_measurements
 from reports.records.proxy_record import read_proxies

@@ -13,7 +13,8 @@ from hiar.tiny.preset import ASSETS as SHIPPED
 from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
 from reports.paper.spec import load_preset
 from reports.paper.spec_types import RunSpec
-from reports.plan.planning import InputHashes, plan_jobs
+from reports.plan.inputs import InputHashes
+from reports.plan.planning import plan_jobs
 from reports.tables import TABLES
 
 TINY = load_preset("tiny")
