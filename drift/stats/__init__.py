@@ -1,4 +1,5 @@
-"""The statistics of a score, on numbers alone: segments, slopes, bootstrap, tests, correlations.
+"""The statistics behind a score: segments, slopes, bootstrap, significance tests, correlations.
 
-Imports `drift.errors` only; needs no torch and no video.
+Everything here is a pure function of numbers; it needs no video and no torch, and imports no other
+room.
 """

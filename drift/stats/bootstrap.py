@@ -1,4 +1,4 @@
-"""Percentile bootstrap over prompts: videos of one prompt are drawn together."""
+"""Percentile bootstrap over prompts: the videos of one prompt are drawn together."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 10_000
 SEED = 0
 LEVEL = 0.95
-_BATCH_CELLS = 2**21  # drawn indices held at once
+_BATCH_CELLS = 2**21  # drawn indices held in memory at once
 
 
 def cluster_totals(
     values: NDArray[np.float64], clusters: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum and number of the videos of each cluster, clusters in sorted order.
+    """Sum of the values and number of the videos of each cluster, in sorted order of the names.
 
     Args:
         values: (videos, columns).
-        clusters: (videos,) names.
+        clusters: (videos,) name of each video's cluster.
 
     Returns:
         Sums (clusters, columns) and counts (clusters,).
@@ -52,7 +52,8 @@ def bootstrap_means(values: NDArray[np.float64], clusters: Sequence[str]) -> NDA
     if not np.isfinite(values).all():
         raise ValueError("a bootstrap needs finite values")
     sums, sizes = cluster_totals(values, clusters)
-    # One contiguous row a column; einsum without BLAS does not depend on the number of threads.
+    # Each column is one contiguous row. einsum does not call BLAS here, so that the result does
+    # not depend on the number of threads.
     columns = np.ascontiguousarray(np.column_stack([sums, sizes]).T)
     rng, num = np.random.default_rng(SEED), len(sizes)
     rows = max(1, _BATCH_CELLS // num)
@@ -80,13 +81,13 @@ def percentile_interval(draws: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def change_interval(draws: NDArray[np.float64]) -> tuple[float, float] | None:
-    """95 % interval of the second column over the first, less 1.
+    """95 % interval of the relative change from the first column to the second.
 
     Args:
-        draws: (resamples, 2) means of a pair, as `bootstrap_means` gives them; >= 0.
+        draws: (resamples, 2) means from `bootstrap_means`, >= 0.
 
     Returns:
-        The interval; None if some resample has nothing to compare with.
+        The interval of second / first - 1; None if the first mean is 0 in some resample.
     """
     if draws[:, 0].min() <= 0:
         return None
@@ -97,7 +98,7 @@ def change_interval(draws: NDArray[np.float64]) -> tuple[float, float] | None:
 def bootstrap_ci(values: ArrayLike, clusters: Sequence[str]) -> NDArray[np.float64]:
     """95 % interval of the mean over videos, resampling clusters with replacement.
 
-    One cluster alone gives an interval of width 0: it says nothing then.
+    A single cluster gives an interval of width 0, which carries no information.
 
     Args:
         values: (videos,) or (videos, columns), finite; at least one video.

@@ -1,4 +1,4 @@
-"""Correlation of the metrics' slopes over videos: metrics that move together count double."""
+"""Correlation of the metrics' slopes over videos: two that move together count double."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +39,7 @@ def spearman(columns: ArrayLike) -> list[list[float | None]]:
         columns: (videos, columns), finite.
 
     Returns:
-        As `pearson`.
+        A table like that of `pearson`.
     """
     table = np.asarray(columns, dtype=np.float64)
     return pearson(np.stack([ranks(column) for column in table.T], axis=1))

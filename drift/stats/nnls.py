@@ -1,4 +1,4 @@
-"""Non-negative least squares, so that a fit of six weights needs no further library."""
+"""Non-negative least squares."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,7 @@ def nnls(matrix: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
 def _move(
     a: NDArray[np.float64], b: NDArray[np.float64], x: NDArray[np.float64], free: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Goes to the least-squares point of the free columns; fixes at 0 what gets there first."""
+    """Moves to the least-squares point of the free columns; fixes those that reach 0 on the way."""
     while True:
         best = np.zeros_like(x)
         best[free] = np.linalg.lstsq(a[:, free], b, rcond=None)[0]
@@ -47,7 +47,7 @@ def _move(
         way = np.where(below, x - best, np.inf)
         steps = np.where(below, np.divide(x, way, out=np.zeros_like(x), where=way > 0), np.inf)
         step = float(steps.min())
-        free &= steps > step  # at least one column, whatever the rounding of x
+        free &= steps > step  # fixes at least one column, however x was rounded
         x = np.where(free, np.maximum(0.0, x + step * (best - x)), 0.0)
         if not free.any():
             return x

@@ -64,7 +64,7 @@ def segment_means(
 def _frame_index(
     values: NDArray[np.float64], num_frames: int, frames: Sequence[int] | None
 ) -> NDArray[np.int64]:
-    """Frame of each value, checked."""
+    """Frame index of each value; raises ValueError unless there is one for each value."""
     if frames is None:
         if values.ndim != 1 or num_frames - values.size not in (0, 1):
             raise ValueError(f"{values.shape} values do not fit {num_frames} frames")
@@ -78,6 +78,6 @@ def _frame_index(
 
 
 def _shifted_mean(values: NDArray[np.float64]) -> float:
-    """Mean around the first value, so that equal values give exactly that value."""
+    """Mean, computed around the first value so that equal values give exactly that value."""
     first = float(values[0])
     return first + math.fsum((values - first).tolist()) / values.size

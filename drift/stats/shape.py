@@ -1,4 +1,4 @@
-"""How a metric drifts: along a line, in one sudden step, or neither. Pure functions, no I/O."""
+"""How a metric drifts: along a line, in one sudden step, or neither."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -12,13 +12,13 @@ CLEAR_FIT = 0.8  # share of the variance between segments that a line or a step 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """Two descriptions of the same segment values; the slope is a third.
+    """Descriptions of segment values that stand beside their slope.
 
     Args:
         line_r2: Share of the variance between segments that a straight line explains, in [0, 1];
             None if all segments are equal.
-        step_r2: The same for the best single step from one level to another.
-        step_at: Segments before that step, 1 to n - 1; None if all segments are equal.
+        step_r2: Share that the best single step from one level to another explains.
+        step_at: Number of segments before that step, 1 to n - 1; None if all segments are equal.
         curvature: Coefficient c of the least-squares parabola a + b i + c i^2 over segments i, so
             a drift that speeds up has the sign of its slope; None with fewer than 3 segments.
     """
@@ -32,8 +32,8 @@ class Shape:
     def kind(self) -> Kind:
         """`flat`, or what explains at least 0.8 of the variance: a line or, better, a step.
 
-        It describes the values and tests nothing: of five segments of pure white noise 3 % look
-        gradual and 15 % sudden.
+        It is a description, not a test: among series of five segments of white noise 3 % are
+        called gradual and 15 % sudden.
         """
         if self.line_r2 is None or self.step_r2 is None:
             return "flat"
@@ -49,7 +49,7 @@ def describe_shape(values: ArrayLike) -> Shape:
         values: (n,) segment values, n >= 2.
 
     Returns:
-        What each fit explains.
+        The share of the variance that each fit explains.
     """
     array = np.asarray(values, dtype=np.float64)
     curvature = _curvature(array)

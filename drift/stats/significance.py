@@ -1,4 +1,4 @@
-"""Paired differences: sign-flip test, effect size, share of pairs, Holm. Pure functions, no I/O."""
+"""Tests of paired differences: sign flips, effect size, share of pairs, Holm's correction."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,19 @@ from numpy.typing import NDArray
 
 from drift.stats.bootstrap import cluster_totals
 
-MAX_ENUMERATED_CLUSTERS = 16  # 2^15 = 32 768 sign patterns, one of each mirrored two
+MAX_ENUMERATED_CLUSTERS = 16  # 2^15 = 32 768 sign patterns: a pattern and its mirror image are one
 FLIPS = 100_000
 SEED = 0
-_TIE = 1e-12  # relative; sums in another order differ by rounding
+_TIE = 1e-12  # relative tolerance: sums in another order differ by rounding
 
 
 def sign_flip_p(differences: Sequence[float], clusters: Sequence[str]) -> float:
     """Two-sided p-value of the mean difference, by flipping signs of whole clusters.
 
-    Without a difference between two runs, the differences of a prompt are as likely to have the
-    opposite sign. All patterns are counted for up to 16 clusters, so with n clusters no p-value is
-    below 2 / 2^n; above that 100 000 are drawn from a fixed seed and p = (1 + hits) / (1 + draws).
+    If two runs do not differ, the differences of a prompt are as likely to have the opposite sign.
+    All sign patterns are counted for up to 16 clusters, so with n clusters no p-value is below
+    2 / 2^n. For more clusters 100 000 patterns are drawn from a fixed seed, and
+    p = (1 + hits) / (1 + draws).
 
     Args:
         differences: (pairs,) finite; at least one.

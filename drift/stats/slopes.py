@@ -1,4 +1,4 @@
-"""Drift of a series of segment values or per-frame values: pure functions, no I/O."""
+"""Drift of a series of segment values or of per-frame values."""
 
 import functools
 import itertools
@@ -54,7 +54,7 @@ def permuted_slopes(values: ArrayLike) -> NDArray[np.float64]:
     """
     array = np.asarray(values, dtype=np.float64)
     offsets = array - array[..., :1]
-    # einsum without BLAS: the sum does not depend on the number of threads.
+    # einsum does not call BLAS here, so that the sum does not depend on the number of threads.
     slopes: NDArray[np.float64] = np.einsum(
         "...n,on->...o", offsets, _order_levers(array.shape[-1])
     )
@@ -108,7 +108,7 @@ def vde(values: ArrayLike) -> float | None:
     if array.size < VDE_CHUNKS:
         return None
     edges = [i * array.size // VDE_CHUNKS for i in range(VDE_CHUNKS + 1)]
-    first = array[0]  # means around it: equal values give exactly 0
+    first = array[0]  # means are taken around it, so that equal values give exactly 0
     chunks = first + np.add.reduceat(array - first, edges[:-1]) / np.diff(edges)
     means: list[float] = chunks.tolist()
     if means[0] == 0:

@@ -1,4 +1,4 @@
-"""Videos as frames: find files, decode them, sample frames by time, make thumbnails.
+"""From folders to frames: find videos, decode them, sample frames by time, make thumbnails.
 
-Frames are uint8 RGB (height, width, 3). Imports `drift.files` and `drift.errors`.
+A frame is uint8 RGB (height, width, 3). Imports no other room.
 """

@@ -15,11 +15,11 @@ Frame = NDArray[np.uint8]
 
 
 class FrameBatch(Sequence[Any]):
-    """Frames uint8 (H, W, 3) RGB; as a sequence it is those frames.
+    """A sequence of frames, uint8 (H, W, 3) RGB, that turns them into one tensor when asked.
 
     Args:
-        frames: The frames, all of one size.
-        first: Index in the video of the first one.
+        frames: Frames, all of one size.
+        first: Index of the first of them in the video.
     """
 
     def __init__(self, frames: Sequence[Frame], first: int = 0) -> None:
@@ -42,7 +42,7 @@ class FrameBatch(Sequence[Any]):
         return self._frames[index]
 
     def every(self, step: int) -> FrameBatch:
-        """The frames whose index in the video is a multiple of `step`, sharing this tensor."""
+        """The frames whose index in the video is a multiple of `step`; they share this tensor."""
         if step == 1:
             return self
         part = slice(-self._first % step, None, step)
@@ -54,10 +54,11 @@ class FrameBatch(Sequence[Any]):
         """The frames as one tensor, made on first use.
 
         Args:
-            device: Where it lies.
+            device: Device that holds the tensor.
 
         Returns:
-            float32 (N, 3, H, W) in [0, 1], stored channels last; never written to by a metric.
+            float32 (N, 3, H, W) in [0, 1], stored channels last. Metrics share it, so none may
+            write to it.
         """
         if device not in self._pixels:
             if self._whole is None:
@@ -70,7 +71,7 @@ class FrameBatch(Sequence[Any]):
 
 def to_pixels(frames: Sequence[Frame], device: str) -> Tensor:
     """Frames as one float32 tensor (N, 3, H, W) in [0, 1], stored channels last."""
-    import torch  # noqa: PLC0415  (the fast metrics need none)
+    import torch  # noqa: PLC0415  (the fast metrics need no torch)
 
     bytes_NHWC = torch.from_numpy(np.stack(frames)).to(device)
     return bytes_NHWC.permute(0, 3, 1, 2).float().div_(255)

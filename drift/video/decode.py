@@ -1,9 +1,10 @@
-"""Decodes a video with PyAV in one pass, and says when it did not get all of it.
+"""Decodes a video with PyAV in one pass, and reports a video of which a part is missing.
 
-Frame threading swallows the error at the end of a cut mp4, and Matroska reports none at all, so
-decoding uses slice threads and what was decoded is checked against what the file declares.
-Not detected: damage inside the file that the decoder conceals. Alpha is ignored, a rotation that
-the file asks for is applied, and deeper colours are rounded to 8 bits.
+With frame threads FFmpeg hides the error at the end of a truncated mp4, and for a truncated
+Matroska file it reports none at all. So decoding uses slice threads, and the number of frames or
+the duration is checked against what the file declares. Damage inside the file that the decoder
+conceals is not detected. Alpha is ignored, a rotation that the file asks for is applied, and
+colours of more than 8 bits are rounded to 8.
 """
 
 from collections.abc import Iterator
@@ -21,9 +22,9 @@ from numpy.typing import NDArray
 from drift.video.resample import nearest_in_time
 
 Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short", "too_small"]
-DURATION_SLACK_FRAMES = 1.5  # a missing tail shorter than this cannot be told from rounding
-MAX_GAP_S = 60.0  # under a sampling rate one frame would be repeated for longer than this
-UNEVEN = 1.5  # longest over shortest frame from which on a video counts as of variable frame rate
+DURATION_SLACK_FRAMES = 1.5  # a shorter missing end cannot be told from rounding
+MAX_GAP_S = 60.0  # longest gap that sampling by time fills by repeating the frame before it
+UNEVEN = 1.5  # a video whose longest frame is this many shortest ones has a variable frame rate
 GIF_TRAILER = b"\x3b"  # GIF89a section 27
 
 
@@ -36,11 +37,11 @@ class MediaInfo:
         pix_fmt: FFmpeg's pixel format, such as yuv420p.
         width: Width in pixels, as displayed.
         height: Height in pixels, as displayed.
-        fps: Average frames a second, None if the file does not say.
-        frames: Frames given so far: all, or those that a sampling rate kept.
-        duration_s: From the first frame to the end of the last, in seconds.
-        variable_fps: Whether some frames stand much longer than others.
-        video_streams: Video streams in the file, cover pictures apart; one is measured.
+        fps: Average frames a second; None if the file does not give it.
+        frames: Frames yielded so far: all, or those that sampling by time kept.
+        duration_s: Time from the first frame to the end of the last, in seconds.
+        variable_fps: Whether some frames are shown much longer than others.
+        video_streams: Number of video streams in the file without cover pictures; one is measured.
     """
 
     codec: str
@@ -69,7 +70,7 @@ class BrokenVideoError(Exception):
 
 
 class VideoReader:
-    """The frames of an open video, once, in order; `info` counts what was given so far."""
+    """An open video, whose frames can be read once, in order."""
 
     def __init__(self, container: Any, stream: Any, path: Path) -> None:
         self._container, self._stream, self._path = container, stream, path
@@ -77,16 +78,16 @@ class VideoReader:
         self._given = 0
         self._discarded = 0
         self._start_s = self._end_s = 0.0
-        self._gaps: list[float] = []  # shortest and longest time between two frames
+        self._gaps: list[float] = []  # shortest and longest time between two consecutive frames
         self._shape: tuple[int, ...] = ()
 
     @property
     def info(self) -> MediaInfo:
-        """How the video is stored, with the number of frames given so far."""
+        """How the video is stored, with the number of frames yielded so far."""
         context, rate = self._stream.codec_context, self._stream.average_rate
         duration_s = max(0.0, self._end_s - self._start_s)
         uneven = bool(self._gaps) and self._gaps[1] > UNEVEN * self._gaps[0]
-        if uneven:  # Matroska then still gives the rate that the encoder was told
+        if uneven:  # Matroska still gives the constant rate that was asked of the encoder
             rate = round(self._decoded / duration_s, 3)
         height, width = self._shape[:2] or (int(context.height), int(context.width))
         return MediaInfo(
@@ -105,11 +106,11 @@ class VideoReader:
         """Yields every frame, or the nearest in time to each 1/rate s, as uint8 (H, W, 3) RGB.
 
         Args:
-            rate: Frames a second to sample at; None gives every frame once.
+            rate: Frames a second to sample at; None yields every frame once.
 
         Raises:
-            BrokenVideoError: after the last good frame, when the file declares more; at a frame
-                of another size than those before; under a rate, at a jump in time.
+            BrokenVideoError: after the last good frame, if the file declares more; at a frame of
+                another size than those before; with `rate`, at a jump in time.
         """
         reformatter = VideoReformatter()
         timed = self._timed_frames()
@@ -133,7 +134,7 @@ class VideoReader:
         return np.asarray(rgb, dtype=np.uint8)
 
     def _timed_frames(self) -> Iterator[tuple[Fraction, Any]]:
-        """Decodes; a frame without a time follows the one before by the average rate."""
+        """Decoded frames with their times; one without a time follows at the average rate."""
         time: Fraction | None = None
         try:
             for packet in self._container.demux(self._stream):
@@ -149,7 +150,7 @@ class VideoReader:
             ) from error
 
     def _without_jumps(self, timed: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
-        """The same, up to a gap that would make thousands of frames out of one."""
+        """The same frames; raises at a gap that would make thousands of frames out of one."""
         before: Fraction | None = None
         for time, frame in timed:
             if before is not None and time - before > MAX_GAP_S:
@@ -190,7 +191,7 @@ class VideoReader:
             )
 
     def _check_complete(self) -> None:
-        """Compares what was decoded with the frame count or duration that the file declares."""
+        """Compares the decoded frames with the frame count or duration that the file declares."""
         expected = self._stream.frames - self._discarded
         rate, declared_s = self._stream.average_rate, self._declared_s()
         slack_s = DURATION_SLACK_FRAMES / float(rate) if rate else 0.1
@@ -206,7 +207,7 @@ class VideoReader:
             raise BrokenVideoError("empty", "no frame in the video stream")
 
     def _declared_s(self) -> float | None:
-        """Length of the video stream as the header gives it: Matroska keeps it in a tag."""
+        """Length of the video stream as the file declares it; Matroska keeps it in a tag."""
         tag = str(self._stream.metadata.get("DURATION", ""))
         parts = tag.split(":")
         if len(parts) == 3:
@@ -224,7 +225,7 @@ def open_video(path: Path) -> Iterator[VideoReader]:
     """Opens a video for one pass.
 
     Args:
-        path: The file.
+        path: Video file.
 
     Yields:
         A reader.
@@ -249,7 +250,7 @@ def open_video(path: Path) -> Iterator[VideoReader]:
 
 
 def _moves(stream: Any) -> bool:
-    """Whether a video stream is more than a cover picture."""
+    """Whether a video stream is a video, not a cover picture."""
     return not stream.disposition & av.stream.Disposition.attached_pic
 
 
@@ -260,5 +261,5 @@ def _ends_with_gif_trailer(path: Path) -> bool:
 
 
 def _words(error: Exception) -> str:
-    """FFmpeg's message without the errno and the machine's path."""
+    """FFmpeg's message without the error number and the path."""
     return str(getattr(error, "strerror", None) or error)

@@ -19,8 +19,8 @@ class VideoFile:
     Args:
         path: Name in results: relative to its folder, with the folder's label before it when
             several folders are scored.
-        file: Where it is on this machine; never written to a result.
-        prompt: Prompt of its sidecar, else empty.
+        file: Path on this machine; never written to a result.
+        prompt: Prompt from its sidecar file, or empty.
     """
 
     path: str
@@ -29,18 +29,18 @@ class VideoFile:
 
     @property
     def cluster(self) -> str:
-        """Videos of one cluster are resampled together: the prompt, else the file name."""
+        """Prompt, or the file name without one; videos of one cluster are resampled together."""
         return cluster_name(self.path, self.prompt)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """What the folders hold.
+    """What was found in the folders.
 
     Args:
-        videos: Sorted by path.
-        passed_over: Files that are no videos by suffix (used sidecars are not counted).
-        warnings: Lines for the user.
+        videos: Videos, sorted by path.
+        passed_over: Number of files whose suffix is not that of a video, without used sidecars.
+        warnings: Lines to show to the user.
     """
 
     videos: tuple[VideoFile, ...]
@@ -49,7 +49,7 @@ class Discovery:
 
 
 def cluster_name(path: str, prompt: str) -> str:
-    """The prompt, else the file name without folders."""
+    """The prompt, or the file name without folders if there is none."""
     return prompt or path.rsplit("/", 1)[-1]
 
 
@@ -68,8 +68,8 @@ def find_videos(
         The videos, at least one.
 
     Raises:
-        UsageError: a folder that is none, is given twice or cannot be read, a video reached twice,
-            or no video.
+        UsageError: a path that is no folder, is given twice or cannot be read; a video that is
+            found twice; or no video at all.
     """
     labels = _labels(folders)
     videos: list[VideoFile] = []
@@ -97,16 +97,16 @@ def find_videos(
 
 
 def text(name: str) -> str:
-    """A file name or prompt that can be written: what is no Unicode becomes an escape."""
+    """A file name or prompt as valid Unicode: bytes that are not valid become escapes."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _names(folder: Path, *, recursive: bool, skip: Path, prefix: str = "") -> Iterator[str]:
-    """Names below a folder of everything but folders, relative to it and with `/`.
+    """Names of all files in a folder, relative to it and with `/` between the parts.
 
-    Links to files count as files, also those that lead nowhere: they fail later, by name. Links to
-    folders are not followed, so a loop has no effect. A folder that is called like a video counts
-    as a file too, and fails.
+    Links to files count as files, even where their target is missing: such a video is reported as
+    unreadable. Links to folders are not followed, so that loops do no harm. A folder with the
+    suffix of a video counts as a file and is reported as unreadable too.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -127,7 +127,7 @@ def _is_folder_link(entry: "os.DirEntry[str]") -> bool:
 
 
 def _is_video(name: str) -> bool:
-    """By suffix; hidden files such as the `._x.mp4` of macOS are none."""
+    """Whether the suffix is that of a video and the file not hidden, as the `._x.mp4` of macOS."""
     path = PurePosixPath(name)
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
@@ -141,7 +141,7 @@ def _matches(name: str, glob: str) -> bool:
 
 
 def _labels(folders: Sequence[Path]) -> list[str]:
-    """Nothing for a single folder, else the fewest last path parts that tell the folders apart."""
+    """Prefix of each folder's videos: empty for one folder, else as few last parts as differ."""
     real = [folder.resolve() for folder in folders]
     for folder, path in zip(folders, real, strict=True):
         if not path.is_dir():
@@ -159,8 +159,8 @@ def _labels(folders: Sequence[Path]) -> list[str]:
 
 
 def _read_prompt(sidecar: Path) -> tuple[str, str]:
-    """Prompt of a sidecar and a warning, either may be empty."""
-    if not sidecar.is_file():  # a pipe would block
+    """Prompt of a sidecar file and a warning; either may be empty."""
+    if not sidecar.is_file():  # reading a pipe would block
         odd = sidecar.exists() or sidecar.is_symlink()
         return "", "its sidecar is no file; the prompt is left empty" if odd else ""
     try:
@@ -195,7 +195,7 @@ JOINERS = "\u200c\u200d"  # part of words in some scripts, and of emoji
 
 
 def printable(name: str) -> str:
-    """A name on one line, without what would move a terminal's cursor or turn its text around."""
+    """A name on one line, with escapes for what moves a cursor or reverses the text direction."""
     return "".join(
         c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in name
     )

@@ -1,4 +1,4 @@
-"""Resamples a video by time, so that videos of different frame rates are measured alike."""
+"""Samples a video by time, so that videos of different frame rates are measured alike."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -10,21 +10,21 @@ MAX_FPS = 1000.0
 
 
 def as_rate(fps: float) -> Fraction:
-    """The frame rate as an exact fraction: 29.97 is 2997/100, not its nearest float."""
+    """The frame rate as an exact fraction: 29.97 becomes 2997/100, not the nearest float."""
     return Fraction(str(fps))
 
 
 def nearest_in_time(timed: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iterator[T]:
     """Yields the item nearest in time to each of t_0, t_0 + 1/rate, t_0 + 2/rate, ...
 
-    Of two equally near items the earlier is taken. The last item stands as long as the one before
-    it, so n items at R a second give about n * rate / R. An item is repeated or left out as the
-    rate asks; one item is held at a time.
+    Of two equally near items the earlier is taken. The last item lasts as long as the one before
+    it, so n items at R a second give about n * rate / R. Items are repeated or left out as the rate
+    requires; one item is held at a time.
 
     Args:
-        timed: Items with their times in seconds; a time before that of the item ahead of it counts
-            as equal to it.
-        rate: Items a second, > 0.
+        timed: Times in seconds and items; a time before that of the previous item counts as equal
+            to it.
+        rate: Number of items a second, > 0.
 
     Yields:
         Items in time order; at least one if there is any.
@@ -47,14 +47,14 @@ def nearest_in_time(timed: Iterable[tuple[Fraction, T]], rate: Fraction) -> Iter
 
 
 def rate_warnings(media: Sequence[Mapping[str, Any]], fps: float | None) -> list[str]:
-    """What the frame rates of videos mean for their numbers.
+    """Warnings about frame rates that affect the values.
 
     Args:
-        media: Fields of `MediaInfo` of each video.
-        fps: Rate at which they were sampled; None for every frame.
+        media: Fields of each video's `MediaInfo`.
+        fps: Rate at which the videos were sampled; None if every frame was measured.
 
     Returns:
-        Lines for the user.
+        Lines to show to the user.
     """
     if fps is None:
         uneven = sum(1 for entry in media if entry.get("variable_fps"))

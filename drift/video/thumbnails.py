@@ -15,9 +15,9 @@ Frame = NDArray[np.uint8]
 
 
 class Filmstrip:
-    """Sees every frame once and keeps few: the length is not known before the end.
+    """Keeps a few of the frames it is given, since the length is not known before the end.
 
-    Frames are held at a stride that doubles whenever there are too many, so the middle one is off
+    Every k-th frame is held, and k doubles whenever there are too many. So the middle frame is off
     by at most 1/32 of the length, and memory does not depend on the length.
     """
 
@@ -46,7 +46,7 @@ class Filmstrip:
         return [self._held[0], self._held[min(middle, len(self._held) - 1)], shrink(self._last)]
 
     def encode(self) -> bytes:
-        """The three side by side as WebP; no bytes if there was no frame."""
+        """The three frames side by side as WebP; no bytes if there was no frame."""
         frames = self.frames()
         if not frames:
             return b""
