@@ -8,6 +8,8 @@ from drift.metrics.networks.dinov2 import Dinov2, Layer
 from drift.metrics.networks.rounded import PackedLinear, can_pack, pack_linears, round_weights
 from drift.metrics.settings import MetricSettings
 
+pytestmark = pytest.mark.numerics
+
 CPU = MetricSettings()
 HALF = torch.bfloat16
 

@@ -7,6 +7,8 @@ import torch
 
 from hiar.model.activation import FeedForward, TanhGELU, has_fused_gelu, linear_gelu, sigmoid_gelu
 
+pytestmark = pytest.mark.numerics
+
 
 def by_formula(x: torch.Tensor) -> torch.Tensor:
     x = x.double()
