@@ -47,15 +47,7 @@ def proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: JobInput
         assert preset.proxies is not None
         mine, folder, num_frames = videos_of(run, parts[run.name], preset.proxies.prompts)
         file = f"proxies/{run.name}.json"
-        argv = (
-            "{python}",
-            "-m",
-            "eval",
-            "proxies",
-            f"{{out}}/{folder}",
-            "--out",
-            f"{{out}}/{file}",
-        )
+        argv = ("eval", "proxies", f"{{out}}/{folder}", "--out", f"{{out}}/{file}")
         yield Job(
             name=proxies_name(run.name),
             kind="proxies",
