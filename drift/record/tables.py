@@ -1,18 +1,15 @@
-"""`frames.parquet`, from which everything else of a run can be rebuilt, and `videos.csv`."""
+"""`frames.parquet`, from which all other files of a run can be rebuilt, and `videos.csv`."""
 
 import csv
 import io
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from drift.errors import UsageError
 from drift.files import atomic_path, atomic_write_text
@@ -34,14 +31,14 @@ class VideoRow:
 
     Args:
         path: Name in results.
-        prompt: Its prompt, or empty.
-        status: `ok`, `truncated`, `unreadable`, `empty` or `too_short`.
-        reason: Why the status is not `ok`, else empty.
+        prompt: Prompt of the video, or empty.
+        status: `ok`, `truncated`, `unreadable`, `empty`, `too_short` or `too_small`.
+        reason: Why the status is not `ok`; empty if it is.
         sha256: Hash of the file.
-        media: Fields of `MediaInfo`, empty if the video did not open.
+        media: Fields of the video's `MediaInfo`; empty if it did not open.
         values: Metric -> raw per-frame values; empty unless the status is `ok`.
-        frames: Metric -> frame index of each value, for a metric that skips frames; value i of a
-            metric that is not named here belongs to frame i.
+        frames: Metric -> frame index of each value, for metrics that skip frames. Value i of any
+            other metric belongs to frame i.
     """
 
     path: str
@@ -55,13 +52,13 @@ class VideoRow:
 
     @property
     def cluster(self) -> str:
-        """Videos of one cluster are resampled together."""
+        """Prompt, or the file name without one; videos of one cluster are resampled together."""
         return cluster_name(self.path, self.prompt)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """All that was measured in a run; rows sorted by path."""
+    """Everything that was measured in a run; rows are sorted by path."""
 
     config: ScoreConfig
     rows: tuple[VideoRow, ...]
@@ -72,7 +69,7 @@ class RunData:
 
 
 def write_frames(path: Path, run: RunData) -> None:
-    """Writes the per-frame values, with all else of the run in the file's metadata."""
+    """Writes the per-frame values, and everything else about the run as metadata of the file."""
     columns: dict[str, list[Any]] = {"video": [], "metric": [], "frame": [], "value": []}
     for row in run.rows:
         for metric, series in row.values.items():
@@ -107,7 +104,7 @@ def read_frames(path: Path) -> RunData:
     """Reads what `write_frames` wrote.
 
     Raises:
-        UsageError: there is no such file, or this version did not write it.
+        UsageError: there is no such file, or another program or version wrote it.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; give a folder that `drift score --out` wrote")
@@ -122,10 +119,11 @@ def read_frames(path: Path) -> RunData:
         raise UsageError(f"{path} has schema {about['schema']!r}, not {SUMMARY_SCHEMA!r}")
     values: dict[str, dict[str, list[float]]] = {}
     frames: dict[str, dict[str, list[int]]] = {}
-    for video, metric, index, series in _series(table):
-        values.setdefault(video, {})[metric] = series.tolist()
-        if not np.array_equal(index, np.arange(index.size)):
-            frames.setdefault(video, {})[metric] = index.tolist()
+    for (video, metric), rows in table.to_pandas().groupby(["video", "metric"], sort=False):
+        values.setdefault(video, {})[metric] = rows["value"].tolist()
+        index = rows["frame"].tolist()
+        if index != list(range(len(index))):
+            frames.setdefault(video, {})[metric] = index
     return RunData(
         config=ScoreConfig(**{k: _as_tuple(v) for k, v in about["config"].items()}),
         rows=tuple(
@@ -139,28 +137,13 @@ def read_frames(path: Path) -> RunData:
     )
 
 
-def _series(
-    table: pa.Table,
-) -> Iterator[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]]:
-    """Video, metric, frame indices and values of each run of equal (video, metric) rows."""
-    keys = [table.column(name).combine_chunks().dictionary_encode() for name in ("video", "metric")]
-    codes = [key.indices.to_numpy() for key in keys]
-    names = [key.dictionary.to_pylist() for key in keys]
-    index, values = (table.column(name).to_numpy() for name in ("frame", "value"))
-    change = np.flatnonzero((np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)) + 1
-    for start, stop in itertools.pairwise([0, *change.tolist(), len(values)]):
-        if start < stop:
-            video, metric = (name[code[start]] for name, code in zip(names, codes, strict=True))
-            yield video, metric, index[start:stop], values[start:stop]
-
-
 def _as_tuple(value: Any) -> Any:
-    """JSON has lists where settings have tuples."""
+    """Turns the lists of JSON back into the tuples of the settings."""
     return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None:
-    """Writes a row a video; what a failed video lacks is an empty cell."""
+    """Writes a row a video; a failed video has empty cells for what it lacks."""
     by_path = {score.path: score for score in scores}
     metrics = run.config.metrics
     invalid = "invalid" in run.provenance
@@ -187,7 +170,7 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
 
 
 def _csv_line(cells: Sequence[Any]) -> str:
-    """A line; the csv module quotes a carriage return only where it ends lines with one."""
+    """A line of CSV. The csv module quotes a carriage return only if its line ends hold one."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue().removesuffix("\r\n") + "\n"
