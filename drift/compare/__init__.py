@@ -1,4 +1,4 @@
-"""Runs against runs: which may be compared, how videos are paired, differences with intervals.
+"""Compares runs: which may be compared, how videos are paired, differences with intervals.
 
-Imports `drift.record`; knows nothing of `drift.report`.
+Imports `drift.record` and the rooms below it; never imports `drift.report`.
 """

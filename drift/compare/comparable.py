@@ -14,25 +14,25 @@ SHOULD_AGREE = {"codec": "codecs", "pix_fmt": "pixel formats", "width": "widths 
 
 @dataclass(frozen=True, kw_only=True)
 class NamedRun:
-    """A run and what it is called in the result."""
+    """A run and its name in the result."""
 
     name: str
     data: RunData
 
 
 def select(run: NamedRun, metrics: Sequence[str] | None, preset: Preset | None) -> NamedRun:
-    """The run with another preset or with fewer metrics.
+    """Replaces the preset of a run or leaves metrics out.
 
     Args:
-        run: The run.
+        run: Run to change.
         metrics: Metrics to keep; None keeps all.
-        preset: Preset to score with; None keeps its own.
+        preset: Preset to score with; None keeps the run's own.
 
     Returns:
         The changed run.
 
     Raises:
-        UsageError: a metric that the run lacks or the preset does not cover.
+        UsageError: the run lacks a metric, or the preset does not cover one.
     """
     data = replace(run.data, preset=preset or run.data.preset)
     if metrics is not None:
@@ -55,18 +55,18 @@ def select(run: NamedRun, metrics: Sequence[str] | None, preset: Preset | None) 
 
 
 def check_comparable(runs: Sequence[NamedRun], *, allow_mixed: bool = False) -> list[str]:
-    """Refuses runs whose scores are not the same quantity: other settings, weights or lengths.
+    """Refuses runs whose scores are different quantities: other settings, weights or lengths.
 
     Args:
         runs: Two or more.
-        allow_mixed: Pass settings, frame rates and lengths that differ, with a note. A preset or
-            metrics that differ never pass.
+        allow_mixed: Accept settings, frame rates and lengths that differ, with a note. Different
+            presets or metrics are never accepted.
 
     Returns:
-        Notes on what differs and may move a score.
+        Notes on differences that may affect a score.
 
     Raises:
-        UsageError: runs that cannot be compared, with what differs and the remedy.
+        UsageError: the runs cannot be compared; says what differs and what to do.
     """
     _check_preset_and_metrics(runs)
     settings = [asdict(run.data.config) for run in runs]
@@ -107,7 +107,7 @@ def _check_preset_and_metrics(runs: Sequence[NamedRun]) -> None:
 
 
 def _weights(runs: Sequence[NamedRun]) -> dict[str, list[Any]]:
-    """Hash of each weight file that all runs used."""
+    """Hashes of each weight file that all runs used, one a run."""
     used = [run.data.provenance.get("weights", {}) for run in runs]
     shared = sorted(set.intersection(*(set(weights) for weights in used)))
     return {f"weights {file}": [weights[file][:12] for weights in used] for file in shared}
@@ -127,8 +127,8 @@ def _per_run(runs: Sequence[NamedRun], values: Any) -> str:
 
 
 def _kinds(data: RunData, key: str) -> str:
-    """The different values of a field of the scored videos, in words."""
-    if key == "fps" and data.config.fps:  # sampled by time: the files' own rates do not matter
+    """The different values of a media field over the scored videos, in words."""
+    if key == "fps" and data.config.fps:  # sampled by time: the files' own rates have no effect
         return f"{data.config.fps:g}"
     kinds = {row.media[key] for row in data.rows if row.status == "ok"}
     named = sorted(str(round(k, 3)) if isinstance(k, float) else str(k) for k in kinds)

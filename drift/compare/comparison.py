@@ -1,4 +1,4 @@
-"""Compares runs video by video: differences with intervals, tests, effect sizes and rankings."""
+"""Compares runs video by video: differences with intervals, tests, effect sizes, rankings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,14 +41,14 @@ def compare_runs(
 
     The score of a pair is the mean over its videos; a run's score here is the mean over pairs.
     Differences are run minus baseline, so a negative one is less drift. Intervals are paired
-    bootstraps over prompts; tests flip the signs of prompts; Holm covers the scores of all runs
-    and, apart from them, all metrics of all runs.
+    bootstraps over prompts, and tests flip the signs of prompts. Holm's correction treats the
+    scores of all runs as one family and all metrics of all runs as another.
 
     Args:
-        runs: Two or more, of different names.
-        pair_by: `prompt` or `name`; None is prompt where every video has one.
-        metrics: Compare on these only; None is those of the runs, which must agree.
-        preset: Score every run anew with it; None keeps theirs, which must agree.
+        runs: Two or more runs with different names.
+        pair_by: `prompt` or `name`; None means prompt if every video has one.
+        metrics: Metrics to compare on; None takes those of the runs, which must agree.
+        preset: Preset to score every run with; None keeps those of the runs, which must agree.
         allow_mixed: Compare although settings, frame rates or lengths differ, with a note.
 
     Returns:
@@ -62,8 +62,7 @@ def compare_runs(
     used = [select(run, metrics, preset) for run in runs]
     notes = check_comparable(used, allow_mixed=allow_mixed)
     pairing = pair_videos([run.data for run in used], pair_by)
-    data = used[0].data
-    columns = ("score", *data.config.metrics)
+    columns = ("score", *used[0].data.config.metrics)
     tables = [
         _pair_table(run.data, videos, columns)
         for run, videos in zip(used, pairing.videos, strict=True)
@@ -74,18 +73,10 @@ def compare_runs(
     ]
     _adjust(comparisons)
     means = [[mean(column) for column in table.T.tolist()] for table in tables]
-    num_prompts = len(set(pairing.clusters))
-    invalid = [run.data.provenance["invalid"] for run in used if "invalid" in run.data.provenance]
+    heading = _heading(used, pairing)
+    invalid = [heading["invalid"]] if "invalid" in heading else []
     return {
-        "schema": COMPARE_SCHEMA,
-        **({"invalid": invalid[0]} if invalid else {}),
-        "preset": {"name": data.preset.name, "sha256": data.preset.sha256},
-        "segments": data.config.segments,
-        "metrics": list(data.config.metrics),
-        "pair_by": pairing.by,
-        "pairs": len(pairing.names),
-        "prompts": num_prompts,
-        "baseline": used[0].name,
+        **heading,
         "runs": [
             {
                 "name": run.name,
@@ -97,15 +88,32 @@ def compare_runs(
         "comparisons": comparisons,
         "rank_stability": _rank_stability(means),
         "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
-        "notes": [*invalid[:1], *notes, *_size_notes(num_prompts)],
+        "notes": [*invalid, *notes, *_size_notes(heading["prompts"])],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+    }
+
+
+def _heading(runs: Sequence[NamedRun], pairing: Pairing) -> dict[str, Any]:
+    """Says what is compared, and `invalid` if some run was measured with random weights."""
+    data = runs[0].data
+    invalid = [run.data.provenance["invalid"] for run in runs if "invalid" in run.data.provenance]
+    return {
+        "schema": COMPARE_SCHEMA,
+        **({"invalid": invalid[0]} if invalid else {}),
+        "preset": {"name": data.preset.name, "sha256": data.preset.sha256},
+        "segments": data.config.segments,
+        "metrics": list(data.config.metrics),
+        "pair_by": pairing.by,
+        "pairs": len(pairing.names),
+        "prompts": len(set(pairing.clusters)),
+        "baseline": runs[0].name,
     }
 
 
 def _pair_table(
     data: RunData, videos: Mapping[str, Sequence[str]], columns: Sequence[str]
 ) -> NDArray[np.float64]:
-    """(pairs, columns): score and metrics' drifts of each pair, means over its videos."""
+    """Score and drifts of each pair, means over its videos, as (pairs, columns)."""
     scores = {score.path: score for score in score_videos(data, data.preset)}
     rows = []
     for paths in videos.values():
@@ -122,7 +130,7 @@ def _comparison(
     columns: Sequence[str],
     pairing: Pairing,
 ) -> dict[str, Any]:
-    """One run against the baseline."""
+    """Compares one run with the baseline."""
     draws = None
     if len(set(pairing.clusters)) > 1:
         draws = bootstrap_means(np.concatenate([baseline, run], axis=1), pairing.clusters)
@@ -157,12 +165,13 @@ def _difference(
     clusters: Sequence[str],
     draws: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
-    """One number of both runs, over pairs.
+    """Compares two runs in one column, the score or a metric's drift.
 
     Args:
-        baseline, run: (pairs,).
-        clusters: (pairs,).
-        draws: (resamples, 2) bootstrapped means; None with one prompt, which has no interval.
+        baseline: (pairs,) values of the baseline.
+        run: (pairs,) values of the other run.
+        clusters: (pairs,) name of each pair's cluster.
+        draws: (resamples, 2) bootstrapped means; None for one prompt, which gives no interval.
     """
     change = (run - baseline).tolist()
     low, high = mean(baseline.tolist()), mean(run.tolist())
@@ -182,7 +191,7 @@ def _difference(
 
 
 def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:
-    """Fills in Holm's p-values: one family of scores, one of metrics."""
+    """Fills in the p-values after Holm's correction, for scores and for metrics apart."""
     scores = [comparison["score"] for comparison in comparisons]
     metrics = [entry for comparison in comparisons for entry in comparison["metrics"].values()]
     for family in (scores, metrics):
@@ -193,10 +202,10 @@ def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:
 
 
 def _rank_stability(means: Sequence[Sequence[float]]) -> dict[str, Any] | None:
-    """How the order of the runs by score holds under random weights; None for one metric.
+    """How far the ranking of the runs survives random weights; None for one metric.
 
     Args:
-        means: (runs, 1 + metrics): score and metrics' drifts of each run.
+        means: (runs, 1 + metrics) score and drifts of each run.
     """
     if len(means[0]) < 3:
         return None

@@ -1,4 +1,4 @@
-"""Drift against the length of a video: the score of its first seconds, nothing decoded again."""
+"""Drift against video length: scores of the first seconds, without decoding again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,20 +16,20 @@ LENGTHS_SCHEMA = "drift-lengths/1"
 
 
 def drift_by_length(runs: Sequence[NamedRun], seconds: Sequence[float]) -> dict[str, Any]:
-    """Scores each run as if all its videos had ended after each of some lengths.
+    """Scores each run as if all its videos had ended early, for each of the given lengths.
 
-    Each length is cut into as many segments as the run, so a segment grows with it; intervals are
-    over prompts.
+    Every length is cut into as many segments as the run has, so segments grow with the length.
+    Intervals are over prompts.
 
     Args:
-        runs: At least one.
-        seconds: Lengths, each above 0; given in any order.
+        runs: Runs to score, at least one.
+        seconds: Lengths above 0, in any order.
 
     Returns:
-        Data for JSON, lengths rising.
+        Data for JSON, with the lengths in rising order.
 
     Raises:
-        UsageError: a length that some video does not reach, or too short for the segments.
+        UsageError: a length that some video does not reach, or that is too short for the segments.
     """
     if not seconds or min(seconds) <= 0:
         raise UsageError(f"lengths {_words(seconds) or 'none'}: give one or more above 0 seconds")
@@ -78,12 +78,12 @@ def _run(run: NamedRun, lengths: Sequence[float]) -> dict[str, Any]:
 
 
 def first_seconds(run: NamedRun, seconds: float) -> RunData:
-    """The run as if its videos had ended after `seconds`: frames at times 0 to `seconds`.
+    """Cuts the videos of a run to their first seconds: frames at times from 0 to `seconds`.
 
     Args:
-        run: The run.
-        seconds: Length, above 0. A video may fall short of it by one frame: 320 frames at 16 a
-            second are 20 s, although the last of them is shown from 19.94 s on.
+        run: Run to cut.
+        seconds: Length, above 0. A video may be one frame short of it: 320 frames at 16 a second
+            count as 20 s, although the last frame starts at 19.94 s.
 
     Raises:
         UsageError: a scored video is shorter, has no frame rate, or has too few frames by then.
@@ -111,7 +111,8 @@ def _cut(run: NamedRun, row: VideoRow, seconds: float) -> VideoRow:
     values, indices = {}, {}
     for name, series in row.values.items():
         index = row.frames.get(name, range(len(series)))
-        last = kept if name in row.frames else kept - (frames - len(series))  # a pair ends in one
+        # A pair metric has one value fewer than frames, also after the cut.
+        last = kept if name in row.frames else kept - (frames - len(series))
         count = sum(1 for frame in index if frame < last)
         values[name] = series[:count]
         if name in row.frames:

@@ -1,4 +1,4 @@
-"""Which videos of several runs belong together: those of one prompt, or of one file name."""
+"""Pairs the videos of several runs by their prompt or by their file name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ PairBy: TypeAlias = Literal["prompt", "name"]
 
 @dataclass(frozen=True, kw_only=True)
 class Pairing:
-    """Videos that every run has.
+    """The pairs of videos that every run has.
 
     Args:
-        by: What pairs them.
-        videos: For each run: name of the pair -> paths of its videos, pairs in sorted order. By
-            prompt a pair holds all videos of the prompt, by name one video.
-        clusters: (pairs,) what is resampled together: the prompt, else the name.
-        unpaired: For each run, paths of the scored videos that some other run lacks.
+        by: Property that the videos of a pair share.
+        videos: For each run, name of the pair -> paths of the run's videos in it, in sorted order
+            of the names. A pair by prompt holds all videos of the prompt, by name one video.
+        clusters: (pairs,) prompt, or file name without one; pairs of one cluster are resampled
+            together.
+        unpaired: For each run, paths of its scored videos that some other run lacks.
     """
 
     by: PairBy
@@ -38,14 +39,15 @@ def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
     """Pairs the scored videos of runs.
 
     Args:
-        runs: Two or more.
-        by: `prompt` or `name` (path without suffix); None is prompt where every video has one.
+        runs: Two or more runs.
+        by: `prompt` or `name` (path without suffix); None means prompt if every video has one.
 
     Returns:
         The pairs that all runs have, at least one.
 
     Raises:
-        UsageError: no pair, no prompts to pair by, or two videos of one name in a run.
+        UsageError: there is no pair, a video has no prompt to pair by, or two videos of a run have
+            one name.
     """
     prompted = all(row.prompt for run in runs for row in run.rows if row.status == "ok")
     if by == "prompt" and not prompted:
@@ -76,7 +78,7 @@ def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
 
 
 def _groups(run: RunData, by: PairBy) -> dict[str, tuple[str, ...]]:
-    """Name of the pair -> paths of the scored videos."""
+    """Name of the pair -> paths of the scored videos in it."""
     groups: dict[str, tuple[str, ...]] = {}
     for row in run.rows:
         if row.status == "ok":

@@ -1,4 +1,4 @@
-"""What a run's folder holds, typed: the record of a video, the tables, the summary.
+"""The files of a run's folder as types: records of videos, tables, the summary.
 
-Imports `drift.score`.
+Imports `drift.score` and the rooms below it.
 """

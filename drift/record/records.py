@@ -1,7 +1,8 @@
-"""Files of a run: atomic writes, the record of one video, and reading a summary. Light imports.
+"""The record of one video in a run's folder, and reading a summary; imports nothing heavy.
 
-A record is kept by content: `RUN/records/<sha256 of the file>.json`. It holds per-frame values and
-what they depend on, so a later run decodes only what is missing, and the video's thumbnails.
+A record is named by content: `RUN/records/<sha256 of the file>.json`. It holds the video's
+thumbnails, its per-frame values and what these depend on, so that a later run decodes only videos
+with missing values.
 """
 
 import json
@@ -18,13 +19,13 @@ SUMMARY_SCHEMA = "drift/1"
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRecord:
-    """What was measured on one video file, whatever its name.
+    """Measurements of one video file, whatever its name.
 
     Args:
         sha256: Hash of the file.
-        status: `ok`, `truncated`, `unreadable` or `empty`; `too_short` depends on the number of
-            segments and is decided later.
-        reason: Why the status is not `ok`, else empty.
+        status: `ok`, `truncated`, `unreadable` or `empty`. `too_short` depends on the number of
+            segments, so it is decided later.
+        reason: Why the status is not `ok`; empty if it is.
         media: Fields of `MediaInfo`, empty if the video did not open.
         keys: Metric -> what its values depend on besides the file.
         values: Metric -> per-frame values.
@@ -43,18 +44,18 @@ class VideoRecord:
 
 
 def record_path(run: Path, sha256: str, fps: float | None = None) -> Path:
-    """Where the record of a video of this content, sampled at this rate, is kept."""
+    """Path of the record of a video with this content, sampled at this rate."""
     return run / "records" / (f"{sha256}.json" if fps is None else f"{sha256}-{fps:g}fps.json")
 
 
 def save_record(run: Path, record: VideoRecord) -> None:
-    """Writes a record of status `ok`; a broken video is tried again next time."""
+    """Writes a record of status `ok`; a broken video gets none, so it is tried again next time."""
     text = json.dumps({"schema": RECORD_SCHEMA, **asdict(record)}, allow_nan=False)
     atomic_write_text(record_path(run, record.sha256, record.fps), text)
 
 
 def load_record(run: Path, sha256: str, fps: float | None = None) -> VideoRecord | None:
-    """Reads the record of a video of this content; None if there is none that can be used."""
+    """Reads the record of a video with this content; None if there is none that can be used."""
     try:
         data = json.loads(record_path(run, sha256, fps).read_text(encoding="utf-8"))
         if data.pop("schema") != RECORD_SCHEMA or (data["sha256"], data["fps"]) != (sha256, fps):
@@ -62,11 +63,11 @@ def load_record(run: Path, sha256: str, fps: float | None = None) -> VideoRecord
         record = VideoRecord(**data)
         return record if record.status == "ok" else None
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # it is only a cache: the video is measured again
+        return None  # a record is only a cache: the video is measured again
 
 
 def load_thumbnails(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
-    """Thumbnails of the videos of these hashes, as far as the run still has their records."""
+    """Content hash -> thumbnails, for those of these hashes whose record the run still has."""
     records = (load_record(run, sha256, fps) for sha256 in set(contents))
     return {record.sha256: record.thumbnails for record in records if record is not None}
 
@@ -76,7 +77,7 @@ def read_summary(run: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: the folder holds no summary.
-        ValueError: it is not a summary of the schema this version reads.
+        ValueError: the file has another schema than the one that this version reads.
     """
     path = run / "summary.json"
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from drift.score.score import VideoScore, score_video
 from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
 from drift.video.resample import rate_warnings
 
-MAX_LISTED = 6  # different values that a warning names one by one
+MAX_LISTED = 6  # most values that a warning names one by one
 MEDIA_KEYS = ("codec", "pix_fmt", "width", "height", "fps", "frames")
 
 
@@ -39,17 +39,17 @@ def score_videos(run: RunData, preset: Preset) -> list[VideoScore]:
 def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) -> dict[str, Any]:
     """Builds `summary.json`.
 
-    Statistics are over the scored videos; what failed stands in `failed`. `videos` counts all
-    videos found, `scored` those behind the numbers.
+    Statistics are over the scored videos; the others stand in `failed`. `videos` counts all videos
+    that were found, `scored` those that were scored.
 
     Args:
-        run: What was measured.
-        scores: The scored videos.
+        run: Everything that was measured.
+        scores: Scores of the videos of status `ok`.
         preset: Scales and weights.
 
     Returns:
-        Data for JSON without any number that is not finite. With no scored video, `metrics` is
-        empty and the score's value is null.
+        Data for JSON, all of whose numbers are finite. With no scored video `metrics` is empty and
+        the score's value is None.
     """
     media = _media(run)
     failed = [row for row in run.rows if row.status != "ok"]
@@ -76,7 +76,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
 
 
 def _empty() -> dict[str, Any]:
-    """What stands for the statistics of a run without a scored video."""
+    """Statistics of a run without a scored video."""
     return {
         "metrics": {},
         "drift_score": {
@@ -94,7 +94,7 @@ def _empty() -> dict[str, Any]:
 
 
 def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
-    """Pairs that look like scene cuts, and what the run does about them."""
+    """Pairs that look like scene cuts, and how the run treats them."""
     return {
         "policy": run.config.cut_policy,
         "looked_for_in": [name for name in CUT_JUMPS if name in run.config.metrics],
@@ -104,7 +104,7 @@ def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
 
 
 def _media(run: RunData) -> list[dict[str, Any]]:
-    """How many scored videos are stored in which way, most frequent first."""
+    """Kinds of media files with their number of scored videos, most frequent first."""
     kinds = Counter(
         tuple(row.media[key] for key in MEDIA_KEYS) for row in run.rows if row.status == "ok"
     )
@@ -115,7 +115,7 @@ def _media(run: RunData) -> list[dict[str, Any]]:
 def _warnings(
     media: Sequence[dict[str, Any]], scores: Sequence[VideoScore], run: RunData
 ) -> list[str]:
-    """What makes the numbers hard to compare."""
+    """Warnings about differences between the videos that affect their values."""
     words = {
         "codec": "codecs: compression alone moves both fast metrics",
         "fps": "frame rates: a segment is a different length of time",
@@ -142,7 +142,7 @@ def _warnings(
 
 
 def _some(values: Iterable[Any]) -> str:
-    """The values in order, or the ends of a long list of them."""
+    """The values in order; of many, only their number, the first and the last."""
     ordered = sorted(values, key=lambda value: (isinstance(value, str), value or 0))
     if len(ordered) <= MAX_LISTED:
         return ", ".join(map(str, ordered))

@@ -1,4 +1,5 @@
-"""From values of frames to a drift score: cuts, segments, slopes, means over videos, scales.
+"""From per-frame values to a drift score: cuts, segments, slopes, scales, means over videos.
 
-Pure: no files, no torch. Imports `drift.metrics` for the list of metrics, and `drift.stats`.
+Pure functions without files and without torch. Imports the list of metrics from `drift.metrics`,
+and `drift.stats`.
 """

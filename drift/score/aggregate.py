@@ -1,4 +1,4 @@
-"""From the scores of videos to the numbers of a run; every interval from one bootstrap."""
+"""From the scores of videos to the numbers of a run; one bootstrap gives every interval."""
 
 import math
 from collections import Counter
@@ -15,13 +15,13 @@ from drift.stats import sensitivity
 from drift.stats.bootstrap import bootstrap_ci
 from drift.stats.correlation import pearson, spearman
 
-WORST_SHARE = 10  # one video in ten
+WORST_SHARE = 10  # the worst videos are one in ten
 Columns: TypeAlias = dict[tuple[str, ...], NDArray[np.float64]]
 Intervals: TypeAlias = dict[tuple[str, ...], list[float]]
 
 
 def mean(values: Iterable[float]) -> float:
-    """Mean whose rounding does not depend on the order of the values."""
+    """Mean that does not depend on the order of the values, not even in its rounding."""
     items = list(values)
     return math.fsum(items) / len(items)
 
@@ -34,7 +34,7 @@ def aggregate(
     Args:
         scores: The scored videos, at least one.
         preset: Scales and weights.
-        metrics: Metrics of the run.
+        metrics: Names of the run's metrics.
 
     Returns:
         The fields `metrics`, `drift_score`, `leave_one_out`, `weight_sensitivity`, `correlation`
@@ -70,7 +70,7 @@ def aggregate(
 def _columns(
     scores: Sequence[VideoScore], metrics: tuple[str, ...], weights: dict[str, float]
 ) -> Columns:
-    """Everything that gets an interval: name -> (videos,)."""
+    """All quantities that get an interval: name -> (videos,)."""
     total = np.array([score.score for score in scores])
     columns: Columns = {
         ("score",): total,
@@ -129,7 +129,7 @@ def _metric_entry(
 
 
 def _slopes_per_second(name: str, scores: Sequence[VideoScore]) -> dict[str, float | None]:
-    """Mean slopes a second; null unless every video says its frame rate."""
+    """Mean slopes a second; None unless the frame rate of every video is known."""
     slopes = [s.metrics[name].slope / s.segment_s for s in scores if s.segment_s]
     known = len(slopes) == len(scores)
     return {
@@ -139,7 +139,7 @@ def _slopes_per_second(name: str, scores: Sequence[VideoScore]) -> dict[str, flo
 
 
 def _floor_corrected(parts: Sequence[MetricScore]) -> float:
-    """Root mean square slope beyond that of shuffled segments, >= 0."""
+    """Root mean square slope after subtracting the mean square of shuffled segments, >= 0."""
     excess = mean(part.slope**2 for part in parts) - mean(part.null_square for part in parts)
     return math.sqrt(max(0.0, excess))
 
@@ -166,7 +166,7 @@ def _leave_one_out(
     value: float,
     metrics: tuple[str, ...],
 ) -> dict[str, Any]:
-    """Score without each metric, weights rescaled over the others; null if nothing is left."""
+    """Score without each metric, weights rescaled over the others; None for the only metric."""
     entries: dict[str, Any] = {}
     for name in metrics:
         without = columns.get(("without", name))
@@ -183,7 +183,7 @@ def _leave_one_out(
 
 
 def _weight_sensitivity(drifts: list[float]) -> dict[str, Any] | None:
-    """Spread of the model score under random weights; null for one metric."""
+    """Spread of the model score under random weights; None for a single metric."""
     if len(drifts) < 2:
         return None
     draws = sensitivity.random_weight_scores(drifts)
@@ -198,7 +198,7 @@ def _weight_sensitivity(drifts: list[float]) -> dict[str, Any] | None:
 
 
 def _correlation(scores: Sequence[VideoScore], metrics: tuple[str, ...]) -> dict[str, Any]:
-    """Correlation of signed slopes over videos."""
+    """Correlations between the metrics' signed slopes over videos."""
     slopes = [[score.metrics[name].slope for name in metrics] for score in scores]
     return {
         "of": "signed slopes over videos",
@@ -210,7 +210,7 @@ def _correlation(scores: Sequence[VideoScore], metrics: tuple[str, ...]) -> dict
 
 
 def _worst(scores: Sequence[VideoScore]) -> dict[str, Any]:
-    """The tenth of the videos that drift most."""
+    """The tenth of the videos that drifts most."""
     count = math.ceil(len(scores) / WORST_SHARE)
     worst = sorted(scores, key=lambda score: (-score.score, score.path))[:count]
     return {

@@ -1,4 +1,4 @@
-"""Fits the scales and weights of a preset, which the paper does not publish. No I/O."""
+"""Fits the scales and weights of a preset, which the paper does not publish."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,26 +15,26 @@ from drift.score.score import VideoScore
 from drift.stats.nnls import nnls
 
 REFERENCE_MULTIPLE = 5.0
-"""A change that counts as drift 1, in root mean square changes of a stable reference.
+"""A change that counts as drift 1, as a multiple of a stable reference's root mean square change.
 
-Ours: the reference itself then scores about 0.16 (E|z| / 5 of a normal z), and there is room up to
-five times its change before a metric saturates.
+Our choice: the reference itself then scores about 0.16 (E|z| / 5 of a normal z), and a metric
+saturates at five times the reference's change.
 """
-PULL = 1e-3  # of each metric's weight to its base weight, where published scores do not decide
-SUM_ROW = 1e3  # weight of the equation that says that the weights sum to 1
-FACTORS = (1e-3, 1e3)  # common factors on the scales that are tried
-GRID = 141  # a tenth of a factor e apart
+PULL = 1e-3  # strength that pulls weights to the base preset's where the scores leave them open
+SUM_ROW = 1e3  # weight of the equation by which the weights sum to 1
+FACTORS = (1e-3, 1e3)  # smallest and largest common factor on the scales that is tried
+GRID = 141  # number of factors tried; neighbours differ by a factor of e^0.1
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A model whose score is known.
+    """A model whose score is published.
 
     Args:
-        name: Its name.
-        scores: Its scored videos.
-        target: The published score, in (0, 1].
+        name: Name of the model.
+        scores: Scored videos of the model.
+        target: Published score, in (0, 1].
     """
 
     name: str
@@ -46,7 +46,7 @@ def check_valid(name: str, provenance: Mapping[str, Any]) -> None:
     """Refuses a run whose numbers mean nothing.
 
     Raises:
-        UsageError: it was measured with random weights.
+        UsageError: the run was measured with random weights.
     """
     if "invalid" in provenance:
         raise UsageError(f"{name} is {provenance['invalid']}; a preset from it would mean nothing")
@@ -65,9 +65,9 @@ def reference_preset(
 
     Args:
         name: Name of the new preset.
-        scores: The reference's videos, at least one.
-        base: Families and weights.
-        multiple: RMS changes of the reference that count as drift 1.
+        scores: Scored videos of the reference, at least one.
+        base: Preset that gives the families and weights.
+        multiple: Number of the reference's RMS changes that count as drift 1.
 
     Returns:
         The preset.
@@ -105,7 +105,7 @@ def published_preset(
     Args:
         name: Name of the new preset.
         models: Models with published scores, at least one.
-        base: Families, relative scales, and weights to stay near to.
+        base: Preset that gives the families, the relative scales and the weights to stay near.
 
     Returns:
         The preset, and facts about the fit: `models` (published and reproduced scores),
@@ -155,11 +155,11 @@ def published_preset(
 
 
 def _mean_drifts(changes: Sequence[NDArray[np.float64]], log_factor: float) -> NDArray[np.float64]:
-    """(models, metrics): mean drift with scales times exp(log_factor).
+    """Mean drift of each model and metric, (models, metrics), if all scales grow by one factor.
 
     Args:
-        changes: For each model (videos, metrics): |total change| over the base scale.
-        log_factor: Natural logarithm of the factor.
+        changes: For each model |total change| / base scale, (videos, metrics).
+        log_factor: Natural logarithm of the factor on the scales.
     """
     shrunk = (np.minimum(1.0, change / math.exp(log_factor)) for change in changes)
     return np.array([drift.mean(axis=0) for drift in shrunk])
@@ -168,7 +168,7 @@ def _mean_drifts(changes: Sequence[NDArray[np.float64]], log_factor: float) -> N
 def _fit(
     drifts: NDArray[np.float64], targets: NDArray[np.float64], near: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Sum of squares and weights: rows of the models, of the pull, and one for the sum of 1."""
+    """Cost and weights of a least-squares fit with rows for models, the pull, and the sum of 1."""
     rows = [drifts, PULL * np.eye(near.size), np.full((1, near.size), SUM_ROW)]
     weights = nnls(np.concatenate(rows), np.concatenate([targets, PULL * near, [SUM_ROW]]))
     weights = weights / weights.sum()
@@ -177,7 +177,7 @@ def _fit(
 
 
 def _lowest(cost: Callable[[float], float]) -> float:
-    """Log factor of lowest cost: a grid over FACTORS, then golden sections beside its best."""
+    """Log factor of lowest cost: the best of a grid over FACTORS, refined by golden sections."""
     low, high = (math.log(factor) for factor in FACTORS)
     grid: list[float] = np.linspace(low, high, GRID).tolist()
     best = min(range(GRID), key=lambda i: cost(grid[i]))

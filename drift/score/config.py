@@ -1,4 +1,4 @@
-"""What a score depends on besides the videos."""
+"""Settings that a score depends on, besides the videos and the preset."""
 
 import math
 from collections.abc import Mapping
@@ -11,19 +11,21 @@ from drift.video.resample import MAX_FPS
 
 CutPolicy: TypeAlias = Literal["keep", "drop-pair"]
 CUT_POLICIES: tuple[CutPolicy, ...] = ("keep", "drop-pair")
-"""What is done about pairs of frames that `drift.score.cuts` takes for a scene cut."""
+"""Ways to treat the pairs of frames that `drift.score.cuts` takes for a scene cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
-    """Settings of a score; the number of workers is no part of it, since no number depends on it.
+    """Settings of a score. No number depends on workers or batches, so they are not among them.
 
     Args:
         metrics: Names of metrics or groups; kept in preset order, each once.
-        segments: Time slices a video, at least 2. The published definition has 5.
-        fps: Frames a second at which videos are sampled, by time; None takes every frame.
-        every: The quality metrics (musiq, clip_iqa) are measured on every so many frames.
-        variants: (metric, variant) where it is not the default one; a mapping will do.
+        segments: Number of time slices of a video, at least 2. The published definition has 5.
+        fps: Rate in frames a second at which videos are sampled by time; None takes every frame.
+        every: Step of the quality metrics (musiq, clip_iqa): they are measured on frames 0, every,
+            2 every and so on.
+        variants: Pairs (metric, variant) of the variants that are not the default; a mapping is
+            accepted too.
         cut_policy: `keep`, or `drop-pair` to leave the pairs of scene cuts out of pair metrics.
     """
 
@@ -61,18 +63,18 @@ class ScoreConfig:
         object.__setattr__(self, "variants", _checked_variants(self.variants, self.metrics))
 
     def variant(self, spec: MetricSpec) -> Variant:
-        """How a learned metric is run."""
+        """The variant of a learned metric that is run."""
         return spec.variant(dict(self.variants).get(spec.name))
 
     def frames_of(self, metric: str, num_frames: int) -> range:
-        """Indices of the frames at which a metric is measured, for one that has a value a frame."""
+        """Indices of the frames at which a metric with a value a frame is measured."""
         return range(0, num_frames, self.every if METRICS[metric].sampled else 1)
 
 
 def _checked_variants(
     given: Mapping[str, str] | tuple[tuple[str, str], ...], metrics: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Sorted, without defaults, so that equal settings compare equal."""
+    """The variants checked, sorted and without defaults, so that equal settings compare equal."""
     chosen = dict(given)
     for metric, name in chosen.items():
         if metric not in metrics:

@@ -1,8 +1,8 @@
-"""Scene cuts, found in the values of the pair metrics themselves, and what is done about them.
+"""Scene cuts: found in the values of the pair metrics, and left out of them on request.
 
-One cut is one pair of frames that have nothing in common. Among the 64 pairs of a segment an LPIPS
-of 0.6 moves the mean by 0.009, which can pass for drift. No frame is looked at again: what was
-measured is enough, so the policy of a run can be changed without decoding.
+A cut is a pair of frames that have nothing in common. Among the 64 pairs of a segment a single
+LPIPS of 0.6 moves the mean by 0.009, which can pass for drift. The measured values are enough to
+find cuts, so the policy of a run can be changed without decoding.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,10 @@ import numpy as np
 from drift.stats.segments import segment_bounds
 
 CUT_JUMPS: dict[str, float] = {"dino_coherence": -0.15, "lpips": 0.3}
-"""Smallest change of a cut from the video's median pair, per pair metric.
+"""Smallest difference between a cut and the video's median pair, for each pair metric.
 
-Two views of one scene seldom differ by that much, and it is half or less of what two scenes differ
-by (LPIPS about 0.6). Ours: no published data set of cuts was used.
+Two views of one scene seldom differ by that much, and two scenes differ by at least twice as much
+(LPIPS about 0.6). Our choice: no published data set of cuts was used.
 """
 OUTLIER_DEVIATIONS = 6.0
 """Robust standard deviations (1.4826 x median absolute deviation) that a cut must stand out by.
@@ -23,19 +23,19 @@ OUTLIER_DEVIATIONS = 6.0
 Iglewicz and Hoaglin (1993) flag outliers at 3.5; a video has hundreds of pairs and steady motion
 has tails, so a cut needs more.
 """
-MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+MAD_TO_DEVIATION = 1.4826  # for a normal distribution
 
 
 def find_cuts(series: Mapping[str, Sequence[float]]) -> tuple[int, ...]:
     """Finds pairs of frames that look like a scene cut in every pair metric that was measured.
 
-    A single odd frame (a flash, a glitch) is two pairs.
+    A single odd frame (a flash, a glitch) makes two such pairs.
 
     Args:
-        series: Metric -> values; those of `CUT_JUMPS` are used, of equal length.
+        series: Metric -> values. The metrics of `CUT_JUMPS` are used; their lengths must be equal.
 
     Returns:
-        Left frame of each such pair, rising; empty without a pair metric.
+        Index of the left frame of each such pair, rising; empty without a pair metric.
     """
     votes = []
     for name, jump in CUT_JUMPS.items():
@@ -52,16 +52,16 @@ def find_cuts(series: Mapping[str, Sequence[float]]) -> tuple[int, ...]:
 def droppable(
     cuts: Iterable[int], num_pairs: int, num_frames: int, num_segments: int
 ) -> tuple[int, ...]:
-    """Of the pairs of cuts, those without which each segment still has a pair.
+    """Selects the cuts that can be left out so that every segment still has a pair.
 
     Args:
-        cuts: Left frames of the pairs.
-        num_pairs: Pairs of the video.
-        num_frames: Frames of the video.
-        num_segments: Segments.
+        cuts: Index of the left frame of each cut.
+        num_pairs: Number of pairs of the video.
+        num_frames: Number of frames of the video.
+        num_segments: Number of segments.
 
     Returns:
-        Left frames; in a segment of cuts only, none.
+        Indices of left frames; none from a segment all of whose pairs are cuts.
     """
     found = set(cuts)
     return tuple(

@@ -24,15 +24,15 @@ class MetricScore:
     """Drift of one metric over one video.
 
     Args:
-        segment_means: Value of each segment, in the slope unit.
+        segment_means: Mean of each segment, in the slope unit.
         slope: Least-squares slope per segment, signed.
         total_change: (segments - 1) * slope, signed.
         drift: min(1, |total_change| / scale), in [0, 1].
-        drift_floor: Mean drift over all orders of the segments: what pure segment noise scores.
-        label: Direction in words.
-        slope_floor: Mean |slope| over all orders of the segments.
+        drift_floor: Mean drift over all orders of the segments: the drift of noise alone.
+        label: Direction of the slope in words.
+        slope_floor: Mean |slope| over all orders of the segments: the slope of noise alone.
         null_square: Mean squared slope over all orders of the segments.
-        shape: Whether the segments follow a line or a step.
+        shape: How well a line and a step describe the segments.
         framepack_delta15: Start-end contrast of the raw values.
         vde: Video drift error of the raw values, None where undefined.
     """
@@ -56,12 +56,12 @@ class VideoScore:
 
     Args:
         path: Name in results.
-        cluster: Its prompt, or what stands for it.
-        metrics: Metric -> its part.
+        cluster: Prompt of the video, or its file name without one.
+        metrics: Metric -> drift of that metric.
         score: Weighted sum of the metrics' drifts, in [0, 1]; 0 is none.
-        score_floor: The same of their `drift_floor`: the score of the same segments in no order.
+        score_floor: Weighted sum of the metrics' `drift_floor`: the score of noise alone.
         segment_s: Length of a segment in seconds; None if the file gives no frame rate.
-        cuts: Left frame of each pair that looks like a scene cut.
+        cuts: Index of the left frame of each pair that looks like a scene cut.
     """
 
     path: str
@@ -74,18 +74,18 @@ class VideoScore:
 
 
 def is_too_short(num_frames: int, num_segments: int) -> bool:
-    """Whether a segment would have fewer than two frames."""
+    """Whether some segment could have fewer than two frames."""
     return num_frames < MIN_FRAMES_PER_SEGMENT * num_segments
 
 
 def slope_values(values: Sequence[float], spec: MetricSpec) -> NDArray[np.float64]:
-    """Values on the scale on which slopes are taken: as they are, or their natural log.
+    """Values on the scale on which slopes are taken: unchanged, or their natural logarithm.
 
-    A log is taken frame by frame, before segments are averaged, with the metric's floor.
+    The logarithm is taken frame by frame, before segments are averaged, with the metric's floor.
 
     Args:
         values: (n,) raw values.
-        spec: The metric.
+        spec: Description of the metric.
 
     Returns:
         float64 (n,).
@@ -107,14 +107,14 @@ def score_metric(
 
     Args:
         values: (num_frames,) raw values, one fewer for a pair metric, or one for each of `frames`.
-        spec: The metric.
-        term: Its scale.
-        num_frames: Frames of the video.
-        num_segments: Segments.
-        frames: Frame index of each value, where some frames have none.
+        spec: Description of the metric.
+        term: Scale of the metric in the preset.
+        num_frames: Number of frames of the video.
+        num_segments: Number of segments.
+        frames: Frame index of each value, if some frames have no value.
 
     Returns:
-        The metric's drift and what it is made of.
+        Drift of the metric, with the numbers behind it.
 
     Raises:
         ValueError: a value that is not finite, or a wrong number of values.
@@ -154,17 +154,17 @@ def score_video(
 
     Args:
         path: Name in results.
-        cluster: Its prompt, or what stands for it.
+        cluster: Prompt of the video, or its file name without one.
         values: Metric -> raw values.
         preset: Scales and weights; weights are rescaled over the metrics present.
-        num_frames: Frames of the video.
-        num_segments: Segments.
-        frames: Metric -> frame index of each value, for a metric that skips frames.
-        fps: Frames a second.
+        num_frames: Number of frames of the video.
+        num_segments: Number of segments.
+        frames: Metric -> frame index of each value, for metrics that skip frames.
+        fps: Frame rate; None if it is not known.
         cut_policy: `drop-pair` leaves the pairs of scene cuts out of the pair metrics.
 
     Returns:
-        The score and its parts.
+        Score of the video and of each metric.
     """
     cuts = find_cuts(values)
     metrics = {}
