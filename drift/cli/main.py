@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import drift
-from drift.cli import calibrate, compare, doctor, lengths, networks, weights
+from drift.cli import calibrate, compare, doctor, lengths, networks, seams, weights
 from drift.cli.layout import aligned
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     report.set_defaults(handler=_report)
     _add_module(commands.add_parser("compare", help="compare runs video by video"), compare)
     _add_module(commands.add_parser("lengths", help="drift against the videos' length"), lengths)
+    _add_module(commands.add_parser("seams", help="jumps at the borders of blocks"), seams)
     _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
     _add_module(commands.add_parser("weights", help="list, fetch or verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is missing here, and why"), doctor)

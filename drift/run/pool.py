@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 import cv2
 
@@ -18,6 +19,8 @@ from drift.errors import WorkerError
 from drift.run.measure import Measured, Task, measure
 from drift.run.plan import Plan
 
+T = TypeVar("T")
+R = TypeVar("R")
 NETWORKS_BYTES = 3 * 2**30  # four networks and their features for one batch, generously
 
 
@@ -48,10 +51,18 @@ def default_workers(plan: Plan, processes: int = 1) -> int:
 
 
 def measure_all(tasks: Sequence[Task], workers: int, processes: int = 1) -> Iterator[Measured]:
-    """Measures every task.
+    """Measures every task; see `in_workers`."""
+    return in_workers(measure, tasks, workers, processes)
+
+
+def in_workers(
+    work: Callable[[T], R], tasks: Sequence[T], workers: int, processes: int = 1
+) -> Iterator[R]:
+    """Does some work on every task.
 
     Args:
-        tasks: What to measure.
+        work: A function that worker processes can import.
+        tasks: What to work on.
         workers: Processes, >= 1; with one, or one task, everything runs in this process.
         processes: How many such pools share this machine.
 
@@ -63,7 +74,7 @@ def measure_all(tasks: Sequence[Task], workers: int, processes: int = 1) -> Iter
     """
     workers = min(workers, len(tasks))
     if workers <= 1:
-        yield from map(measure, tasks)
+        yield from map(work, tasks)
         return
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(
@@ -74,7 +85,7 @@ def measure_all(tasks: Sequence[Task], workers: int, processes: int = 1) -> Iter
     )
     finished = False
     try:
-        for future in as_completed([executor.submit(measure, task) for task in tasks]):
+        for future in as_completed([executor.submit(work, task) for task in tasks]):
             yield future.result()
         finished = True
     except BrokenProcessPool as error:

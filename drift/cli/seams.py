@@ -1,0 +1,140 @@
+"""`drift seams`: jumps between frames at the borders of the blocks that were denoised together."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from drift.cli.layout import aligned, between
+from drift.errors import UsageError
+from drift.files import atomic_write_text, dump_json
+from drift.video.discover import printable
+
+OK, FAILED = 0, 1
+METRICS = ("difference", "luminance", "lpips", "dino")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describes the command."""
+    parser.description = (
+        "Measure whether frames jump where one block of a video ends and the next begins. The seam "
+        "ratio is the change at borders over the change beside them; it means something only where "
+        "it exceeds the largest ratio at any other phase of the block."
+    )
+    parser.add_argument(
+        "place", type=Path, metavar="DIR",
+        help="folder of videos, or a run of drift score that measured lpips or dino_coherence",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the record as JSON")
+    parser.add_argument(
+        "--first", type=int, metavar="N",
+        help="frames of the first block (default: from sidecars, else estimated)",
+    )  # fmt: skip
+    parser.add_argument("--block", type=int, metavar="N", help="frames of each later block")
+    parser.add_argument(
+        "--metrics", default="difference,luminance", metavar="A,B",
+        help=f"of {', '.join(METRICS)} (default: difference,luminance; the others need weights)",
+    )  # fmt: skip
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the profile of a block")
+    parser.add_argument(
+        "--beside", type=Path, nargs="+", default=[], metavar="FILE",
+        help="records of earlier calls, drawn in the same figure",
+    )  # fmt: skip
+    parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="exit 0 although some videos failed"
+    )
+    parser.add_argument("--workers", type=int, help="processes that decode (default: one a CPU)")
+    parser.add_argument("--device", default="cpu", help="for lpips and dino (default cpu)")
+    parser.add_argument(
+        "--weights-dir", type=Path, metavar="DIR", help="where the weights of lpips and dino are"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measures, prints, writes and draws."""
+    from drift.metrics.settings import MetricSettings  # noqa: PLC0415
+    from drift.run.pool import num_cpus  # noqa: PLC0415
+    from drift.run.progress import Progress  # noqa: PLC0415
+    from drift.seams.borders import given_borders  # noqa: PLC0415
+    from drift.seams.figure import draw_profiles  # noqa: PLC0415
+    from drift.seams.folder import measure_folder  # noqa: PLC0415
+
+    progress: Progress | None = None
+
+    def on_video(name: str, num_videos: int) -> None:
+        nonlocal progress
+        progress = progress or Progress(num_videos, sys.stderr)
+        progress.step(printable(name))
+
+    beside = {path.stem: read_record(path) for path in arguments.beside}
+    record = measure_folder(
+        arguments.place,
+        metrics=_chosen(arguments.metrics),
+        given=given_borders(arguments.first, arguments.block),
+        settings=MetricSettings(device=arguments.device, weights_dir=arguments.weights_dir),
+        recursive=arguments.recursive,
+        workers=arguments.workers or num_cpus(),
+        on_video=on_video,
+    )
+    if arguments.out is not None:
+        atomic_write_text(arguments.out, dump_json(record))
+    if arguments.figure is not None:
+        name = arguments.place.resolve().name
+        draw_profiles(arguments.figure, {name: record, **beside})
+    sys.stdout.write(dump_json(record) if arguments.json else _text(record))
+    for failed in record["failed"]:
+        line = f"{printable(failed['path'])}: {failed['status']}: {failed['reason']}"
+        sys.stderr.write(f"drift: {line}\n")
+    return FAILED if record["failed"] and not arguments.allow_missing else OK
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record that this command wrote.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON ({error}); give a file of drift seams") from None
+    if not isinstance(record, dict) or record.get("schema") != "seams/1":
+        raise UsageError(f"{path} is no record of drift seams; give a file that it wrote")
+    return record
+
+
+def _chosen(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in METRICS]
+    if unknown or not names:
+        raise UsageError(f"--metrics {text}: choose from {', '.join(METRICS)}")
+    return names
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    """A row a metric, then what the rows are about."""
+    rows = [("metric", "seam ratio", "95 % interval", "other phases", "jump", "trend", "seams")]
+    for name, entry in record["metrics"].items():
+        rows.append(
+            (
+                name,
+                f"{entry['seam_ratio']:.3f}",
+                between(entry["ci95"], ".3f"),
+                f"at most {entry['largest_other_phase']:.3f}",
+                f"{entry['jump']:.3g} {entry['unit']}",
+                f"{entry['trend']:+.3f}",
+                "yes" if entry["found"] else "not shown",
+            )
+        )
+    source = {
+        "sidecar": "as the sidecars say",
+        "given": "as given",
+        "estimated": "estimated from the videos",
+    }[record["borders_from"]]
+    return aligned(rows) + (
+        f"{len(record['videos'])} videos; first block {record['first']} frames, later ones "
+        f"{record['block']}, {source}\n"
+    )
