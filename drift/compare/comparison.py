@@ -78,12 +78,8 @@ def compare_runs(
     return {
         **heading,
         "runs": [
-            {
-                "name": run.name,
-                "score": row[0],
-                "drift": dict(zip(columns[1:], row[1:], strict=True)),
-            }
-            for run, row in zip(used, means, strict=True)
+            {"name": run.name, "score": score, "drift": dict(zip(columns[1:], drifts, strict=True))}
+            for run, (score, *drifts) in zip(used, means, strict=True)
         ],
         "comparisons": comparisons,
         "rank_stability": _rank_stability(means),
