@@ -20,10 +20,10 @@ import torch
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
 
-from hiar.bench.orders import BenchConfig, bench_models, build_model
+from hiar.bench.config import BenchConfig, bench_models, build_model
 from hiar.model import activation
 from hiar.model.geometry import token_grid
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.runtime.memory import keep_freed_memory
 
 WINDOW, BLOCK = 21, 3
@@ -70,7 +70,7 @@ def make_call(config: BenchConfig) -> Callable[[], object]:
 
     def call() -> object:
         cache.advance(first_frame)
-        return model.forward_block(x, timesteps, text, cache, first_frame)
+        return model.forward_cached(x, timesteps, text, [CacheSlot(cache, first_frame)])
 
     return call
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from hiar.bench.orders import BenchConfig, bench_models, build_model
+from hiar.bench.config import BenchConfig, bench_models, build_model
 from hiar.runtime.device import check_device, peak_memory_bytes
 from hiar.runtime.files import atomic_write_text
 from hiar.runtime.memory import keep_freed_memory

@@ -1,7 +1,8 @@
 """`hiar bench --decode`: a video from noise to pictures, and what a prompt costs before that.
 
-Networks have random weights, since speed does not depend on their values: Wan's own sizes for
-`wan-1.3b`, those of the tiny model for the rest. Frames count once they are uint8 in memory.
+The VAE and the text encoder have random weights, since speed does not depend on their values. They
+have Wan's own sizes for `wan-1.3b`, and those of the tiny model for the other configs. A frame
+counts once it is uint8 in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hiar.bench.rows import PictureFigures
 from hiar.codecs.frames import to_output
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.vae import VideoAutoencoder
@@ -50,8 +52,8 @@ class EndToEnd:
     """Times of one video with its pictures.
 
     Attributes:
-        seconds: Noise to the last picture.
-        first_frame_s: Noise to the pictures of the first block.
+        seconds: Seconds from noise to the last picture.
+        first_frame_s: Seconds from noise to the pictures of the first block.
     """
 
     seconds: float
@@ -106,8 +108,8 @@ def block_stream(
 ) -> Iterator[torch.Tensor]:
     """The latents of a video, block by block as the order finishes them.
 
-    Order `step_first` finishes all at once. Of a pipeline, those of a rank that is not the last
-    are on their way.
+    Order `step_first` finishes all blocks at once. In a pipeline, only the last rank's blocks are
+    clean; those of another rank are the blocks that it has handed on.
     """
     shape = (model.config.in_channels, *latent_size)
     text = torch.zeros(1, 1, model.config.text_dim, device=model.device, dtype=model.dtype)
@@ -132,12 +134,12 @@ def time_end_to_end(
     *,
     is_pipelined: bool,
 ) -> EndToEnd | None:
-    """Sample and decode one video; None on ranks at which none comes out.
+    """Sample and decode one video; None on a rank of a pipeline that is not the last.
 
     Args:
-        blocks: Begins a video: latents [B, f, C, h, w].
+        blocks: Function that begins a video and yields its latents [B, f, C, h, w].
         decoder: The VAE.
-        chain: The ranks; of a pipeline, the last one decodes while the others sample.
+        chain: The ranks; the last one of a pipeline decodes while the others sample.
         is_pipelined: Whether the ranks sample together.
     """
     if is_pipelined:
@@ -155,14 +157,14 @@ def time_end_to_end(
     return EndToEnd(seconds=time.perf_counter() - started, first_frame_s=first_s)
 
 
-def end_to_end_facts(runs: list[EndToEnd], latent_frames: int, text_s: float) -> dict[str, Any]:
-    """What a row says of the pictures: medians."""
+def picture_figures(runs: list[EndToEnd], latent_frames: int, text_s: float) -> PictureFigures:
+    """Medians over the runs, with the time of the text."""
     seconds = statistics.median(run.seconds for run in runs)
     first_s = statistics.median(run.first_frame_s for run in runs)
-    return {
-        "end_to_end_s": seconds,
-        "end_to_end_fps": num_frames(latent_frames) / seconds,
-        "first_frame_s": first_s,
-        "text_s": text_s,
-        "first_frame_with_text_s": first_s + text_s,
-    }
+    return PictureFigures(
+        end_to_end_s=seconds,
+        end_to_end_fps=num_frames(latent_frames) / seconds,
+        first_frame_s=first_s,
+        text_s=text_s,
+        first_frame_with_text_s=first_s + text_s,
+    )

@@ -1,8 +1,9 @@
 """`hiar bench --model RECORD...`: what the cost model says of other numbers of ranks and steps.
 
-The passes of one row, the base, feed the model; every other measured row of the same video checks
-it. Contention and transfers are those measured in the row that is predicted; where none was, ranks
-are taken not to slow one another down, which holds where each has a device of its own.
+The model is fed with the passes of one row, the base, and checked against every other measured row
+of the same video. Contention and transfer times are those measured in the row that is predicted.
+Where none were measured, ranks are taken not to slow one another down, which holds where each has a
+device of its own.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hiar.bench.cost_model import Machine, PassTimes, Prediction, predict
-from hiar.bench.probe import Link
-from hiar.bench.records import PIPELINED, Row, is_fused, label
+from hiar.bench.records import BenchRecord
+from hiar.bench.rows import PipelineFigures, Row
 from hiar.bench.video_timing import steady_blocks
 from hiar.errors import UsageError
 from hiar.model.geometry import num_frames
@@ -29,11 +30,12 @@ class Forecast:
     """A predicted row.
 
     Attributes:
-        label: Of what.
-        ranks, steps: Of the pipeline.
+        label: What was predicted, in a few words.
+        ranks: Ranks of the pipeline.
+        steps: Denoising steps.
         seconds, throughput_fps, latency_s, first_block_s: As in a row of `hiar bench`.
-        measured_s: Seconds of the row that was measured; None if none was.
-        measured_latency_s: Its latency.
+        measured_s: Seconds of the measured row; None if there is none.
+        measured_latency_s: Latency of the measured row; None if there is none.
     """
 
     label: str
@@ -52,46 +54,37 @@ class Forecast:
         return None if self.measured_s is None else self.seconds / self.measured_s - 1
 
     def facts(self) -> dict[str, Any]:
-        """For a record."""
+        """The prediction for a record."""
         return asdict(self) | {"error": self.error}
 
 
-def forecast(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def forecast(records: Sequence[BenchRecord]) -> dict[str, Any]:
     """Predictions for the measured rows and for those that were not measured.
 
     Args:
-        records: bench/1, with at least one row of order `pipelined`.
+        records: Records with at least one row of order `pipelined`.
 
     Returns:
-        `base` (what fed the model), `checked` and `predicted` lists of facts.
+        `base` (the row that fed the model), `checked` and `predicted` lists of facts.
 
     Raises:
         UsageError: If no row has the times of its passes, or rows are of different videos.
     """
-    rows = [
-        (row, record) for record in records for row in record["rows"] if row["order"] == PIPELINED
-    ]
+    rows = [(row, record) for record in records for row in record.rows if row.pipeline]
     if not rows:
         raise UsageError("no row of order 'pipelined' to model: run hiar bench --orders pipelined")
-    base = min(
-        (row for row, _ in rows if not is_fused(row)), key=lambda r: r["ranks"], default=None
-    )
+    base = min((row for row, _ in rows if not row.is_fused), key=lambda r: r.ranks, default=None)
     if base is None:
         raise UsageError("every row is fused: the model needs one with --fused off")
     for row, _ in rows:
-        different = [name for name in SAME_VIDEO if row[name] != base[name]]
-        if different:
-            raise UsageError(
-                f"{different[0]} is {row[different[0]]!r} in one row and {base[different[0]]!r} in "
-                "another: model the rows of one video at a time"
-            )
-    num_steps = sum(base["steps_per_rank"])
+        _check_same_video(row, base)
+    num_steps = sum(figures_of(base).steps_per_rank)
     checked = []
     for row, record in rows:
-        times = pass_times(row) if is_fused(row) else pass_times(base)
+        times = pass_times(row if row.is_fused else base)
         machine = machine_of(row, record)
-        predicted = predict(times, machine, num_steps=num_steps, num_ranks=row["ranks"])
-        checked.append(_forecast(row, predicted, row["ranks"], num_steps, measured=row))
+        predicted = predict(times, machine, num_steps=num_steps, num_ranks=row.ranks)
+        checked.append(_forecast(row, predicted, row.ranks, num_steps, measured=row))
     machine = machine_of(base, rows[0][1])
     others = [
         _forecast(
@@ -102,54 +95,70 @@ def forecast(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if ranks <= steps
     ]
     return {
-        "base": label(base),
+        "base": base.label,
         "checked": [each.facts() for each in checked],
         "predicted": [each.facts() for each in others],
     }
 
 
+def _check_same_video(row: Row, base: Row) -> None:
+    for name in SAME_VIDEO:
+        if getattr(row, name) != getattr(base, name):
+            raise UsageError(
+                f"{name} is {getattr(row, name)!r} in one row and {getattr(base, name)!r} in "
+                "another: model the rows of one video at a time"
+            )
+
+
+def figures_of(row: Row) -> PipelineFigures:
+    """What only a row of order `pipelined` has; the row must be of that order."""
+    assert row.pipeline is not None
+    return row.pipeline
+
+
 def pass_times(row: Row) -> PassTimes:
     """The times of a row's passes on one rank alone."""
-    found = row["passes"]["seconds"]
-    alone = 1.0 if row["ranks"] == 1 else (row["contention"] or {}).get("factor", 1.0)
-    lists = {
-        f"{kind}_s": [seconds / alone for seconds in values if seconds is not None]
-        for kind, values in found.items()
+    figures = figures_of(row)
+    alone = 1.0 if row.ranks == 1 or figures.contention is None else figures.contention.factor
+    times = {
+        kind: [seconds / alone for seconds in values if seconds is not None]
+        for kind, values in figures.passes.seconds.items()
     }
-    if is_fused(row):
-        first = lists["denoise_s"][0]
-        return PassTimes(denoise_s=[first] * row["blocks"], context_s=[], fused_s=lists["fused_s"])
-    return PassTimes(denoise_s=lists["denoise_s"], context_s=lists.get("context_s", []))
+    if row.is_fused:
+        first = times["denoise"][0]
+        return PassTimes(denoise_s=[first] * figures.blocks, context_s=[], fused_s=times["fused"])
+    return PassTimes(denoise_s=times["denoise"], context_s=times.get("context", []))
 
 
-def machine_of(row: Row, record: dict[str, Any]) -> Machine:
+def machine_of(row: Row, record: BenchRecord) -> Machine:
     """What a row ran on. Cores count for ranks that share them, not on GPUs."""
-    cores = None if row["gpus"] else record["provenance"].get("cores")
-    link = Link(**row["link"]) if row["link"] else None
-    factor = (row["contention"] or {}).get("factor", 1.0)
-    if cores and row["ranks"] > cores:
-        factor *= cores / row["ranks"]  # of it, what is not sharing cores
+    figures = figures_of(row)
+    cores = None if row.gpus else record.provenance.get("cores")
+    factor = figures.contention.factor if figures.contention else 1.0
+    if cores and row.ranks > cores:
+        # Remove the part of the slowdown that comes from ranks taking turns on the cores: the cost
+        # model adds that itself.
+        factor *= cores / row.ranks
     return Machine(
         cores=cores, contention=max(1.0, factor),
-        transfer_s=link.seconds(row["block_bytes"]) if link else 0.0,
+        transfer_s=figures.link.seconds(figures.block_bytes) if figures.link else 0.0,
     )  # fmt: skip
 
 
 def _forecast(
     row: Row, predicted: Prediction, ranks: int, steps: int, measured: Row | None = None
 ) -> Forecast:
-    sampler = SamplerConfig(window=row["window"])
-    blocks = steady_blocks(sampler, row["blocks"])
+    blocks = steady_blocks(SamplerConfig(window=row.window), figures_of(row).blocks)
     return Forecast(
-        label=label(row) if measured else f"S={steps} x{ranks}",
+        label=row.label if measured else f"S={steps} x{ranks}",
         ranks=ranks,
         steps=steps,
         seconds=predicted.seconds,
-        throughput_fps=num_frames(row["latent_frames"]) / predicted.seconds,
+        throughput_fps=num_frames(row.latent_frames) / predicted.seconds,
         latency_s=predicted.interval_s(blocks),
         first_block_s=predicted.finished_s[0],
-        measured_s=measured["seconds"] if measured else None,
-        measured_latency_s=measured["latency_s"] if measured else None,
+        measured_s=measured.seconds if measured else None,
+        measured_latency_s=measured.latency_s if measured else None,
     )
 
 

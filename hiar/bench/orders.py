@@ -1,6 +1,6 @@
 """`hiar bench`: how fast a model samples on this machine, and what exactly was counted.
 
-Counted is the transformer alone, from noise to clean latents: no text encoding, no decoding. One
+Only the transformer is counted, from noise to clean latents: no text encoding, no decoding. One
 video at a time. Every figure is the median of the repeats, after the warm-up.
 """
 
@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from hiar.bench.config import BenchConfig, bench_models, build_model
 from hiar.bench.end_to_end import (
     block_stream,
     build_decoder,
-    end_to_end_facts,
+    picture_figures,
     time_end_to_end,
     time_text,
 )
 from hiar.bench.flops import video_flops
-from hiar.bench.pipeline_timing import PipelineTiming, time_pipelined
-from hiar.bench.pipelined import time_all_ranks
-from hiar.bench.records import PIPELINED, SCHEMA
+from hiar.bench.pipelined import PipelineTiming, pipeline_figures, time_all_ranks, time_pipelined
+from hiar.bench.records import SCHEMA
+from hiar.bench.rows import PIPELINED, KernelFloorFigures, PipelineFigures, Row
 from hiar.bench.video_timing import VideoTiming, median, time_video
 from hiar.errors import UsageError
-from hiar.loading import TINY_WEIGHTS
 from hiar.model.attention_backends import MeasuredAttention, attention_backend
 from hiar.model.compiled import compile_layers
-from hiar.model.config import ATTENTION_BACKENDS, WanConfig
-from hiar.model.geometry import SPATIAL_STRIDE, num_blocks, num_frames, token_grid
+from hiar.model.geometry import num_blocks, num_frames
 from hiar.model.transformer import CausalWan
 from hiar.runtime.device import (
     check_device,
@@ -43,116 +42,16 @@ from hiar.runtime.device import (
     peak_memory_bytes,
     reset_peak_memory,
 )
-from hiar.runtime.provenance import provenance, weights_sha256
-from hiar.sampling.config import Order, SamplerConfig
+from hiar.runtime.provenance import provenance
+from hiar.sampling.config import SamplerConfig
 from hiar.sampling.pipelined.chain import Chain, check_same, free_gpu
 from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.schedule import passes_per_block
-from hiar.tiny.preset import asset
-from hiar.tiny.world import SIZE_PX
-from hiar.weights.checkpoint import load_transformer
 
 if TYPE_CHECKING:
     from hiar.runtime.progress import Progress
 
 COUNTED = "transformer only; one video; no text encoding, no decoding"
-FUSED = ("off", "on", "auto")
-
-
-@dataclass(frozen=True)
-class BenchModel:
-    """A model to time: its sizes and the (rows, columns) of its latent frames."""
-
-    config: WanConfig
-    latent_size: tuple[int, int]
-
-
-def bench_models() -> dict[str, BenchModel]:
-    """The models by name; 1.3B at 480 x 832 pixels is 60 x 104 latent pixels."""
-    tiny = SIZE_PX // SPATIAL_STRIDE
-    return {
-        "tiny": BenchModel(WanConfig.tiny(), (tiny, tiny)),
-        "bench-cpu": BenchModel(WanConfig.bench_cpu(), (24, 40)),
-        "wan-1.3b": BenchModel(WanConfig.wan_1_3b(), (60, 104)),
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchConfig:
-    """What to time.
-
-    Attributes:
-        model: Name in `bench_models`.
-        orders: Orders to time, each with its own context (clean for block_first, else output);
-            `pipelined` is the order diagonal with its steps shared out among the ranks.
-        latent_frames: Latent frames of the video.
-        window: Latent frames visible; None = all.
-        warmup, repeats: Runs before counting, and counted.
-        dtype: Of the model.
-        device: Where it runs.
-        attention: Backend, see `hiar.model.attention_backends`.
-        compile: Fuse what lies between the kernels; compile time is measured apart.
-        wave_batch: Run the cells of a diagonal wave in one call.
-        fused: Of `pipelined`: off, on, or auto (measures both); see `stream_pipelined`.
-        kernel_floor: Time the bare attention and matrix kernels of every cell right after it (of
-            the orders that one process runs).
-        weights: Transformer weights; None takes the shipped ones of the tiny model.
-        random_weights: Time random weights: speed does not depend on their values.
-        checksum: Add the SHA-256 of the latents.
-        decode: Time each order again with a VAE and a text encoder around it.
-    """
-
-    model: str = "tiny"
-    orders: tuple[str, ...] = ("block_first", "step_first")
-    latent_frames: int = 45
-    window: int | None = 21
-    warmup: int = 1
-    repeats: int = 3
-    dtype: str = "float32"
-    device: str = "cpu"
-    attention: str = "sdpa"
-    compile: bool = False
-    wave_batch: bool = False
-    fused: str = "off"
-    kernel_floor: bool = False
-    weights: Path | None = None
-    random_weights: bool = False
-    checksum: bool = False
-    decode: bool = False
-
-    def __post_init__(self) -> None:
-        _check_choices("config", [self.model], bench_models())
-        # hybrid needs settings that this command has no flags for
-        known = [order for order in get_args(Order) if order != "hybrid"]
-        _check_choices("order", self.orders, [*known, PIPELINED])
-        _check_choices("fused", [self.fused], FUSED)
-        _check_choices("dtype", [self.dtype], ("float32", "bfloat16", "float16"))
-        _check_choices("attention", [self.attention], ATTENTION_BACKENDS)
-        if not self.orders:
-            raise UsageError("no order to time: give one or more, such as block_first,step_first")
-        if self.warmup < 0 or self.repeats < 1:
-            raise UsageError("warmup must be at least 0 and repeats at least 1")
-        if self.wave_batch and "diagonal" not in self.orders:
-            raise UsageError("--wave-batch batches the waves of order 'diagonal': add it to orders")
-        if self.fused != "off" and PIPELINED not in self.orders:
-            raise UsageError(f"--fused {self.fused} is for order 'pipelined': add it to orders")
-        num_blocks(self.latent_frames, self.sampler(self.orders[0]).frames_per_block)
-
-    def sampler(self, order: str) -> SamplerConfig:
-        """The sampler settings of one order."""
-        base = SamplerConfig(window=self.window)
-        if order == "block_first":
-            return replace(base, order="block_first", context="clean")
-        if order == PIPELINED:
-            return replace(base, order="diagonal")
-        batched = self.wave_batch and order == "diagonal"
-        return replace(base, order=order, wave_batch=batched)  # type: ignore[arg-type]
-
-
-def _check_choices(name: str, values: Iterable[str], known: Iterable[str]) -> None:
-    for value in values:
-        if value not in known:
-            raise UsageError(f"{name} {value!r} is unknown: use one of {', '.join(known)}")
 
 
 def run_bench(
@@ -166,12 +65,12 @@ def run_bench(
 
     Args:
         config: What to time.
-        progress: Gets one `advance` a run.
+        progress: Progress display; one `advance` a run.
         chain: This process among those that time together.
         on_pipelined: Called with the last run of order `pipelined`.
 
     Returns:
-        A bench/1 record: rows and provenance; the first rank's is whole.
+        A bench/1 record: rows and provenance. The first rank's record is complete.
 
     Raises:
         UsageError: For a device, backend or compiler that is not here, or too small a GPU.
@@ -186,38 +85,22 @@ def run_bench(
         compile_layers(model)
     peak = chain.from_first(matmul_peak(model.device, model.dtype) if chain.is_first else 0.0)
     progress.start(len(config.orders) * (config.warmup + config.repeats))
-    rows = []
-    try:
-        for order in config.orders:
-            if order == PIPELINED:
-                row, timing = time_pipelined_order(model, config, peak, progress, chain)
-                rows.append(row)
-                if on_pipelined is not None:
-                    on_pipelined(timing)
-            elif chain.is_first:
-                rows.append(time_order(model, config, order, peak, progress))
-            chain.wait()
+    with named_memory_error(config):
+        rows = time_orders(model, config, peak, progress, chain, on_pipelined)
         if config.decode:
-            add_pictures(model, config, rows, chain)
-    except torch.cuda.OutOfMemoryError as error:
-        raise UsageError(
-            f"the GPU's memory is too small for {config.model!r} in {config.dtype}: take "
-            "bfloat16, a smaller --window, or order block_first (one cache instead of four)"
-        ) from error
+            rows = with_pictures(model, config, rows, chain)
     progress.finish()
     machine = {
         "device_name": device_name(model.device),
         "threads": torch.get_num_threads(),
         "cores": num_cores(),
     }
-    facts = provenance(config.device) | machine | {"weights": weights}
-    settings = asdict(config) | {"weights": str(config.weights) if config.weights else None}
     return {
         "schema": SCHEMA,
         "counted": COUNTED,
-        "rows": rows,
-        "settings": settings,
-        "provenance": facts,
+        "rows": [row.facts() for row in rows],
+        "settings": asdict(config) | {"weights": str(config.weights) if config.weights else None},
+        "provenance": provenance(config.device) | machine | {"weights": weights},
     }
 
 
@@ -232,30 +115,57 @@ def same_on_all_ranks(config: BenchConfig, weights: dict[str, str]) -> dict[str,
     }
 
 
-def build_model(config: BenchConfig) -> tuple[CausalWan, dict[str, str]]:
-    """The model to time and the SHA-256 of its weights ("random" if so)."""
-    sizes = bench_models()[config.model].config
-    dtype: torch.dtype = getattr(torch, config.dtype)
-    if config.random_weights:
-        torch.manual_seed(0)
-        with torch.device(config.device):
-            model = CausalWan(sizes)
-        return model.to(dtype).eval().requires_grad_(False), {"transformer": "random"}
-    path = config.weights
-    if path is None:
-        if config.model != "tiny":
-            raise UsageError(
-                f"config {config.model!r} ships no weights: pass --weights FILE or --random-weights"
-            )
-        path = asset(*TINY_WEIGHTS["transformer"])
-    model = load_transformer(path, sizes, device=config.device, dtype=dtype)
-    return model, {"transformer": weights_sha256(path)}
+@contextmanager
+def named_memory_error(config: BenchConfig) -> Iterator[None]:
+    """Turn the error of a GPU that is too small into one line that says what to do."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        raise UsageError(
+            f"the GPU's memory is too small for {config.model!r} in {config.dtype}: take "
+            "bfloat16, a smaller --window, or order block_first (one cache instead of four)"
+        ) from error
+
+
+def time_orders(
+    model: CausalWan,
+    config: BenchConfig,
+    peak: float,
+    progress: Progress,
+    chain: Chain,
+    on_pipelined: Callable[[PipelineTiming], None] | None,
+) -> list[Row]:
+    """The rows that this rank has a part in. `peak` is the matrix product's FLOP/s."""
+    rows = []
+    for order in config.orders:
+        if order == PIPELINED:
+            row, timing = time_pipelined_order(model, config, peak, progress, chain)
+            rows.append(row)
+            if on_pipelined is not None:
+                on_pipelined(timing)
+        elif chain.is_first:
+            rows.append(time_order(model, config, order, peak, progress))
+        chain.wait()
+    return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What the counted runs of an order gave; fields as in `Row`."""
+
+    seconds: float
+    seconds_range: tuple[float, float]
+    processor_s: float | None
+    latency_s: float
+    first_block_s: float
+    peak_memory_bytes: int
+    sha256: str | None
 
 
 def time_order(
     model: CausalWan, config: BenchConfig, order: str, peak: float, progress: Progress
-) -> dict[str, Any]:
-    """One row: the medians of the counted runs. `peak` is the matrix product's FLOP/s."""
+) -> Row:
+    """The row of an order that one process runs. `peak` is the matrix product's FLOP/s."""
     sampler = config.sampler(order)
 
     def run(latent_frames: int = config.latent_frames) -> VideoTiming:
@@ -271,19 +181,24 @@ def time_order(
     for _ in range(config.warmup + config.repeats):
         runs.append(run())
         progress.advance()
-    row = describe(config, order) | measure(config, sampler, runs[config.warmup :], peak)
-    row["compile_s"] = compile_s
-    row["peak_memory_bytes"] = peak_memory_bytes(model.device)
-    if isinstance(model.attend, MeasuredAttention):
-        row["backend_choices"] = dict(model.attend.choices)
-    if config.checksum:
-        row["sha256"] = runs[-1].sha256
-    return row
+    counted = runs[config.warmup :]
+    seconds = [run.seconds for run in counted]
+    figures = Figures(
+        seconds=statistics.median(seconds),
+        seconds_range=(min(seconds), max(seconds)),
+        processor_s=median(run.processor_s for run in counted),
+        latency_s=statistics.median(run.steady_block_s for run in counted),
+        first_block_s=statistics.median(run.first_block_s for run in counted),
+        peak_memory_bytes=peak_memory_bytes(model.device),
+        sha256=runs[-1].sha256,
+    )
+    floor = floor_figures(counted) if config.kernel_floor else None
+    return build_row(model, config, order, figures, peak, compile_s=compile_s, kernel_floor=floor)
 
 
 def time_pipelined_order(
     model: CausalWan, config: BenchConfig, peak: float, progress: Progress, chain: Chain
-) -> tuple[dict[str, Any], PipelineTiming]:
+) -> tuple[Row, PipelineTiming]:
     """The row of order `pipelined` and its last run, the same on every rank."""
     sampler = config.sampler(PIPELINED)
     sizes = bench_models()[config.model]
@@ -296,40 +211,101 @@ def time_pipelined_order(
             )
 
         compile_s = time_compile(run, sampler)
-    facts, timing = time_all_ranks(
+    probed, runs = time_all_ranks(
         model, sampler, chain, progress, latent_frames=config.latent_frames,
         latent_size=sizes.latent_size, warmup=config.warmup, repeats=config.repeats,
         fused=config.fused,
     )  # fmt: skip
-    row = describe(config, PIPELINED, chain.num_ranks) | facts
-    row |= rates(config, sampler, row["seconds"], peak, chain.num_ranks)
-    if row["fused"]["chosen"]:
-        row["passes_per_block"] = len(sampler.steps)
-    row["compile_s"] = compile_s
-    if isinstance(model.attend, MeasuredAttention):
-        row["backend_choices"] = dict(model.attend.choices)
-    if config.checksum:
-        row["sha256"] = timing.ranks[-1].sha256
-    return row, timing
+    pipeline = pipeline_figures(runs, probed)
+    processor_s = [seconds for seconds in pipeline.rank_processor_s if seconds is not None]
+    seconds = [run.seconds for run in runs]
+    figures = Figures(
+        seconds=statistics.median(seconds),
+        seconds_range=(min(seconds), max(seconds)),
+        processor_s=max(processor_s) if len(processor_s) == chain.num_ranks else None,
+        latency_s=statistics.median(run.latency_s for run in runs),
+        first_block_s=statistics.median(run.finished_s[0] for run in runs),
+        peak_memory_bytes=max(pipeline.rank_peak_memory_bytes),
+        sha256=runs[-1].ranks[-1].sha256,
+    )
+    row = build_row(model, config, PIPELINED, figures, peak, compile_s=compile_s, pipeline=pipeline)
+    return row, runs[-1]
 
 
-def add_pictures(
-    model: CausalWan, config: BenchConfig, rows: list[dict[str, Any]], chain: Chain
-) -> None:
-    """Add to each row what the same video takes with text before it and pictures after it."""
+def build_row(
+    model: CausalWan,
+    config: BenchConfig,
+    order: str,
+    figures: Figures,
+    peak: float,
+    *,
+    compile_s: float | None,
+    kernel_floor: KernelFloorFigures | None = None,
+    pipeline: PipelineFigures | None = None,
+) -> Row:
+    """A row: what was timed, the figures, and what follows from them.
+
+    Args:
+        model: The timed model.
+        config: What was timed.
+        order: Order of the row.
+        figures: Medians of the counted runs.
+        peak: Floating-point operations a second of one device's matrix product.
+        compile_s: Seconds of compiling, not counted.
+        kernel_floor: Times of the bare kernels.
+        pipeline: What only order `pipelined` has.
+    """
+    sampler, sizes = config.sampler(order), bench_models()[config.model]
+    num_ranks = len(pipeline.steps_per_rank) if pipeline is not None else 1
+    blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
+    rate = video_flops(sizes.config, sampler, blocks, sizes.frame_tokens) / figures.seconds
+    is_fused = pipeline is not None and pipeline.fused.chosen
+    return Row(
+        order=order,
+        context=sampler.context,
+        wave_batch=sampler.wave_batch,
+        gpus=num_ranks if config.device.startswith("cuda") else 0,
+        ranks=num_ranks,
+        config=config.model,
+        dtype=config.dtype,
+        backend=config.attention,
+        compile=config.compile,
+        latent_frames=config.latent_frames,
+        window=config.window,
+        repeats=config.repeats,
+        passes_per_block=len(sampler.steps) if is_fused else passes_per_block(sampler),
+        throughput_fps=num_frames(config.latent_frames) / figures.seconds,
+        tflops_per_s=rate / 1e12,
+        matmul_peak_tflops_per_s=peak / 1e12,
+        matmul_peak_share=rate / (peak * num_ranks),
+        compile_s=compile_s,
+        backend_choices=(
+            dict(model.attend.choices) if isinstance(model.attend, MeasuredAttention) else None
+        ),
+        kernel_floor=kernel_floor,
+        pipeline=pipeline,
+        **asdict(replace(figures, sha256=figures.sha256 if config.checksum else None)),
+    )
+
+
+def with_pictures(
+    model: CausalWan, config: BenchConfig, rows: list[Row], chain: Chain
+) -> list[Row]:
+    """The rows with what the same video takes with text before it and pictures after it."""
     decoder = build_decoder(config.model, free_gpu(model.device) or model.device)
     blocks = num_blocks(config.latent_frames, config.sampler(config.orders[0]).frames_per_block)
     text_s = 0.0
     if chain.is_first:
         text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
     chain.wait()
+    found = {}
     for order in config.orders:
         is_pipelined = order == PIPELINED
-        row: dict[str, Any] = next((row for row in rows if row["order"] == order), {})
+        row = next((row for row in rows if row.order == order), None)
         stream = partial(
             block_stream, model, config.sampler(order), chain, blocks=blocks,
             latent_size=bench_models()[config.model].latent_size, is_pipelined=is_pipelined,
-            fused=is_pipelined and row["fused"]["chosen"],
+            fused=row is not None and row.is_fused,
         )  # fmt: skip
         takes_part = is_pipelined or chain.is_first
         runs = [
@@ -337,7 +313,8 @@ def add_pictures(
             for _ in range(takes_part * (config.warmup + config.repeats))
         ]
         counted = chain.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
-        row |= end_to_end_facts(counted, config.latent_frames, text_s)
+        found[order] = picture_figures(counted, config.latent_frames, text_s)
+    return [replace(row, pictures=found[row.order]) for row in rows]
 
 
 def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:
@@ -351,72 +328,18 @@ def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:
     return max(0.0, seconds[0] - seconds[1])
 
 
-def describe(config: BenchConfig, order: str, num_ranks: int = 1) -> dict[str, Any]:
-    """What a row timed."""
-    sampler = config.sampler(order)
-    return {
-        "order": order,
-        "context": sampler.context,
-        "wave_batch": sampler.wave_batch,
-        "gpus": num_ranks if config.device.startswith("cuda") else 0,
-        "ranks": num_ranks,
-        "config": config.model,
-        "dtype": config.dtype,
-        "backend": config.attention,
-        "compile": config.compile,
-        "latent_frames": config.latent_frames,
-        "window": config.window,
-        "repeats": config.repeats,
-        "passes_per_block": passes_per_block(sampler),
-    }
-
-
-def measure(
-    config: BenchConfig, sampler: SamplerConfig, runs: list[VideoTiming], peak: float
-) -> dict[str, Any]:
-    """The medians of the counted runs, and what follows from them."""
-    seconds = statistics.median(run.seconds for run in runs)
-    return (
-        {
-            "seconds": seconds,
-            "seconds_range": [min(r.seconds for r in runs), max(r.seconds for r in runs)],
-            "processor_s": median(run.processor_s for run in runs),
-            "throughput_fps": num_frames(config.latent_frames) / seconds,
-            "latency_s": statistics.median(run.steady_block_s for run in runs),
-            "first_block_s": statistics.median(run.first_block_s for run in runs),
-        }
-        | rates(config, sampler, seconds, peak)
-        | (floor_facts(runs) if config.kernel_floor else {})
-    )
-
-
-def rates(
-    config: BenchConfig, sampler: SamplerConfig, seconds: float, peak: float, num_ranks: int = 1
-) -> dict[str, float]:
-    """Operations a second of a whole video, and their share of what the ranks' devices can do."""
-    sizes = bench_models()[config.model]
-    rows, columns = token_grid(*sizes.latent_size, sizes.config.patch_size)
-    blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
-    rate = video_flops(sizes.config, sampler, blocks, rows * columns) / seconds
-    return {
-        "tflops_per_s": rate / 1e12,
-        "matmul_peak_tflops_per_s": peak / 1e12,
-        "matmul_peak_share": rate / (peak * num_ranks),
-    }
-
-
-def floor_facts(runs: list[VideoTiming]) -> dict[str, Any]:
-    """The bare kernels' time, and how many times that the sampler took, run by run."""
+def floor_figures(runs: list[VideoTiming]) -> KernelFloorFigures:
+    """The bare kernels' time, and how many times as long the sampler took, run by run."""
     ratios = [run.seconds / run.floor_s for run in runs if run.floor_s]
     shares = [
         run.processor_s / run.floor_processor_s
         for run in runs
         if run.processor_s and run.floor_processor_s
     ]
-    return {
-        "kernel_floor_s": median(run.floor_s for run in runs),
-        "kernel_floor_processor_s": median(run.floor_processor_s for run in runs),
-        "kernel_ratio": statistics.median(ratios),
-        "kernel_ratio_range": [min(ratios), max(ratios)],
-        "kernel_ratio_processor": median(shares),
-    }
+    return KernelFloorFigures(
+        kernel_floor_s=median(run.floor_s for run in runs),
+        kernel_floor_processor_s=median(run.floor_processor_s for run in runs),
+        kernel_ratio=statistics.median(ratios),
+        kernel_ratio_range=(min(ratios), max(ratios)),
+        kernel_ratio_processor=median(shares),
+    )

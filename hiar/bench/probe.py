@@ -1,16 +1,16 @@
-"""Measured before a pipeline is timed: its links, its fused pass, how ranks slow one another."""
+"""Measurements before a pipeline is timed: links, fused passes, how ranks slow one another."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 
+from hiar.bench.rows import Contention, FusedChoice, Link
 from hiar.model.geometry import token_grid
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.runtime.device import Stopwatch
 
 if TYPE_CHECKING:
@@ -19,19 +19,11 @@ if TYPE_CHECKING:
     from hiar.sampling.pipelined.chain import Chain
 
 ROUNDS = 5
+"""Round trips of a message; the quickest counts."""
 SMALL_BYTES = 4096
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """A transfer of n bytes takes `latency_s + n / bytes_per_s`."""
-
-    latency_s: float
-    bytes_per_s: float
-
-    def seconds(self, num_bytes: float) -> float:
-        """How long a transfer takes."""
-        return self.latency_s + num_bytes / self.bytes_per_s
+"""Size of a message whose time is all latency."""
+LARGE_FACTOR = 8
+"""The large message is this many blocks, so that latency hardly counts in its time."""
 
 
 def measure_link(chain: Chain, num_bytes: int, device: torch.device) -> Link | None:
@@ -39,15 +31,16 @@ def measure_link(chain: Chain, num_bytes: int, device: torch.device) -> Link | N
 
     Args:
         chain: The ranks.
-        num_bytes: Of a block.
-        device: Of this rank.
+        num_bytes: Bytes of a block.
+        device: Device of this rank.
     """
     if chain.num_ranks == 1:
         return None
-    small = _one_way_s(chain, SMALL_BYTES, device)
-    large = _one_way_s(chain, 8 * max(num_bytes, SMALL_BYTES), device)
-    rate = (8 * max(num_bytes, SMALL_BYTES) - SMALL_BYTES) / max(large - small, 1e-9)
-    link: Link = chain.from_first(Link(latency_s=small, bytes_per_s=rate))
+    large_bytes = LARGE_FACTOR * max(num_bytes, SMALL_BYTES)
+    small_s = _one_way_s(chain, SMALL_BYTES, device)
+    large_s = _one_way_s(chain, large_bytes, device)
+    rate = (large_bytes - SMALL_BYTES) / max(large_s - small_s, 1e-9)
+    link: Link = chain.from_first(Link(latency_s=small_s, bytes_per_s=rate))
     return link
 
 
@@ -75,9 +68,9 @@ class PassProbe:
 
     Args:
         model: The transformer.
-        sampler: Its settings.
+        sampler: Settings of the video.
         latent_size: Rows and columns of a latent frame.
-        latent_frames: Of the video, which the window may exceed.
+        latent_frames: Latent frames of the video; the window may exceed them.
     """
 
     def __init__(
@@ -110,8 +103,8 @@ class PassProbe:
     def denoise(self) -> None:
         """The denoising pass of a block."""
         self._cache.advance(self._next)
-        self._model.forward_block(
-            self._blocks[1], self._times[1:], self._text, self._cache, self._first
+        self._model.forward_cached(
+            self._blocks[1], self._times[1:], self._text, [CacheSlot(self._cache, self._first)]
         )
 
     @torch.no_grad()
@@ -119,23 +112,20 @@ class PassProbe:
         """A context pass, then the denoising pass of the next block."""
         self._cache.advance(self._next)
         for index, first_frame in enumerate((self._first, self._next)):
-            self._model.forward_block(
-                self._blocks[index], self._times[index : index + 1], self._text, self._cache,
-                first_frame, need_flow=index == 1,
+            self._model.forward_cached(
+                self._blocks[index], self._times[index : index + 1], self._text,
+                [CacheSlot(self._cache, first_frame)], num_context=1 - index,
             )  # fmt: skip
 
     @torch.no_grad()
     def fused(self) -> None:
-        """Both in one pass."""
+        """The same two in one fused pass."""
         self._cache.advance(self._next)
-        self._model.forward_after(
-            self._blocks[0],
-            self._blocks[1],
-            self._times[None],
-            self._text,
-            self._cache,
-            self._first,
-        )
+        self._model.forward_cached(
+            self._blocks.flatten(0, 1), self._times, self._text.repeat(2),
+            [CacheSlot(self._cache, self._first), CacheSlot(self._cache, self._next)],
+            num_context=1,
+        )  # fmt: skip
 
     def seconds(
         self,
@@ -143,7 +133,13 @@ class PassProbe:
         repeats: int = 3,
         of: Callable[[list[float]], float] = statistics.median,
     ) -> list[float]:
-        """Seconds of each action, the `of` its repeats; they take turns: one machine for all."""
+        """Seconds of each action. Actions take turns, so that other load slows them alike.
+
+        Args:
+            actions: Functions to time.
+            repeats: Times that each is run, after a first one that is not counted.
+            of: What to make of the seconds of an action's repeats.
+        """
         found: list[list[float]] = [[] for _ in actions]
         for action in actions:
             action()
@@ -155,56 +151,32 @@ class PassProbe:
         return [of(seconds) for seconds in found]
 
 
-def choose_fused(probe: PassProbe, mode: str, chain: Chain) -> dict[str, Any]:
-    """Whether to fuse, the same on every rank: as told, or what the first rank measured.
+def choose_fused(probe: PassProbe, mode: str, chain: Chain) -> FusedChoice:
+    """Whether to fuse, the same on every rank: as told, or what is faster on the first rank.
 
     Args:
-        probe: Of this rank.
+        probe: Passes on this rank's device.
         mode: off, on or auto.
         chain: The ranks.
-
-    Returns:
-        `mode`, `chosen`, and with `auto` the seconds of both ways.
     """
     if mode != "auto":
-        return {"mode": mode, "chosen": mode == "on"}
-    apart, fused = probe.seconds(probe.apart, probe.fused) if chain.is_first else (0.0, 0.0)
-    found = {"mode": mode, "chosen": fused < apart, "apart_s": apart, "fused_s": fused}
-    return chain.from_first(found)
+        return FusedChoice(mode=mode, chosen=mode == "on")
+    apart_s, fused_s = probe.seconds(probe.apart, probe.fused) if chain.is_first else (0.0, 0.0)
+    found: FusedChoice = chain.from_first(
+        FusedChoice(mode=mode, chosen=fused_s < apart_s, apart_s=apart_s, fused_s=fused_s)
+    )
+    return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contention:
-    """A steady denoising pass of each rank while the others rest, and of all at once.
-
-    Attributes:
-        alone_s, together_s: By rank.
-    """
-
-    alone_s: Sequence[float]
-    together_s: Sequence[float]
-
-    @property
-    def factor(self) -> float:
-        """How many times as long a pass takes when all ranks run: 1 where nothing is shared.
-
-        Each rank against itself, since the cores of a machine may differ; the mean of them, since
-        a rank that is slow for a while is waited for and catches up.
-        """
-        pairs = zip(self.together_s, self.alone_s, strict=True)
-        return statistics.fmean(together / alone for together, alone in pairs)
-
-
-def measure_contention(probe: PassProbe, chain: Chain) -> dict[str, Any] | None:
+def measure_contention(probe: PassProbe, chain: Chain) -> Contention | None:
     """What ranks lose to one another through shared cores, caches and memory; None for one."""
     if chain.num_ranks == 1:
         return None
     alone = 0.0
     for rank in range(chain.num_ranks):
         if rank == chain.rank:
-            # The least: what ranks lose to one another is in every pass, a busy machine is not.
+            # The minimum counts: contention between ranks slows every repeat, other load only some.
             (alone,) = probe.seconds(probe.denoise, of=min)
         chain.wait()
     (together,) = probe.seconds(probe.denoise, of=min)
-    found = Contention(alone_s=chain.gather(alone), together_s=chain.gather(together))
-    return asdict(found) | {"factor": found.factor}
+    return Contention.of(chain.gather(alone), chain.gather(together))

@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hiar.bench.records import PIPELINED
+from hiar.bench.records import (
+    compare,
+    comparison_facts,
+    format_comparison,
+    read_record,
+    record_of,
+)
+from hiar.bench.rows import PIPELINED, Row
 from hiar.errors import UsageError
 from hiar.model.config import ATTENTION_BACKENDS
 from hiar.runtime.progress import Progress
@@ -17,8 +25,8 @@ from hiar.runtime.ranks import device_of_rank, num_ranks_of
 from hiar.sampling.pipelined.stages import split_steps
 
 if TYPE_CHECKING:
-    from hiar.bench.orders import BenchConfig
-    from hiar.bench.pipeline_timing import PipelineTiming
+    from hiar.bench.config import BenchConfig
+    from hiar.bench.pipelined import PipelineTiming
     from hiar.sampling.pipelined.chain import Chain
 
 OK = 0
@@ -31,11 +39,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "bench/1 record. Under torchrun the ranks share the steps of order pipelined; the first "
         "rank alone times the other orders."
     )
+    _add_model_arguments(parser)
+    _add_order_arguments(parser)
+    parser.add_argument("--warmup", type=int, default=1, help="runs before counting (default 1)")
+    parser.add_argument("--repeats", type=int, default=3, help="counted runs (default 3)")
+    parser.add_argument(
+        "--kernel-floor", action="store_true",
+        help="time the bare attention and matrix kernels in the same run",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decode", action="store_true",
+        help="also time each order with a text encoder before and a VAE after it (random weights)",
+    )  # fmt: skip
+    parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--compare", type=Path, nargs=2, metavar=("A", "B"),
+        help="instead of timing: set two records side by side",
+    )  # fmt: skip
+    instead.add_argument(
+        "--model", type=Path, nargs="+", metavar="RECORD",
+        help="instead of timing: predict other numbers of ranks and steps from the passes of order "
+        "pipelined, and check the prediction against every measured row",
+    )  # fmt: skip
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", default="tiny", help="tiny, bench-cpu or wan-1.3b")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
+    parser.add_argument(
+        "--random-weights", action="store_true",
+        help="time random weights: no checkpoint is needed, and speed does not depend on them",
+    )  # fmt: skip
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument(
+        "--attention", default="sdpa", metavar="NAME",
+        help=f"{', '.join(ATTENTION_BACKENDS)} (times the others, once a machine and shape)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--compile", action="store_true", help="fuse the operations between the kernels"
+    )
+
+
+def _add_order_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--orders", default="block_first,step_first", metavar="A,B",
         help="block_first, step_first, diagonal, pipelined (default: block_first,step_first)",
     )  # fmt: skip
+    parser.add_argument(
+        "--latent-frames", type=int, default=45, help="latent frames of the video (default 45)"
+    )
+    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
     parser.add_argument(
         "--wave-batch", action="store_true", help="order diagonal: a wave's cells in one call"
     )
@@ -48,29 +104,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rank-timeout", type=float, default=600.0, metavar="SECONDS",
         help="longest wait for another rank's block (default 600)",
     )  # fmt: skip
-    parser.add_argument("--latent-frames", type=int, default=45)
-    parser.add_argument("--window", type=int, default=21, help="latent frames visible; 0 = all")
-    parser.add_argument("--warmup", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--attention", default="sdpa", metavar="NAME",
-        help=f"{', '.join(ATTENTION_BACKENDS)} (times the others, once a machine and shape)",
-    )  # fmt: skip
-    parser.add_argument("--compile", action="store_true", help="fuse what lies between the kernels")
-    parser.add_argument(
-        "--kernel-floor", action="store_true",
-        help="time the bare attention and matrix kernels in the same run",
-    )  # fmt: skip
-    parser.add_argument(
-        "--decode", action="store_true",
-        help="also time each order with a text encoder before and a VAE after it (random weights)",
-    )  # fmt: skip
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="transformer weights")
-    parser.add_argument("--random-weights", action="store_true", help="need no checkpoint")
-    parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
     parser.add_argument(
         "--timeline", type=Path, metavar="FILE.png",
         help="order pipelined: picture of what each rank did when",
@@ -78,16 +111,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trace", type=Path, metavar="FILE.json", help="the same for chrome://tracing or Perfetto"
     )
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
-        "--compare", type=Path, nargs=2, metavar=("A", "B"),
-        help="instead of timing: set two records side by side",
-    )  # fmt: skip
-    instead.add_argument(
-        "--model", type=Path, nargs="+", metavar="RECORD",
-        help="instead of timing: predict other numbers of ranks and steps from the passes of order "
-        "pipelined, and check the prediction against every measured row",
-    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def time_orders(config: BenchConfig, arguments: argparse.Namespace, chain: Chain) -> None:
-    """Time what is asked for; the first rank writes and prints."""
+    """Time the orders; the first rank writes the record and prints the table."""
     from hiar.bench.orders import run_bench  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
     from hiar.runtime.memory import keep_freed_memory  # noqa: PLC0415
@@ -126,11 +149,11 @@ def time_orders(config: BenchConfig, arguments: argparse.Namespace, chain: Chain
     if chain.is_first:
         text = json.dumps(record, indent=1) + "\n"
         atomic_write_text(arguments.out, text)
-        sys.stdout.write(text if arguments.json else format_table(record))
+        sys.stdout.write(text if arguments.json else format_table(record_of(record).rows))
 
 
 def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> None:
-    """The picture and the trace of a run, as far as asked for."""
+    """Write the picture and the trace of a run, those that were asked for."""
     from hiar.bench.timeline_plot import plot_timeline  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
     from hiar.sampling.pipelined.timeline import chrome_trace  # noqa: PLC0415
@@ -146,10 +169,8 @@ def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> Non
 
 
 def read_records(arguments: argparse.Namespace) -> int:
-    """Compare or model records that are there; times nothing."""
-    from hiar.bench.comparison import compare, comparison_facts, format_comparison  # noqa: PLC0415
+    """Compare records or predict from them; nothing is timed."""
     from hiar.bench.forecast import forecast, format_forecast  # noqa: PLC0415
-    from hiar.bench.records import read_record  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
 
     records = [read_record(path) for path in arguments.compare or arguments.model]
@@ -170,9 +191,9 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
     """The settings that the command line asks for, on this rank's device.
 
     Raises:
-        UsageError: Also if there are more ranks than steps for them.
+        UsageError: If a setting is wrong, or there are more ranks than steps.
     """
-    from hiar.bench.orders import BenchConfig  # noqa: PLC0415
+    from hiar.bench.config import BenchConfig  # noqa: PLC0415
 
     config = BenchConfig(
         model=arguments.config,
@@ -190,39 +211,40 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
     return config
 
 
-def format_table(record: dict[str, Any]) -> str:
+def format_table(rows: Sequence[Row]) -> str:
     """The rows for people."""
-    with_floor = any("kernel_ratio" in row for row in record["rows"])
+    with_floor = any(row.kernel_floor for row in rows)
     head = "order        ranks  frames/s  block s  first s  passes  TFLOP/s  of peak"
     lines = [head + ("  kernels s  ratio" if with_floor else "")]
-    for row in record["rows"]:
+    for row in rows:
         line = (
-            f"{row['order']:12} {row['ranks']:5d} {row['throughput_fps']:9.1f} "
-            f"{row['latency_s']:8.3f} {row['first_block_s']:8.3f} {row['passes_per_block']:7d} "
-            f"{row['tflops_per_s']:8.4f} {row['matmul_peak_share']:8.0%}"
+            f"{row.order:12} {row.ranks:5d} {row.throughput_fps:9.1f} "
+            f"{row.latency_s:8.3f} {row.first_block_s:8.3f} {row.passes_per_block:7d} "
+            f"{row.tflops_per_s:8.4f} {row.matmul_peak_share:8.0%}"
         )
-        if "kernel_ratio" in row:
-            line += f" {row['kernel_floor_s']:10.3f} {row['kernel_ratio']:6.3f}"
+        if row.kernel_floor:
+            line += f" {row.kernel_floor.kernel_floor_s:10.3f} {row.kernel_floor.kernel_ratio:6.3f}"
         lines.append(line)
         lines += [f"             {note}" for note in row_notes(row)]
     return "\n".join(lines) + "\n"
 
 
-def row_notes(row: dict[str, Any]) -> list[str]:
+def row_notes(row: Row) -> list[str]:
     """What does not fit into a column."""
     notes = []
-    if row["compile_s"] is not None:
-        notes.append(f"compiling took {row['compile_s']:.1f} s, not counted")
-    if "end_to_end_s" in row:
+    if row.compile_s is not None:
+        notes.append(f"compiling took {row.compile_s:.1f} s, not counted")
+    if row.pictures:
         notes.append(
-            f"with pictures {row['end_to_end_s']:.3f} s, {row['end_to_end_fps']:.1f} frames/s; "
-            f"first frame {row['first_frame_s']:.3f} s, with text {row['text_s']:.3f} s more"
+            f"with pictures {row.pictures.end_to_end_s:.3f} s, "
+            f"{row.pictures.end_to_end_fps:.1f} frames/s; first frame "
+            f"{row.pictures.first_frame_s:.3f} s, with text {row.pictures.text_s:.3f} s more"
         )
-    if row["order"] == PIPELINED:
-        steps = "+".join(str(count) for count in row["steps_per_rank"])
-        waits = ", ".join(f"{share:.0%}" for share in row["rank_wait_share"])
+    if row.pipeline:
+        steps = "+".join(str(count) for count in row.pipeline.steps_per_rank)
+        waits = ", ".join(f"{share:.0%}" for share in row.pipeline.rank_wait_share)
         notes.append(
-            f"steps {steps}; a steady block passes in {row['transit_s']:.3f} s; "
-            f"ranks wait {waits}; {row['bytes_sent'] / 1e6:.1f} MB sent"
+            f"steps {steps}; a steady block passes in {row.pipeline.transit_s:.3f} s; "
+            f"ranks wait {waits}; {row.pipeline.bytes_sent / 1e6:.1f} MB sent"
         )
     return notes

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from hiar.bench.records import PIPELINED
+from hiar.bench.rows import PIPELINED
 from hiar.codecs.prompts import numbered, prompt_range
 from hiar.errors import UsageError
 from hiar.model.config import ATTENTION_BACKENDS

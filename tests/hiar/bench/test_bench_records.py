@@ -10,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from hiar.bench.comparison import compare
+from hiar.bench.config import BenchConfig
 from hiar.bench.end_to_end import UMT5_XXL
 from hiar.bench.forecast import forecast, machine_of, pass_times
-from hiar.bench.orders import BenchConfig, run_bench
+from hiar.bench.orders import run_bench
+from hiar.bench.records import BenchRecord, compare, read_record, record_of
+from hiar.bench.rows import Row
+from hiar.errors import UsageError
 from hiar.runtime.progress import Progress
 from hiar.weights.releases import UMT5_XXL_ENCODER_PARAMETERS
 
@@ -22,19 +25,25 @@ pytestmark = pytest.mark.numerics
 Main = Callable[..., tuple[int, str, str]]
 TINY = ("--config", "tiny", "--random-weights", "--warmup", 0, "--repeats", 1)
 BLOCKS = 5
+MEASURED = Path(__file__).parents[3] / "reports" / "measured"
 
 
 def pipelined_row(ranks: int = 1, **change: Any) -> dict[str, Any]:
     """A row whose passes take 2 s each to denoise and 1 s as context, on a GPU each."""
     denoise, context = [2.0] * BLOCKS, [*[1.0] * (BLOCKS - 1), None]
     row: dict[str, Any] = {
-        "order": "pipelined", "ranks": ranks, "gpus": ranks, "config": "tiny", "dtype": "float32",
-        "backend": "sdpa", "compile": False, "latent_frames": 15, "window": 9, "wave_batch": False,
-        "seconds": 56.0, "seconds_range": [55.0, 57.0], "repeats": 3, "throughput_fps": 1.0,
-        "latency_s": 12.0, "first_block_s": 8.0, "blocks": BLOCKS, "block_bytes": 1000,
-        "steps_per_rank": {1: [4], 2: [2, 2]}[ranks], "fused": {"mode": "off", "chosen": False},
-        "contention": None, "link": None, "sha256": "aa",
-        "passes": {"seconds": {"denoise": denoise, "context": context}},
+        "order": "pipelined", "context": "output", "ranks": ranks, "gpus": ranks, "config": "tiny",
+        "dtype": "float32", "backend": "sdpa", "compile": False, "latent_frames": 15, "window": 9,
+        "wave_batch": False, "repeats": 3, "passes_per_block": 8, "seconds": 56.0,
+        "seconds_range": [55.0, 57.0], "processor_s": None, "throughput_fps": 1.0,
+        "latency_s": 12.0, "first_block_s": 8.0, "tflops_per_s": 1.0, "compile_s": None,
+        "matmul_peak_tflops_per_s": 2.0, "matmul_peak_share": 0.5, "peak_memory_bytes": 1000,
+        "sha256": "aa", "transit_s": 8.0, "wait_share": 0.0, "rank_wait_share": [0.0] * ranks,
+        "rank_processor_s": [None] * ranks, "bytes_sent": 0, "rank_bytes_sent": [0] * ranks,
+        "rank_peak_memory_bytes": [1000] * ranks, "steps_per_rank": {1: [4], 2: [2, 2]}[ranks],
+        "passes": {"seconds": {"denoise": denoise, "context": context}, "processor_s": {}},
+        "fused": {"mode": "off", "chosen": False}, "contention": None, "link": None,
+        "block_bytes": 1000, "block_tokens": 27, "blocks": BLOCKS,
     }  # fmt: skip
     return row | change
 
@@ -42,6 +51,32 @@ def pipelined_row(ranks: int = 1, **change: Any) -> dict[str, Any]:
 def record(*rows: dict[str, Any], **facts: Any) -> dict[str, Any]:
     about = {"commit": "c0", "device_name": "D", "cores": 2, "packages": {"torch": "2"}}
     return {"schema": "bench/1", "rows": list(rows), "provenance": about | facts}
+
+
+def read(*rows: dict[str, Any], **facts: Any) -> BenchRecord:
+    return record_of(record(*rows, **facts))
+
+
+def test_a_row_survives_its_record() -> None:
+    facts = pipelined_row(2, link={"latency_s": 0.5, "bytes_per_s": 2000.0}) | {
+        "contention": {"alone_s": [1.0, 1.0], "together_s": [3.0, 2.0], "factor": 2.5},
+        "kernel_floor_s": 1.0, "kernel_floor_processor_s": None, "kernel_ratio": 1.5,
+        "kernel_ratio_range": [1.4, 1.6], "kernel_ratio_processor": None, "end_to_end_s": 4.0,
+        "end_to_end_fps": 8.0, "first_frame_s": 1.0, "text_s": 2.0, "first_frame_with_text_s": 3.0,
+    }  # fmt: skip
+    row = Row.read(facts)
+    assert row.facts() == facts
+    assert (row.label, row.is_fused) == ("pipelined x2", False)
+    del facts["latency_s"]
+    with pytest.raises(UsageError, match="'latency_s'"):
+        Row.read(facts)
+
+
+@pytest.mark.parametrize("path", sorted(MEASURED.glob("bench-*.json")), ids=lambda path: path.stem)
+def test_published_records_are_read(path: Path) -> None:
+    facts = json.loads(path.read_text())["rows"]
+    for row, before in zip(read_record(path).rows, facts, strict=True):
+        assert row.facts() == {"ranks": 1} | before
 
 
 def test_the_model_is_checked_against_each_measured_row() -> None:
@@ -53,7 +88,7 @@ def test_the_model_is_checked_against_each_measured_row() -> None:
         link=link,
         contention={"alone_s": [1.0, 1.0], "together_s": [1.0, 1.0], "factor": 1.0},
     )
-    found = forecast([record(pipelined_row()), record(two)])
+    found = forecast([read(pipelined_row()), read(two)])
     assert found["base"] == "pipelined x1"
     one, both = found["checked"]
     assert (one["seconds"], one["error"]) == (56.0, 0.0)
@@ -70,34 +105,38 @@ def test_the_model_is_checked_against_each_measured_row() -> None:
 
 def test_what_ranks_lose_to_one_another_is_taken_out_and_put_back() -> None:
     crowd = {"alone_s": [1.0], "together_s": [3.0], "factor": 3.0}
-    row = pipelined_row(2, gpus=0, contention=crowd)
+    facts = pipelined_row(2, gpus=0, contention=crowd)
+    row = Row.read(facts)
     assert pass_times(row).denoise_s == [2.0 / 3.0] * BLOCKS
-    assert machine_of(row, record(row)).contention == 3.0
-    assert machine_of(row, record(row)).cores == 2
+    assert machine_of(row, read(facts)).contention == 3.0
+    assert machine_of(row, read(facts)).cores == 2
     # On one core, two ranks lose a factor of 2 by taking turns: the clock of the model has that.
-    assert machine_of(row, record(row, cores=1)).contention == 1.5
-    assert machine_of(pipelined_row(2), record(row)).cores is None  # a GPU each
+    assert machine_of(row, read(facts, cores=1)).contention == 1.5
+    on_gpus = Row.read(pipelined_row(2))
+    assert machine_of(on_gpus, read(facts)).cores is None  # a GPU each
 
 
 def test_a_fused_row_is_predicted_from_its_own_passes() -> None:
     passes = {"denoise": [2.0] + [None] * 4, "fused": [None] + [2.5] * 4}
     fused = pipelined_row(
-        seconds=48.0, fused={"mode": "on", "chosen": True}, passes={"seconds": passes}
+        seconds=48.0,
+        fused={"mode": "on", "chosen": True},
+        passes={"seconds": passes, "processor_s": {}},
     )
-    checked = forecast([record(pipelined_row(), fused)])["checked"]
+    checked = forecast([read(pipelined_row(), fused)])["checked"]
     assert checked[1]["label"] == "pipelined fused x1"
     assert checked[1]["seconds"] == 4 * (2 + 4 * 2.5)
 
 
 def test_records_are_compared_row_by_row() -> None:
     other = pipelined_row(2, seconds=40.0)
-    before = record(pipelined_row(), other)
+    before = read(pipelined_row(), other)
     faster = pipelined_row(
         seconds=28.0, seconds_range=[27.0, 30.0], throughput_fps=2.0, sha256="bb"
     )
     old = deepcopy(faster) | {"order": "step_first"}
     del old["ranks"], old["fused"]  # as older records have it
-    pairs, notes = compare(before, record(old, faster, commit="c1"))
+    pairs, notes = compare(before, read(old, faster, commit="c1"))
     (pair,) = pairs
     assert (pair.ratio("seconds"), pair.ratio("throughput_fps")) == (0.5, 2.0)
     assert pair.is_clear
@@ -106,9 +145,9 @@ def test_records_are_compared_row_by_row() -> None:
         "only in the first: pipelined x2", "only in the second: step_first x1",
         "commit differs: c0 and c1",
     ]  # fmt: skip
-    (same,) = compare(record(other), record(other))[0]
+    (same,) = compare(read(other), read(other))[0]
     assert (same.is_clear, same.same_bits, same.ratio("seconds")) == (False, True, 1.0)
-    (single,) = compare(record(old | {"repeats": 1}), record(old))[0]
+    (single,) = compare(read(old | {"repeats": 1}), read(old))[0]
     assert single.is_clear is None
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hiar.bench.config import BenchConfig
 from hiar.bench.flops import video_flops
-from hiar.bench.orders import BenchConfig, run_bench
+from hiar.bench.orders import run_bench
 from hiar.bench.video_timing import steady_blocks
 from hiar.model.config import WanConfig
 from hiar.model.geometry import num_frames

@@ -14,7 +14,8 @@ from typing import IO, Any
 import pytest
 from torch.distributed import TCPStore
 
-from hiar.bench.orders import BenchConfig, run_bench
+from hiar.bench.config import BenchConfig
+from hiar.bench.orders import run_bench
 from hiar.runtime.progress import Progress
 
 pytestmark = pytest.mark.numerics
