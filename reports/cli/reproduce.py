@@ -14,7 +14,7 @@ from reports.paper.spec import Preset, load_preset
 from reports.paper.spec_types import PromptSet
 from reports.plan.inputs import InputHashes
 from reports.plan.jobs import Job, select_jobs
-from reports.plan.places import local_places
+from reports.plan.paths import local_paths
 from reports.plan.planning import plan_jobs
 from reports.plan.requirements import missing_requirements
 from reports.plan.sources import data_sha256, package_files, package_versions, source_sha256
@@ -103,12 +103,12 @@ def plan(request: Request, *, gpus: int) -> Plan:
         gpus: How many GPUs it would run on.
     """
     preset = load_preset(request.preset, request.spec)
-    places = local_places(request.out, request.data)
+    paths = local_paths(request.out, request.data)
     check_identity(request.out, _identity(preset), resume=request.resume)
-    jobs = _jobs(request, preset, places)
+    jobs = _jobs(request, preset, paths)
     done = plan_states(request.out, jobs, resume=request.resume)
-    missing = _missing(jobs, preset, places)
-    return summarise(preset, jobs, done, missing, places, gpus=gpus)
+    missing = _missing(jobs, preset, paths)
+    return summarise(preset, jobs, done, missing, paths, gpus=gpus)
 
 
 def reproduce(request: Request, executor: Executor | None = None) -> Result:
@@ -122,15 +122,15 @@ def reproduce(request: Request, executor: Executor | None = None) -> Result:
         UsageError: On a mistake in the request, before anything runs.
     """
     preset = load_preset(request.preset, request.spec)
-    places = local_places(request.out, request.data)
-    jobs = _jobs(request, preset, places)
+    paths = local_paths(request.out, request.data)
+    jobs = _jobs(request, preset, paths)
     outcomes = run_jobs(
         jobs,
         request.out,
-        places,
+        paths,
         resume=request.resume,
         executor=executor,
-        missing=_missing(jobs, preset, places),
+        missing=_missing(jobs, preset, paths),
         identity=_identity(preset),
     )
     measurements = load_measurements(preset, request.out, outcomes)
@@ -146,16 +146,16 @@ def _identity(preset: Preset) -> Identity:
     return Identity(preset=preset.name, preset_sha256=preset.sha256)
 
 
-def _missing(jobs: tuple[Job, ...], preset: Preset, places: Mapping[str, str]) -> dict[str, str]:
+def _missing(jobs: tuple[Job, ...], preset: Preset, paths: Mapping[str, str]) -> dict[str, str]:
     names = dict.fromkeys(name for job in jobs for name in job.requires)
     sets = [sample.prompts for sample in preset.samples]
     get = {file: prompts.get for prompts in sets for file in (prompts.file, prompts.name_file)}
-    return missing_requirements(names, places, get)
+    return missing_requirements(names, paths, get)
 
 
-def _jobs(request: Request, preset: Preset, places: Mapping[str, str]) -> tuple[Job, ...]:
+def _jobs(request: Request, preset: Preset, paths: Mapping[str, str]) -> tuple[Job, ...]:
     """The jobs of the parts that were asked for."""
-    jobs = plan_jobs(preset, _hashes(preset, places))
+    jobs = plan_jobs(preset, _hashes(preset, paths))
     parts = request.parts(preset)
     if parts == (*preset.tables, FIGURES_PART):
         return jobs
@@ -171,12 +171,12 @@ def _jobs(request: Request, preset: Preset, places: Mapping[str, str]) -> tuple[
     return select_jobs(jobs, (job.name for job in jobs if job.run in runs or job.name in shared))
 
 
-def _hashes(preset: Preset, places: Mapping[str, str]) -> InputHashes:
+def _hashes(preset: Preset, paths: Mapping[str, str]) -> InputHashes:
     files = {name: path for glob in preset.inputs for name, path in package_files(glob).items()}
-    prompts = {sample.prompts.name: _prompts_sha256(sample.prompts, places)
+    prompts = {sample.prompts.name: _prompts_sha256(sample.prompts, paths)
                for sample in preset.samples}  # fmt: skip
     own = [run.own_weights for run in preset.runs if run.own_weights]
-    weights = {name: _data_sha256(name, places) for name in own}
+    weights = {name: _data_sha256(name, paths) for name in own}
     learned = LEARNED_PACKAGES if preset.score.metrics != ("fast",) else ()
     return InputHashes(
         files={name: file_sha256(path) for name, path in files.items()},
@@ -188,7 +188,7 @@ def _hashes(preset: Preset, places: Mapping[str, str]) -> InputHashes:
     )
 
 
-def _prompts_sha256(prompts: PromptSet, places: Mapping[str, str]) -> str:
+def _prompts_sha256(prompts: PromptSet, paths: Mapping[str, str]) -> str:
     """Hash of a prompt file, empty where it is not there yet.
 
     Raises:
@@ -196,7 +196,7 @@ def _prompts_sha256(prompts: PromptSet, places: Mapping[str, str]) -> str:
     """
     if prompts.shipped:
         return file_sha256(package_files(prompts.file)[prompts.file])
-    path = Path(prompts.file.replace("{data}", places["data"]))
+    path = Path(prompts.file.replace("{data}", paths["data"]))
     if not path.is_file():
         return ""
     lines = path.read_text(encoding="utf-8").split("\n")
@@ -209,6 +209,6 @@ def _prompts_sha256(prompts: PromptSet, places: Mapping[str, str]) -> str:
     return file_sha256(path)
 
 
-def _data_sha256(place: str, places: Mapping[str, str]) -> str:
-    path = Path(place.replace("{data}", places["data"]))
+def _data_sha256(place: str, paths: Mapping[str, str]) -> str:
+    path = Path(place.replace("{data}", paths["data"]))
     return data_sha256(path) if path.is_file() else ""

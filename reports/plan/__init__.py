@@ -1,4 +1,4 @@
-"""A spec as a graph of jobs: command lines, inputs, what each needs, what it will cost.
+"""A spec as a graph of jobs: command lines, inputs, dependencies, and what they will cost.
 
 Imports `reports.paper`.
 """

@@ -1,4 +1,4 @@
-"""A job, and graphs of jobs: their order, their ids, what a job needs. Pure, no files."""
+"""A job and graphs of jobs: their order, their ids, what depends on what. Touches no files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drift.errors import UsageError
 
 BENCH_NAME = "bench"
 LONG = "long"
-"""Folder of the longer videos of drift against length, and of their scores."""
+"""Folder of the longer videos for drift against length, and of their scores."""
 LENGTHS_RECORD = "records/lengths.json"
 CRASH_RETRIES = 2
 """Retries of a job on a GPU, which may fail through no fault of its own: memory that another user
@@ -22,34 +22,36 @@ takes, a driver that hangs, a lost mount."""
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One command and what it depends on.
+    """One command, what it depends on and what it makes.
 
     Attributes:
-        name: Unique; names the record and the log.
-        kind: sample, score or bench ...; with `run`, jobs of a kind take about the same time.
+        name: Unique name, also of the job's record and log.
+        kind: sample, score, bench ...; jobs of one kind and `run` take about the same time.
         argv: Command with `{python}`, `{out}`, `{packages}` and `{data}` in place of this machine's
             paths, so that an id does not depend on where a reproduction lies.
         outputs: Files or folders relative to the reproduction folder; a folder is the job's own.
-        proofs: Files that must exist for the job to have succeeded.
+        required_outputs: Files that must exist for the job to have succeeded.
         inputs: sha256 by file or package-source name.
-        needs: Names of the jobs whose outputs this one reads.
+        dependencies: Names of the jobs whose outputs this one reads.
         requires: What must be on the machine, such as `weights hiar` (`reports.plan.requirements`).
-        run: Name of the run in the spec, empty where the job is of none.
-        videos: How many it makes, for the plan.
-        gpus: How many it takes.
-        exclusive: Whether nothing else may run beside it on the machine: it measures time.
-        retries: How often it is tried again after a failure, `backoff_s` later, then twice that.
-        expected_s, disk_bytes: Rough duration and size, for the plan.
-        id: sha256 over all that a result depends on, ids of needed jobs included.
+        run: Name of the run in the spec; empty where the job belongs to none.
+        videos: Number of videos that the job makes, for the plan.
+        gpus: Number of GPUs that the job takes.
+        exclusive: Whether nothing else may run on the machine beside the job: it measures time.
+        retries: How often the job is tried again after a failure.
+        backoff_s: Pause before the first retry; it doubles from one retry to the next.
+        expected_s: Estimated duration, for the plan.
+        disk_bytes: Estimated size of the outputs, for the plan.
+        id: sha256 over everything that the result depends on, ids of the dependencies included.
     """
 
     name: str
     kind: str
     argv: tuple[str, ...]
     outputs: tuple[str, ...]
-    proofs: tuple[str, ...]
+    required_outputs: tuple[str, ...]
     inputs: Mapping[str, str] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     run: str = ""
     videos: int = 0
@@ -61,10 +63,10 @@ class Job:
     disk_bytes: int = 0
     id: str = ""
 
-    def command(self, places: Mapping[str, str]) -> list[str]:
+    def command(self, paths: Mapping[str, str]) -> list[str]:
         """Returns argv with this machine's paths filled in."""
         words = list(self.argv)
-        for key, value in places.items():
+        for key, value in paths.items():
             words = [word.replace(f"{{{key}}}", value) for word in words]
         return words
 
@@ -75,7 +77,7 @@ def flatten(options: Mapping[str, str]) -> Iterable[str]:
 
 
 def sample_name(run: str) -> str:
-    """Names the job that samples a run, or begins the names of its jobs."""
+    """Names the job that samples a run; where there are several, their names begin with this."""
     return f"sample-{run}"
 
 
@@ -90,22 +92,22 @@ def proxies_name(run: str) -> str:
 
 
 def long_name(job: str) -> str:
-    """Names the job that does the same for the longer videos."""
+    """Names the job that does the same as `job` for the longer videos."""
     return f"{LONG}-{job}"
 
 
 def lengths_name(preset: str) -> str:
-    """Names the job that sets drift against length."""
+    """Names the job that measures drift against length."""
     return f"lengths-{preset}"
 
 
 def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:
-    """Orders jobs so that each follows its needs, and gives each its id.
+    """Orders jobs so that each follows its dependencies, and gives each its id.
 
     Among the jobs that can run, the first one given comes first.
 
     Raises:
-        UsageError: When a name is given twice, a need is unknown, or jobs need one another.
+        UsageError: A name is given twice, a dependency is unknown, or jobs depend on one another.
     """
     given = list(jobs)
     position = {job.name: index for index, job in enumerate(given)}
@@ -115,53 +117,56 @@ def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:
     waiting: dict[str, int] = {}
     readers: dict[str, list[int]] = {}
     for index, job in enumerate(given):
-        for need in job.needs:
+        for need in job.dependencies:
             if need not in position:
                 raise UsageError(f"job {job.name!r} needs {need!r}, and there is no such job")
             readers.setdefault(need, []).append(index)
-        waiting[job.name] = len(job.needs)
-    ready = [index for index, job in enumerate(given) if not job.needs]
+        waiting[job.name] = len(job.dependencies)
+    ready = [index for index, job in enumerate(given) if not job.dependencies]
     ids: dict[str, str] = {}
     ordered: list[Job] = []
     inputs_text: dict[int, str] = {}
     while ready:
         job = given[heapq.heappop(ready)]
-        ids[job.name] = _id(job, [ids[need] for need in job.needs], inputs_text)
+        ids[job.name] = _id(job, [ids[need] for need in job.dependencies], inputs_text)
         ordered.append(replace(job, id=ids[job.name]))
         for index in readers.get(job.name, ()):
             waiting[given[index].name] -= 1
             if not waiting[given[index].name]:
                 heapq.heappush(ready, index)
     if len(ordered) < len(given):
-        cycle = _find_cycle({job.name: job.needs for job in given if job.name not in ids})
+        cycle = _find_cycle({job.name: job.dependencies for job in given if job.name not in ids})
         raise UsageError(f"jobs need one another: {' -> '.join(cycle)}; take one of the needs out")
     return tuple(ordered)
 
 
 def _id(job: Job, need_ids: list[str], inputs_text: dict[int, str]) -> str:
-    """Hashes what a result depends on; jobs share their mapping of inputs, so its text is kept."""
+    """Hashes what a result depends on.
+
+    Jobs share their mappings of inputs, so the JSON text of each mapping is made once.
+    """
     text = inputs_text.get(id(job.inputs))
     if text is None:
         text = inputs_text[id(job.inputs)] = json.dumps(dict(job.inputs), sort_keys=True)
-    parts = json.dumps([job.argv, job.needs, need_ids, job.outputs])
+    parts = json.dumps([job.argv, job.dependencies, need_ids, job.outputs])
     return hashlib.sha256(f"{parts}\n{text}".encode()).hexdigest()
 
 
-def _find_cycle(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """One cycle of a graph in which every job waits for another of it."""
-    path = [next(iter(needs))]
+def _find_cycle(dependencies: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Returns one cycle of a graph in which every job waits for another of the graph."""
+    path = [next(iter(dependencies))]
     while path[-1] not in path[:-1]:
-        path.append(next(need for need in needs[path[-1]] if need in needs))
+        path.append(next(need for need in dependencies[path[-1]] if need in dependencies))
     return path[path.index(path[-1]) :]
 
 
 def select_jobs(jobs: Iterable[Job], wanted: Iterable[str]) -> tuple[Job, ...]:
-    """Keeps the wanted jobs and all that they need, in order."""
+    """Keeps the wanted jobs and everything that they depend on, in order."""
     ordered = list(jobs)
     keep = set(wanted)
     for job in reversed(ordered):
         if job.name in keep:
-            keep.update(job.needs)
+            keep.update(job.dependencies)
     return tuple(job for job in ordered if job.name in keep)
 
 

@@ -88,9 +88,9 @@ def _length_jobs(preset: Preset, inputs: JobInputs) -> Iterator[Job]:
         argv=("{python}", "-m", "drift", "lengths", *folders, "--at", at,
               "--out", f"{{out}}/{LENGTHS_RECORD}"),
         outputs=(LENGTHS_RECORD,),
-        proofs=(LENGTHS_RECORD,),
+        required_outputs=(LENGTHS_RECORD,),
         inputs=inputs.score,
-        needs=tuple(score.name for score in scores),
+        dependencies=tuple(score.name for score in scores),
         expected_s=3.0,
     )  # fmt: skip
 
@@ -103,9 +103,9 @@ def _extra_jobs(preset: Preset, inputs: JobInputs) -> Iterator[Job]:
             kind="own",
             argv=job.argv,
             outputs=job.outputs,
-            proofs=job.proofs or job.outputs,
+            required_outputs=job.proofs or job.outputs,
             inputs=inputs.own,
-            needs=job.needs,
+            dependencies=job.needs,
             gpus=job.gpus,
             retries=job.retries,
             expected_s=job.expected_s,

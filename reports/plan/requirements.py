@@ -20,23 +20,23 @@ from hiar.weights.releases import PARTS
 
 
 def missing_requirements(
-    names: Iterable[str], places: Mapping[str, str], get: Mapping[str, str]
+    names: Iterable[str], paths: Mapping[str, str], get: Mapping[str, str]
 ) -> dict[str, str]:
-    """Looks for everything once.
+    """Looks for everything that jobs require, each thing once.
 
     Args:
-        names: Such as `model hiar`, `metric all`, `file {data}/x`, `vbench`.
-        places: What `{data}` stands for.
-        get: By file: how to get it.
+        names: Requirements such as `model hiar`, `metric all`, `file {data}/x`, `vbench`.
+        paths: What `{data}` stands for.
+        get: How to get a file, by file.
 
     Returns:
-        One line by requirement that is not met: what is missing, and the remedy.
+        One line for each requirement that is not met: what is missing, and the remedy.
     """
-    found = {name: _look(name, places, get) for name in dict.fromkeys(names)}
+    found = {name: _look(name, paths, get) for name in dict.fromkeys(names)}
     return {name: reason for name, reason in found.items() if reason}
 
 
-def _look(name: str, places: Mapping[str, str], get: Mapping[str, str]) -> str:
+def _look(name: str, paths: Mapping[str, str], get: Mapping[str, str]) -> str:
     if name == "vbench":
         return _missing_vbench()
     kind, _, what = name.partition(" ")
@@ -45,14 +45,14 @@ def _look(name: str, places: Mapping[str, str], get: Mapping[str, str]) -> str:
     if kind == "metric":
         return _missing_metrics(what)
     assert kind == "file", name
-    if Path(what.replace("{data}", places["data"])).is_file():
+    if Path(what.replace("{data}", paths["data"])).is_file():
         return ""
     remedy = get.get(what, "train it (hiar train) and put its checkpoint there")
     return f"needs {what.replace('{data}', 'DATA')}: {remedy.replace('{data}', 'DATA')}"
 
 
 def _missing_model(key: str) -> str:
-    """Weights, and the environment of an external program."""
+    """Looks for a model's weights, and for the environment of an external program."""
     spec = find_model(key)
     absent = [s for s in check_weights(spec, weights_folder()) if not s.present]
     needs = []
@@ -85,7 +85,7 @@ def _missing_vbench() -> str:
 
 
 def visible_gpus() -> tuple[str, ...]:
-    """Ids of this machine's GPUs, as `nvidia-smi` lists them; none where there is no such tool."""
+    """Returns the ids of this machine's GPUs that `nvidia-smi` lists; none without that tool."""
     if shutil.which("nvidia-smi") is None:
         return ()
     done = subprocess.run(

@@ -27,7 +27,7 @@ def sample_job(part: Part, inputs: JobInputs) -> Job:
         kind="sample",
         argv=("{python}", "-m", *command),
         outputs=(part.folder,),
-        proofs=(f"{part.folder}/run.json",),
+        required_outputs=(f"{part.folder}/run.json",),
         inputs=inputs.sample(part),
         requires=_sample_requires(part),
         run=run.name,
@@ -43,7 +43,7 @@ def _hiar_argv(part: Part) -> tuple[str, ...]:
     run, sample = part.run, part.sample
     options = {
         "--model": run.model,
-        "--prompts": prompts_place(sample.prompts.file),
+        "--prompts": prompts_path(sample.prompts.file),
         "--out": f"{{out}}/{part.folder}",
         "--order": run.order,
         "--context": run.context,
@@ -61,7 +61,7 @@ def _hiar_argv(part: Part) -> tuple[str, ...]:
 def _baselines_argv(part: Part) -> tuple[str, ...]:
     run, sample = part.run, part.sample
     options = {
-        "--prompts": prompts_place(sample.prompts.file),
+        "--prompts": prompts_path(sample.prompts.file),
         "--out": f"{{out}}/{part.folder}",
         "--seconds": f"{run.seconds or sample.seconds:g}",
         "--seed": str(part.seed),
@@ -71,7 +71,7 @@ def _baselines_argv(part: Part) -> tuple[str, ...]:
     return ("baselines", "generate", run.model, *flatten(options))
 
 
-def prompts_place(file: str) -> str:
+def prompts_path(file: str) -> str:
     """Returns where a job finds the file of a prompt set."""
     return file if file.startswith("{data}") else f"{{packages}}/{file}"
 

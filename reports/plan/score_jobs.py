@@ -30,9 +30,11 @@ def score_job(
         kind="score",
         argv=("{python}", "-m", *argv, *recursive, *options),
         outputs=(folder,),
-        proofs=tuple(f"{folder}/{n}" for n in ("summary.json", "videos.csv", "frames.parquet")),
+        required_outputs=tuple(
+            f"{folder}/{n}" for n in ("summary.json", "videos.csv", "frames.parquet")
+        ),
         inputs=inputs.score,
-        needs=tuple(part.name for part in mine),
+        dependencies=tuple(part.name for part in mine),
         requires=tuple(f"metric {name}" for name in spec.metrics if name != "fast"),
         run=run.name,
         gpus=spec.gpus,
@@ -53,9 +55,9 @@ def proxy_jobs(preset: Preset, parts: Mapping[str, list[Part]], inputs: JobInput
             kind="proxies",
             argv=("{python}", "-m", *argv, *(() if mine[0].alone else ("--recursive",))),
             outputs=(file,),
-            proofs=(file,),
+            required_outputs=(file,),
             inputs=inputs.proxies,
-            needs=tuple(part.name for part in mine),
+            dependencies=tuple(part.name for part in mine),
             run=run.name,
             expected_s=preset.proxies.cost.seconds(1, num_frames),
         )

@@ -1,4 +1,4 @@
-"""What a job depends on: package files and sources, files that a user brings, versions."""
+"""Hashes of what jobs read: package files and sources, files that a user brings, versions."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def package_files(pattern: str) -> dict[str, Path]:
     """Finds package files.
 
     Args:
-        pattern: `package/path`, where `*` and `**` stand for names and folders.
+        pattern: Glob `package/path`, where `*` stands for a name and `**` for folders.
 
     Returns:
         Path by its name relative to the folder that holds the package, sorted.
 
     Raises:
-        UsageError: When nothing matches.
+        UsageError: Nothing matches.
     """
     package, _, rest = pattern.partition("/")
     root = package_root(package)
@@ -55,10 +55,10 @@ def source_sha256(package: str) -> str:
 
 
 def data_sha256(path: Path) -> str:
-    """Hashes a file that a user brings, once for each size and time: a checkpoint takes seconds.
+    """Hashes a file that a user brings; it is read again only if its size or time has changed.
 
     Args:
-        path: The file; a hidden record is written beside it where that is allowed.
+        path: The file. A hidden record of the hash is written beside it where that is allowed.
     """
     state = path.stat()
     key = {"num_bytes": state.st_size, "mtime_ns": state.st_mtime_ns}
@@ -74,7 +74,7 @@ def data_sha256(path: Path) -> str:
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Versions of installed packages, as inputs of the jobs that run on them."""
+    """Returns versions of installed packages, as inputs of the jobs that run on them."""
     found = {}
     for name in names:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""A plan that can be trusted before anything runs: counts, GPU-hours, disk, and what is missing."""
+"""Sums up a plan before anything runs: counts, GPU-hours, disk, and what is missing."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ PHASES = {
     "time": "speed",
     "own": "own",
 }
-"""What a kind of job is for, as a column of the plan."""
+"""Column of the plan that each kind of job counts in."""
 MOST_COMMANDS = 40
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """Jobs of one kind and run.
+    """Sums over the jobs of one kind and run.
 
     Attributes:
-        gpu_s: Estimated GPU-seconds of what is left; `cpu_s` of jobs without a GPU.
-        missing: What is missing on this machine, a line each.
+        gpu_s: Estimated GPU-seconds left.
+        cpu_s: Estimated seconds left of jobs without a GPU.
+        missing: Lines that say what is missing on this machine.
     """
 
     run: str
@@ -56,10 +57,13 @@ class Plan:
     """A preset's jobs, summed up.
 
     Attributes:
-        lines: By run, then kind.
+        lines: Sums by run, then kind.
         sources: What each estimate rests on, by run or kind.
-        gpus: GPUs that the wall-clock time is for.
-        jobs: The jobs, with their state and command, for `--json` and small plans.
+        gpus: Number of GPUs that the wall-clock time is estimated for.
+        jobs: All jobs, for `--json` and small plans.
+        done: Whether each job is done, by name.
+        longest_s: Estimated duration of the longest GPU job that is left.
+        most_gpus: Number of GPUs that one of the jobs left takes at most.
     """
 
     preset: str
@@ -68,23 +72,23 @@ class Plan:
     gpus: int
     jobs: tuple[Job, ...]
     done: Mapping[str, bool]
-    places: Mapping[str, str]
+    paths: Mapping[str, str]
     longest_s: float = 0.0
     most_gpus: int = field(default=0)
 
     @property
     def gpu_s(self) -> float:
-        """GPU-seconds of what is left."""
+        """Estimated GPU-seconds left."""
         return sum(line.gpu_s for line in self.lines)
 
     @property
     def cpu_s(self) -> float:
-        """Seconds of what is left and needs no GPU."""
+        """Estimated seconds left of jobs without a GPU."""
         return sum(line.cpu_s for line in self.lines)
 
     @property
     def missing(self) -> dict[str, list[str]]:
-        """What is missing, and the runs that need it."""
+        """What is missing, with the runs that need it."""
         found: dict[str, list[str]] = {}
         for line in self.lines:
             for reason in line.missing:
@@ -99,7 +103,7 @@ class Plan:
         return sum(line.gpu_s for line in self.lines if not line.missing)
 
     def wall_s(self, gpus: int) -> float:
-        """Estimates the time on that many GPUs: all of them busy, the longest job at the end."""
+        """Estimates the seconds on that many GPUs: all are busy, and the longest job comes last."""
         if not self.gpu_s:
             return self.cpu_s
         return self.gpu_s / max(1, gpus) + self.longest_s
@@ -110,19 +114,19 @@ def summarise(
     jobs: tuple[Job, ...],
     done: Mapping[str, bool],
     missing: Mapping[str, str],
-    places: Mapping[str, str],
+    paths: Mapping[str, str],
     *,
     gpus: int,
 ) -> Plan:
     """Sums up a plan.
 
     Args:
-        preset: Where the costs' sources stand.
+        preset: The preset, which holds the sources of the estimates.
         jobs: All jobs.
         done: Whether a job is done, by name.
-        missing: What is missing, by requirement.
-        places: What placeholders stand for.
-        gpus: How many GPUs it would run on.
+        missing: Why a requirement is not met here, by requirement.
+        paths: What placeholders stand for.
+        gpus: Number of GPUs that the jobs would run on.
     """
     runs = [run.name for run in preset.runs]
     groups: dict[tuple[str, str], list[Job]] = {}
@@ -138,18 +142,18 @@ def summarise(
         gpus=gpus,
         jobs=jobs,
         done=done,
-        places=places,
+        paths=paths,
         longest_s=max((job.expected_s for job in left if job.gpus), default=0.0),
         most_gpus=max((job.gpus for job in left), default=0),
     )
 
 
 def _blocked(jobs: Iterable[Job], missing: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Why a job cannot run here, its needs' reasons included."""
+    """Finds why jobs cannot run here; a job has the reasons of all that it depends on."""
     found: dict[str, tuple[str, ...]] = {}
     for job in jobs:
         reasons = dict.fromkeys(missing[name] for name in job.requires if name in missing)
-        for need in job.needs:
+        for need in job.dependencies:
             reasons.update(dict.fromkeys(found.get(need, ())))
         if reasons:
             found[job.name] = tuple(reasons)
@@ -195,7 +199,7 @@ def _sources(preset: Preset) -> dict[str, str]:
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON data."""
+    """Returns the plan as JSON data."""
     return {
         "schema": PLAN_SCHEMA,
         "preset": plan.preset,
@@ -213,8 +217,8 @@ def plan_record(plan: Plan) -> dict[str, Any]:
         "jobs": {
             job.name: {
                 "state": "done" if plan.done[job.name] else "run",
-                "argv": job.command(plan.places),
-                "needs": list(job.needs),
+                "argv": job.command(plan.paths),
+                "needs": list(job.dependencies),
                 "gpus": job.gpus,
                 "expected_s": round(job.expected_s, 1),
             }
@@ -224,7 +228,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan for a terminal."""
+    """Formats the plan for a terminal."""
     done = sum(plan.done.values())
     unit = "GPU-hours" if plan.gpu_s else "minutes"
     lines = [
@@ -238,7 +242,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def _table(plan: Plan) -> list[str]:
-    """A line a run: jobs, videos, hours by phase, disk, and how many things are missing."""
+    """Makes a line for each run: jobs, videos, hours by phase, disk, number of missing things."""
     runs = list(dict.fromkeys(line.run for line in plan.lines))
     phases = list(dict.fromkeys(PHASES[line.kind] for line in plan.lines))
     rows = [_row(plan, run, [line for line in plan.lines if line.run == run], phases)
@@ -268,7 +272,7 @@ def _row(plan: Plan, name: str, lines: list[Line], phases: list[str]) -> tuple[s
 
 
 def _hours(plan: Plan, lines: list[Line]) -> str:
-    """GPU-hours, or minutes of a plan without a GPU."""
+    """Formats GPU-hours, or minutes of a plan without a GPU."""
     if not plan.gpu_s:
         minutes = sum(line.cpu_s for line in lines) / 60
         return f"{minutes:.1f}" if minutes else ""
@@ -282,13 +286,13 @@ def _figure(hours: float) -> str:
 
 
 def _commands(plan: Plan) -> list[str]:
-    """Each job's command, where there are few."""
+    """Lists each job's command, where there are few."""
     if len(plan.jobs) > MOST_COMMANDS:
         return [f"{len(plan.jobs):,} commands: --json lists them", ""]
     lines = []
     for job in plan.jobs:
         state = "done" if plan.done[job.name] else "run"
-        lines += [f"{state:<5}{job.name}", f"     {shlex.join(job.command(plan.places))}"]
+        lines += [f"{state:<5}{job.name}", f"     {shlex.join(job.command(plan.paths))}"]
     return [*lines, ""]
 
 
@@ -316,7 +320,7 @@ def _missing(plan: Plan) -> list[str]:
         shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
         lines += [f"  {reason}", f"      for {shown}"]
     if any("DATA/" in reason for reason in plan.missing):
-        lines.append(f"  DATA is {plan.places['data']}; --data names another folder")
+        lines.append(f"  DATA is {plan.paths['data']}; --data names another folder")
     return [*lines, ""]
 
 

@@ -9,7 +9,7 @@ from eval.protocol.dimensions import DIMENSIONS
 from reports.paper.spec_types import RunSpec, VBenchSpec
 from reports.plan.inputs import JobInputs
 from reports.plan.jobs import CRASH_RETRIES, Job
-from reports.plan.sample_jobs import VIDEO_BYTES_PER_S, prompts_place
+from reports.plan.sample_jobs import VIDEO_BYTES_PER_S, prompts_path
 from reports.plan.video_parts import Part
 
 LONG_FROM_S = 5.0
@@ -31,7 +31,7 @@ def vbench_jobs(
     folder, gather, measure = f"vbench/{run.name}", f"gather-{run.name}", f"vbench-{run.name}"
     job = partial(Job, inputs=inputs.vbench, run=run.name)
     whole = f"{{out}}/videos/{run.name}/{spec.prompts.name}"
-    names = prompts_place(spec.prompts.name_file)
+    names = prompts_path(spec.prompts.name_file)
     argv: tuple[str, ...] = (
         "reports.cli.gather", whole, "--names", names, "--out", f"{{out}}/{folder}/videos",
         "--listing", f"{{out}}/{folder}/gathered.txt",
@@ -41,8 +41,8 @@ def vbench_jobs(
         kind="gather",
         argv=("{python}", "-m", *argv),
         outputs=(f"{folder}/gathered.txt",),
-        proofs=(f"{folder}/gathered.txt",),
-        needs=tuple(part.name for part in mine),
+        required_outputs=(f"{folder}/gathered.txt",),
+        dependencies=tuple(part.name for part in mine),
         requires=(f"file {spec.prompts.name_file}",),
         expected_s=60.0,
     )
@@ -53,8 +53,8 @@ def vbench_jobs(
         kind="vbench",
         argv=("{python}", "-m", "eval", *argv),
         outputs=(f"{folder}/run",),
-        proofs=tuple(f"{folder}/run/{d.name}_eval_results.json" for d in DIMENSIONS),
-        needs=(gather,),
+        required_outputs=tuple(f"{folder}/run/{d.name}_eval_results.json" for d in DIMENSIONS),
+        dependencies=(gather,),
         requires=("vbench",),
         gpus=1,
         retries=CRASH_RETRIES,
@@ -67,6 +67,6 @@ def vbench_jobs(
         kind="vbench score",
         argv=("{python}", "-m", "eval", *argv),
         outputs=(f"{folder}.json",),
-        proofs=(f"{folder}.json",),
-        needs=(measure,),
+        required_outputs=(f"{folder}.json",),
+        dependencies=(measure,),
     )

@@ -80,7 +80,7 @@ def _job_entry(outcome: Outcome) -> dict[str, Any]:
         "id": job.id,
         "argv": list(job.argv),
         "inputs": dict(job.inputs),
-        "needs": list(job.needs),
+        "needs": list(job.dependencies),
         "status": "done" if outcome.ok else outcome.status,
         "reason": outcome.reason or None,
     }

@@ -1,4 +1,4 @@
-"""One job to its end, on whatever machine this runs: reuse it, or run it, again if it may fail."""
+"""Takes one job to its end on the machine where this runs: reuses it, or runs it with retries."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Outcome:
     """How a job ended in this run.
 
     Attributes:
-        status: reused, done, failed, blocked (a job that it needs failed, or something that it
+        status: reused, done, failed, blocked (a dependency failed, or something that the job
             requires is missing here) or interrupted.
-        reason: Why it failed or was blocked, in one line.
-        tail: The last lines of its log, for a failed job.
+        reason: Why the job failed or was blocked, in one line.
+        tail: Last lines of the log of a failed job.
     """
 
     job: Job
@@ -52,82 +52,88 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether its outputs can be read."""
+        """Whether the outputs can be read."""
         return self.status in ("reused", DONE)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workplace:
-    """Where jobs run.
+class RunContext:
+    """Folder and paths that all jobs of a run share.
 
     Attributes:
         out: The reproduction folder, the same on every machine.
-        places: What the placeholders in argv stand for.
-        resume: Reuse done jobs; False runs all again.
+        paths: What the placeholders in argv stand for.
+        resume: Whether done jobs are reused; False runs all again.
         commit: Git commit of the running code.
     """
 
     out: Path
-    places: Mapping[str, str]
+    paths: Mapping[str, str]
     resume: bool = True
     commit: str | None = None
 
     @classmethod
-    def here(cls, out: Path, places: Mapping[str, str], *, resume: bool = True) -> Workplace:
-        """The workplace of the running code."""
+    def here(cls, out: Path, paths: Mapping[str, str], *, resume: bool = True) -> RunContext:
+        """Makes the context of the running code."""
         commit = collect_provenance()["git_commit"]
-        return cls(out=out, places=places, resume=resume, commit=commit)
+        return cls(out=out, paths=paths, resume=resume, commit=commit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """What an executor wants to hear and say while a job runs."""
+    """How an executor follows a running job.
+
+    Attributes:
+        environment: Variables of the job besides our own.
+        tick: Called twice a second with the seconds so far.
+        stop: When set, the job is ended.
+    """
 
     environment: Mapping[str, str] | None = None
     tick: Callable[[float], None] | None = None
     stop: threading.Event | None = None
 
 
-def reusable(job: Job, place: Workplace, needs: Mapping[str, str]) -> Outcome | None:
+def reusable(job: Job, context: RunContext, digests: Mapping[str, str]) -> Outcome | None:
     """Returns the outcome of a job that is done already, None for one that must run."""
-    record = read_record(place.out, job.name) if place.resume else None
-    if record is not None and is_done(place.out, job, record, needs):
+    record = read_record(context.out, job.name) if context.resume else None
+    if record is not None and is_done(context.out, job, record, digests):
         return Outcome(job=job, status="reused", record=record)
     return None
 
 
-def run_job(job: Job, place: Workplace, needs: Mapping[str, str], watch: Watch) -> Outcome:
+def run_job(job: Job, context: RunContext, digests: Mapping[str, str], watch: Watch) -> Outcome:
     """Runs a job, and again after a failure as often as it allows.
 
     Args:
         job: A job that is not done.
-        place: Where.
-        needs: Digests of the needed jobs' outputs.
-        watch: Environment, progress, stop.
+        context: Folder and paths that the job runs with.
+        digests: Digests of the outputs of the jobs that it depends on.
+        watch: How the executor follows the job.
 
     Returns:
-        Its outcome; a full disk or a broken command is one, never an exception.
+        The outcome. A full disk or a broken command gives a failed one, never an exception.
     """
     try:
-        before = read_record(place.out, job.name)
-        if not (place.resume and _cut_short(before, job, needs)):
-            clear_outputs(place.out, job)
+        before = read_record(context.out, job.name)
+        if not (context.resume and _cut_short(before, job, digests)):
+            clear_outputs(context.out, job)
         for attempt in range(1, job.retries + 2):
-            record = _attempt(job, place, needs, watch, attempt)
+            record = _attempt(job, context, digests, watch, attempt)
             if record.status != FAILED or attempt > job.retries:
                 break
             pause_s = min(job.backoff_s * 2 ** (attempt - 1), MAX_BACKOFF_S)
             if (watch.stop or threading.Event()).wait(pause_s):
                 record = replace(record, status=INTERRUPTED)
-                write_record(place.out, record)
+                write_record(context.out, record)
                 break
-        return _outcome(job, place.out, record)
+        return _outcome(job, context.out, record)
     except (StorageError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in DISK_FULL:
-            reason = f"{error.filename or place.out}: {error.strerror}"
+            reason = f"{error.filename or context.out}: {error.strerror}"
         else:
             reason = "the disk is full; make room and give the same command again"
-        return Outcome(job=job, status=FAILED, reason=reason, tail=log_tail(place.out, job.name))
+        return Outcome(job=job, status=FAILED, reason=reason, tail=log_tail(context.out, job.name))
 
 
 def _outcome(job: Job, out: Path, record: JobRecord) -> Outcome:
@@ -135,7 +141,7 @@ def _outcome(job: Job, out: Path, record: JobRecord) -> Outcome:
         return Outcome(job=job, status=record.status, record=record)
     reason = f"exit code {record.exit_code}"
     if record.exit_code == 0:
-        reason = f"exit code 0, but {_missing_proofs(job, out)[0]} was not written"
+        reason = f"exit code 0, but {_missing_outputs(job, out)[0]} was not written"
     if record.attempts > 1:
         reason += f", {record.attempts} times"
     return Outcome(
@@ -143,12 +149,12 @@ def _outcome(job: Job, out: Path, record: JobRecord) -> Outcome:
     )
 
 
-def _missing_proofs(job: Job, out: Path) -> list[str]:
-    return [path for path in job.proofs if not (out / path).is_file()]
+def _missing_outputs(job: Job, out: Path) -> list[str]:
+    return [path for path in job.required_outputs if not (out / path).is_file()]
 
 
 def clear_outputs(out: Path, job: Job) -> None:
-    """Removes what an earlier attempt with other inputs left."""
+    """Removes the outputs that an earlier attempt with other inputs left."""
     for path in (out / output for output in job.outputs):
         if path.is_dir():
             shutil.rmtree(path)
@@ -156,25 +162,25 @@ def clear_outputs(out: Path, job: Job) -> None:
             path.unlink(missing_ok=True)
 
 
-def _cut_short(record: JobRecord | None, job: Job, needs: Mapping[str, str]) -> bool:
-    """Whether an earlier attempt had the same inputs: then the job itself knows how to go on."""
+def _cut_short(record: JobRecord | None, job: Job, digests: Mapping[str, str]) -> bool:
+    """Whether an attempt with the same inputs was cut short; the job then resumes by itself."""
     if record is None or record.status == DONE:
         return False
-    return record.id == job.id and dict(record.needs) == dict(needs)
+    return record.id == job.id and dict(record.needs) == dict(digests)
 
 
 def _attempt(
-    job: Job, place: Workplace, needs: Mapping[str, str], watch: Watch, attempt: int
+    job: Job, context: RunContext, digests: Mapping[str, str], watch: Watch, attempt: int
 ) -> JobRecord:
-    out = place.out
+    out = context.out
     record = JobRecord(
         name=job.name,
         id=job.id,
         status=RUNNING,
         argv=job.argv,
         inputs=dict(job.inputs),
-        needs=dict(needs),
-        commit=place.commit,
+        needs=dict(digests),
+        commit=context.commit,
         started=_now(),
         kind=job.kind,
         attempts=attempt,
@@ -185,7 +191,7 @@ def _attempt(
         (out / path).parent.mkdir(parents=True, exist_ok=True)
     try:
         exit_code = run_process(
-            job.command(place.places),
+            job.command(context.paths),
             log_path(out, job.name),
             environment=watch.environment,
             append=attempt > 1,
@@ -198,7 +204,7 @@ def _attempt(
         if isinstance(error, KeyboardInterrupt):
             raise
         return record
-    complete = exit_code == 0 and not _missing_proofs(job, out)
+    complete = exit_code == 0 and not _missing_outputs(job, out)
     files = output_files(out, job.outputs) if complete else {}
     record = replace(
         record,

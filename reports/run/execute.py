@@ -1,4 +1,4 @@
-"""Runs a graph of jobs: reuses what is done, sets aside what cannot run here, hands on the rest."""
+"""Runs a graph of jobs: reuses done ones, sets aside those that cannot run here, runs the rest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from reports.plan.jobs import Job
-from reports.run.attempt import Outcome, Workplace, reusable
-from reports.run.executors import Executor, digests
+from reports.run.attempt import Outcome, RunContext, reusable
+from reports.run.executors import Executor, dependency_digests
 from reports.run.executors.local import LocalExecutor
 from reports.run.progress import Progress
 from reports.run.run_folder import Identity, check_identity, locked, refuse_foreign, write_identity
@@ -19,7 +19,7 @@ __all__ = ["Outcome", "run_jobs"]
 def run_jobs(
     jobs: tuple[Job, ...],
     out: Path,
-    places: Mapping[str, str],
+    paths: Mapping[str, str],
     *,
     resume: bool = True,
     executor: Executor | None = None,
@@ -30,52 +30,52 @@ def run_jobs(
     """Runs what is not done.
 
     Args:
-        jobs: In an order in which they can run.
+        jobs: Jobs in an order in which they can run.
         out: The reproduction folder; made if need be.
-        places: What the placeholders in argv stand for.
-        resume: Reuse done jobs; False runs all again.
-        executor: Who runs them; one job at a time on this machine by default.
-        missing: Why a requirement is not met here, by requirement; a job that has it is not run.
-        identity: What the folder holds; None asks for none.
-        progress: Where progress goes.
+        paths: What the placeholders in argv stand for.
+        resume: Whether done jobs are reused; False runs all again.
+        executor: Runs the jobs; by default one job at a time on this machine.
+        missing: Why a requirement is not met here, by requirement; jobs that have it are not run.
+        identity: What the folder must hold; None checks nothing.
+        progress: Shows progress; by default on stderr.
 
     Returns:
-        The outcome by job name. A failure never stops a job that does not need it.
+        The outcome by job name. A failure stops only the jobs that depend on it.
 
     Raises:
-        UsageError: When another process works in `out`, it holds another preset, or a file in it
-            is in the way.
-        KeyboardInterrupt: After the running jobs were stopped.
+        UsageError: Another process works in `out`, it holds another preset, or a file in it is in
+            the way.
+        KeyboardInterrupt: The user interrupted; the running jobs were stopped first.
     """
     executor = executor or LocalExecutor()
     progress = progress or Progress(jobs, slots=executor.slots)
-    place = Workplace.here(out, places, resume=resume)
+    context = RunContext.here(out, paths, resume=resume)
     with locked(out):
         if identity is not None:
             check_identity(out, identity, resume=resume)
         refuse_foreign(out, jobs)
         if identity is not None:
             write_identity(out, identity)
-        settled = _reuse(jobs, place)
+        finished = _reuse(jobs, context)
         progress.skip(
-            [(o.job, o.record.seconds if o.record else None) for o in settled.values()],
+            [(o.job, o.record.seconds if o.record else None) for o in finished.values()],
             "done before",
         )
-        left = _set_aside(jobs, settled, missing or {}, executor, progress)
+        left = _set_aside(jobs, finished, missing or {}, executor, progress)
         write_graph(out, jobs, executor.slots)
-        write_set_aside(out, {n: o.reason for n, o in settled.items() if not o.ok})
-        for outcome in executor.run(left, settled, place, progress):
-            settled[outcome.job.name] = outcome
+        write_set_aside(out, {n: o.reason for n, o in finished.items() if not o.ok})
+        for outcome in executor.run(left, finished, context, progress):
+            finished[outcome.job.name] = outcome
             _report(outcome, progress)
-    return {job.name: settled[job.name] for job in jobs}
+    return {job.name: finished[job.name] for job in jobs}
 
 
-def _reuse(jobs: tuple[Job, ...], place: Workplace) -> dict[str, Outcome]:
-    """Finds the jobs that are done, and whose needs are."""
+def _reuse(jobs: tuple[Job, ...], context: RunContext) -> dict[str, Outcome]:
+    """Finds the jobs that are done, together with all that they depend on."""
     found: dict[str, Outcome] = {}
     for job in jobs:
-        if all(need in found for need in job.needs):
-            outcome = reusable(job, place, digests(job, found))
+        if all(need in found for need in job.dependencies):
+            outcome = reusable(job, context, dependency_digests(job, found))
             if outcome is not None:
                 found[job.name] = outcome
     return found
@@ -83,24 +83,24 @@ def _reuse(jobs: tuple[Job, ...], place: Workplace) -> dict[str, Outcome]:
 
 def _set_aside(
     jobs: tuple[Job, ...],
-    settled: dict[str, Outcome],
+    finished: dict[str, Outcome],
     missing: Mapping[str, str],
     executor: Executor,
     progress: Progress,
 ) -> list[Job]:
-    """Settles jobs that cannot run here, and all that need them; returns the rest."""
+    """Marks jobs that cannot run here as blocked, and all that depend on them; returns the rest."""
     left: list[Job] = []
     reasons: dict[str, list[Job]] = {}
     for job in jobs:
-        if job.name in settled:
+        if job.name in finished:
             continue
         reason = next((missing[name] for name in job.requires if name in missing), "")
-        reason = reason or executor.lacks(job)
+        reason = reason or executor.missing_resources(job)
         if not reason:
-            bad = [n for n in job.needs if n in settled and settled[n].status == "blocked"]
+            bad = [n for n in job.dependencies if n in finished and finished[n].status == "blocked"]
             reason = f"{bad[0]} was not run" if bad else ""
         if reason:
-            settled[job.name] = Outcome(job=job, status="blocked", reason=reason)
+            finished[job.name] = Outcome(job=job, status="blocked", reason=reason)
             reasons.setdefault(reason if not reason.endswith("not run") else "", []).append(job)
         else:
             left.append(job)

@@ -20,7 +20,7 @@ DONE, FAILED, RUNNING, INTERRUPTED = "done", "failed", "running", "interrupted"
 
 @dataclass(frozen=True, kw_only=True)
 class OutputFile:
-    """A file that a job made; size and time tell cheaply that it is still the one hashed."""
+    """A file that a job made; equal size and time say, without hashing, that it is unchanged."""
 
     sha256: str
     num_bytes: int
@@ -33,11 +33,12 @@ class JobRecord:
 
     Attributes:
         status: running, done, failed or interrupted; only done counts on resume.
-        needs: Digest of each needed job's outputs, as this attempt read them.
-        outputs: By path relative to the reproduction folder.
+        needs: Digests of the outputs that this attempt read, by the job that made them.
         commit: Git commit of the code that ran, None outside a checkout.
-        started: UTC, ISO 8601; `finished` is empty while the job runs.
-        attempts: How often it was tried in a row.
+        started: When the attempt started, in UTC as ISO 8601.
+        finished: When it ended, empty while the job runs.
+        attempts: Number of attempts in a row.
+        outputs: Files that the job made, by path relative to the reproduction folder.
     """
 
     name: str
@@ -58,7 +59,7 @@ class JobRecord:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """sha256 by output."""
+        """sha256 of each output, by path."""
         return {path: file.sha256 for path, file in self.outputs.items()}
 
     @property
@@ -78,10 +79,10 @@ def log_path(out: Path, name: str) -> Path:
 
 
 def read_record(out: Path, name: str) -> JobRecord | None:
-    """Reads a record; None where there is none, or half of one after a crash of the machine.
+    """Reads a record; None where there is none, or only part of one after a crash of the machine.
 
     Raises:
-        UsageError: When another version of the toolkit wrote it.
+        UsageError: Another version of the toolkit wrote it.
     """
     path = record_path(out, name)
     try:
@@ -92,7 +93,7 @@ def read_record(out: Path, name: str) -> JobRecord | None:
 
 
 def record_from(data: Mapping[str, Any], path: Path) -> JobRecord:
-    """Builds a record from its JSON; `path` is named when the schema is another one."""
+    """Builds a record from its JSON; an error about its schema names `path`."""
     if data.get("schema") != JOB_SCHEMA:
         raise UsageError(
             f"{path}: schema is {data.get('schema')!r}, this reads {JOB_SCHEMA!r}: another version "
@@ -120,9 +121,9 @@ def log_tail(out: Path, name: str) -> str:
 
 
 def output_files(out: Path, outputs: tuple[str, ...]) -> dict[str, Path]:
-    """Lists a job's output files by path relative to `out`, sorted; what is missing has no entry.
+    """Lists a job's output files by path relative to `out`, sorted; missing ones have no entry.
 
-    Files whose name begins with a dot are no outputs: they are half-written, or somebody's cache.
+    Files whose name begins with a dot do not count: they are half-written, or somebody's cache.
     """
     found: dict[str, Path] = {}
     for output in outputs:
@@ -139,7 +140,7 @@ def describe_file(path: Path) -> OutputFile:
 
 
 def is_unchanged(path: Path, file: OutputFile) -> bool:
-    """Whether a file is the recorded one: by size and time, by content where the time differs."""
+    """Whether a file is the recorded one: by size and time, and by content if the time differs."""
     try:
         state = path.stat()
         if state.st_size != file.num_bytes:
@@ -149,29 +150,29 @@ def is_unchanged(path: Path, file: OutputFile) -> bool:
         return False
 
 
-def is_done(out: Path, job: Job, record: JobRecord, needs: Mapping[str, str]) -> bool:
+def is_done(out: Path, job: Job, record: JobRecord, digests: Mapping[str, str]) -> bool:
     """Says whether a job's outputs are there, whole, and made from the same inputs.
 
     Args:
         out: The reproduction folder.
         job: The job as planned now.
         record: Its record on disk.
-        needs: Digests of the needed jobs' outputs now.
+        digests: Digests, now, of the outputs of the jobs that it depends on.
     """
-    if record.status != DONE or record.id != job.id or dict(record.needs) != dict(needs):
+    if record.status != DONE or record.id != job.id or dict(record.needs) != dict(digests):
         return False
     return all(is_unchanged(out / path, file) for path, file in record.outputs.items())
 
 
 def plan_states(out: Path, jobs: tuple[Job, ...], *, resume: bool) -> dict[str, bool]:
-    """Says for each job whether it is done already; a job after one that runs is not."""
+    """Says for each job whether it is done already, which takes that its dependencies are."""
     done: dict[str, str] = {}
     there = resume and (out / "jobs").is_dir()
     for job in jobs if there else ():
-        if any(need not in done for need in job.needs):
+        if any(need not in done for need in job.dependencies):
             continue
         record = read_record(out, job.name)
-        needs = {need: done[need] for need in job.needs}
-        if record is not None and is_done(out, job, record, needs):
+        digests = {need: done[need] for need in job.dependencies}
+        if record is not None and is_done(out, job, record, digests):
             done[job.name] = record.digest
     return {job.name: job.name in done for job in jobs}

@@ -1,4 +1,4 @@
-"""One process with its log, which never outlives us."""
+"""Runs one process with its log; the process never outlives us."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 POLL_S = 0.5
 GRACE_S = 5.0
-"""What an interrupted process gets to remove its temporary files before it is killed."""
+"""Seconds in which an interrupted process may remove its temporary files before it is killed."""
 SUPERVISOR = Path(__file__).with_name("supervise.py")
 
 
 class StoppedError(Exception):
-    """The run was stopped, and the process with it."""
+    """The run was stopped, and with it the process."""
 
 
 def run_process(
@@ -35,22 +35,22 @@ def run_process(
 
     Args:
         argv: The command.
-        log: Gets stdout and stderr, line by line.
+        log: File for stdout and stderr, line by line.
         environment: Variables besides our own.
-        append: Keep what the log holds.
-        tick: Called with the seconds so far, twice a second.
+        append: Whether to keep what the log holds.
+        tick: Called twice a second with the seconds so far.
         stop: When set, the process is ended.
 
     Returns:
         The exit code. When this is interrupted, or dies, the process and its children are stopped.
 
     Raises:
-        StoppedError: When `stop` was set.
+        StoppedError: `stop` was set.
     """
     start = time.monotonic()
     with log.open("ab" if append else "wb") as stream:
-        # A session of its own: Ctrl-C reaches us only, and we stop the process. The supervisor ends
-        # it when the pipe closes, that is when we are gone.
+        # In a session of its own, Ctrl-C does not reach the process: we stop it. The supervisor
+        # ends it when the pipe closes, which also happens when we are killed.
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(SUPERVISOR), *argv],
             stdin=subprocess.PIPE,
@@ -72,7 +72,7 @@ def run_process(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process and its children: a polite interrupt first, then a kill."""
+    """Ends a process and its children: first by an interrupt, then by a kill."""
     for sign, grace_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, None)):
         if process.poll() is None:
             with suppress(ProcessLookupError):

@@ -13,10 +13,10 @@ TICK_S = 0.5
 
 
 class Progress:
-    """Counts jobs and estimates the rest.
+    """Counts jobs and estimates the time left.
 
-    A job that has not run takes as long as jobs of its kind and run took in this run, whatever the
-    estimate was; before any has, its estimate times how wrong estimates have been so far.
+    Each job has an estimate from the plan. It is corrected by how long jobs of the same kind and
+    run took against their estimates; before one of them has run, by all jobs so far.
     """
 
     def __init__(
@@ -27,13 +27,22 @@ class Progress:
         slots: int = 1,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts with every job open; `slots` is how many run at once."""
+        """Starts with no job done.
+
+        Args:
+            jobs: All jobs of the run.
+            stream: Where progress is written; stderr by default.
+            slots: Number of jobs that run at once.
+            clock: Monotonic time in seconds.
+        """
         self.stream = stream or sys.stderr
         self.slots = slots
         self.total = 0
         self._open: dict[str, Job] = {}
-        self._expected: dict[tuple[str, str], float] = {}  # of open jobs, by kind and run
-        self._took: dict[tuple[str, str], tuple[float, float]] = {}  # seconds, expected seconds
+        # Expected seconds of open jobs, by kind and run.
+        self._expected: dict[tuple[str, str], float] = {}
+        # Measured and expected seconds of ended jobs, by kind and run.
+        self._took: dict[tuple[str, str], tuple[float, float]] = {}
         self._running: dict[str, tuple[Job, float]] = {}
         self._clock = clock
         self._last_tick = 0.0
@@ -54,7 +63,7 @@ class Progress:
         return max(total / min(self.slots, max(1, len(self._open))), longest)
 
     def _scale(self, key: tuple[str, str]) -> float:
-        """Seconds a job takes for a second that was expected."""
+        """Returns measured over expected seconds, for jobs like these if one has ended."""
         pairs = [self._took[key]] if key in self._took else list(self._took.values())
         seconds, expected = (
             (sum(column) for column in zip(*pairs, strict=True)) if pairs else (1, 1)
@@ -81,13 +90,13 @@ class Progress:
         self.stream.flush()
 
     def finish(self, job: Job, status: str, seconds: float | None = None) -> None:
-        """Closes a job; `seconds` is what it took, now or before, None if it did not get there."""
+        """Closes a job; `seconds` is what it took, now or before, None if it did not end well."""
         self._close(job, seconds)
         took = "" if seconds is None else f" in {clock(seconds)}"
         self._line(f"{job.name}: {status}{took}")
 
     def skip(self, jobs: Iterable[tuple[Job, float | None]], what: str) -> None:
-        """Closes many jobs at once, with one line."""
+        """Closes many jobs at once, in one line of output."""
         count = 0
         for job, seconds in jobs:
             count += 1

@@ -1,4 +1,4 @@
-"""How far a reproduction is, from its folder alone, whether or not it runs now."""
+"""Tells how far a reproduction is, from its folder alone, whether or not it runs now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAITING = "waiting"
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """One job of the graph, as the folder has it."""
+    """State of one job, as the folder records it."""
 
     name: str
     kind: str
@@ -38,8 +38,8 @@ class Status:
 
     Attributes:
         alive: Whether a reproduce-paper works there now.
-        left_s: Estimate of what is left, with as many jobs at once as that run has.
-        set_aside: Why jobs were not run, with their number.
+        left_s: Estimated seconds left, with as many jobs at once as that run has.
+        set_aside: Number of jobs that were not run, by reason.
     """
 
     folder: Path
@@ -51,11 +51,11 @@ class Status:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Jobs by state."""
+        """Number of jobs by state."""
         return dict(Counter(job.state for job in self.jobs))
 
     def named(self, state: str) -> list[JobState]:
-        """The jobs in a state."""
+        """Returns the jobs in a state."""
         return [job for job in self.jobs if job.state == state]
 
     @property
@@ -75,7 +75,7 @@ def write_graph(out: Path, jobs: tuple[Job, ...], slots: int) -> None:
 
 
 def write_set_aside(out: Path, reasons: Mapping[str, str]) -> None:
-    """Writes why jobs of a run could not run, by job."""
+    """Writes why jobs could not run, by job, for `status`."""
     atomic_write_text(out / "jobs/.set_aside.json", json.dumps(reasons) + "\n")
 
 
@@ -83,7 +83,7 @@ def read_status(out: Path) -> Status:
     """Reads a folder; nothing in it is changed.
 
     Raises:
-        UsageError: When it is no reproduction, or of another version.
+        UsageError: The folder holds no reproduction, or one of another version.
     """
     identity = read_identity(out)
     try:
@@ -129,7 +129,7 @@ def _state(out: Path, name: str, entry: list[Any], *, alive: bool, aside: bool) 
 
 
 def _left_s(jobs: tuple[JobState, ...], slots: int) -> float:
-    """Expectations of what is open, times how wrong those of what is done were."""
+    """Sums the estimates of open jobs, corrected by how long done jobs of their kind took."""
     took: dict[str, list[float]] = {}
     for job in jobs:
         if job.state == DONE:
@@ -147,7 +147,7 @@ def _left_s(jobs: tuple[JobState, ...], slots: int) -> float:
 
 
 def status_record(status: Status) -> dict[str, Any]:
-    """The status as JSON data."""
+    """Returns the status as JSON data."""
     return {
         "schema": STATUS_SCHEMA,
         "preset": status.identity.preset,
@@ -160,7 +160,7 @@ def status_record(status: Status) -> dict[str, Any]:
 
 
 def status_text(status: Status) -> str:
-    """The status for a terminal."""
+    """Formats the status for a terminal."""
     total, done = len(status.jobs), status.counts.get(DONE, 0)
     now = "runs now" if status.alive else "does not run now"
     lines = [f"{status.folder}: preset {status.identity.preset}, {now}"]

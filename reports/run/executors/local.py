@@ -1,4 +1,4 @@
-"""Jobs on this machine: so many at once, each with GPUs of its own."""
+"""Runs jobs on this machine: a number of them at once, each with GPUs of its own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reports.plan.jobs import Job
-from reports.run.attempt import Outcome, Watch, Workplace, reusable, run_job
-from reports.run.executors import blocked_by, digests
+from reports.run.attempt import Outcome, RunContext, Watch, reusable, run_job
+from reports.run.executors import blocked_by, dependency_digests
 from reports.run.progress import Progress
 
 TICK_S = 0.5
@@ -24,8 +24,8 @@ class LocalExecutor:
     """A pool of processes on one machine.
 
     Attributes:
-        jobs: How many run at once.
-        gpus: Ids of the GPUs to use, as CUDA_VISIBLE_DEVICES has them; a job gets whole ones.
+        jobs: Number of jobs that run at once.
+        gpus: Ids of the GPUs to use, as CUDA_VISIBLE_DEVICES takes them; jobs never share a GPU.
     """
 
     jobs: int = 1
@@ -33,10 +33,10 @@ class LocalExecutor:
 
     @property
     def slots(self) -> int:
-        """How many jobs may run at once."""
+        """Number of jobs that may run at once."""
         return self.jobs
 
-    def lacks(self, job: Job) -> str:
+    def missing_resources(self, job: Job) -> str:
         """Says that a job takes more GPUs than there are."""
         if job.gpus <= len(self.gpus):
             return ""
@@ -46,12 +46,12 @@ class LocalExecutor:
     def run(
         self,
         jobs: Sequence[Job],
-        settled: Mapping[str, Outcome],
-        place: Workplace,
+        finished: Mapping[str, Outcome],
+        context: RunContext,
         progress: Progress,
     ) -> Iterator[Outcome]:
-        """See `Executor.run`."""
-        outcomes = dict(settled)
+        """Implements `Executor.run`."""
+        outcomes = dict(finished)
         queue = Queue(jobs)
         running: dict[Future[Outcome], tuple[Job, tuple[str, ...]]] = {}
         free = list(self.gpus)
@@ -59,26 +59,26 @@ class LocalExecutor:
             while queue or running:
                 while job := queue.take(self.jobs - len(running), len(free), bool(running)):
                     early = blocked_by(job, outcomes)
-                    needs = {} if early else digests(job, outcomes)
-                    early = early or reusable(job, place, needs)
+                    digests = {} if early else dependency_digests(job, outcomes)
+                    early = early or reusable(job, context, digests)
                     if early is not None:
-                        yield self._settle(early, outcomes, queue)
+                        yield self._finish(early, outcomes, queue)
                         continue
                     mine = tuple(free.pop(0) for _ in range(job.gpus))
                     watch = Watch(environment=self._environment(job, mine), stop=stop)
                     progress.start(job)
-                    running[pool.submit(run_job, job, place, needs, watch)] = job, mine
+                    running[pool.submit(run_job, job, context, digests, watch)] = job, mine
                     queue.hold(job)
-                finished, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
+                ended, _ = wait(running, timeout=TICK_S, return_when=FIRST_COMPLETED)
                 progress.tick()
-                for future in finished:
+                for future in ended:
                     job, mine = running.pop(future)
                     free.extend(mine)
                     queue.release(job)
-                    yield self._settle(future.result(), outcomes, queue)
+                    yield self._finish(future.result(), outcomes, queue)
 
     def _environment(self, job: Job, mine: tuple[str, ...]) -> dict[str, str]:
-        """The job's GPUs, and its share of the cores where jobs on the CPU run side by side."""
+        """Gives a job its GPUs, or its share of the cores where CPU jobs run side by side."""
         if self.gpus:
             return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
         if self.jobs == 1 or job.exclusive or THREADS in os.environ:
@@ -86,15 +86,15 @@ class LocalExecutor:
         return {THREADS: str(max(1, (os.cpu_count() or 1) // self.jobs))}
 
     @staticmethod
-    def _settle(outcome: Outcome, outcomes: dict[str, Outcome], queue: Queue) -> Outcome:
+    def _finish(outcome: Outcome, outcomes: dict[str, Outcome], queue: Queue) -> Outcome:
         outcomes[outcome.job.name] = outcome
-        queue.settle(outcome.job)
+        queue.finish(outcome.job)
         return outcome
 
 
 @contextmanager
 def _pool(size: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
-    """Threads that each wait for one process; an error or Ctrl-C ends the processes first."""
+    """Makes threads that each wait for one process; an error or Ctrl-C ends the processes first."""
     stop = threading.Event()
     with ThreadPoolExecutor(size) as pool:
         try:
@@ -106,10 +106,10 @@ def _pool(size: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
 
 
 class Queue:
-    """Jobs that wait for their needs, and jobs that are ready, by what they take."""
+    """Holds jobs that wait for others, and jobs that are ready, sorted by what they take."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        """Jobs in order; a need that is not among them is settled already."""
+        """Takes the jobs in order; a dependency that is not among them has finished already."""
         self._order = {job.name: index for index, job in enumerate(jobs)}
         self._jobs = list(jobs)
         self._readers: dict[str, list[Job]] = {}
@@ -118,11 +118,11 @@ class Queue:
         self._num_ready = 0
         self._exclusive = False
         for job in jobs:
-            open_needs = [need for need in job.needs if need in self._order]
-            self._waiting[job.name] = len(open_needs)
-            for need in open_needs:
+            unfinished = [name for name in job.dependencies if name in self._order]
+            self._waiting[job.name] = len(unfinished)
+            for need in unfinished:
                 self._readers.setdefault(need, []).append(job)
-            if not open_needs:
+            if not unfinished:
                 self._push(job)
 
     def __bool__(self) -> bool:
@@ -134,12 +134,12 @@ class Queue:
         self._num_ready += 1
 
     def take(self, slots: int, gpus: int, busy: bool) -> Job | None:
-        """Takes the first ready job that fits; one that must be alone only when all else is done.
+        """Takes the first ready job that fits; an exclusive one only while no other runs.
 
         Args:
-            slots: Free places.
-            gpus: Free GPUs.
-            busy: Whether a job runs.
+            slots: Number of jobs that may still start.
+            gpus: Number of free GPUs.
+            busy: Whether a job runs now.
         """
         if slots < 1 or self._exclusive:
             return None
@@ -155,15 +155,15 @@ class Queue:
         return self._jobs[heapq.heappop(heap)]
 
     def hold(self, job: Job) -> None:
-        """A job runs."""
+        """Notes that a job runs."""
         self._exclusive = job.exclusive
 
     def release(self, job: Job) -> None:
-        """A job has ended."""
+        """Notes that a job has ended."""
         self._exclusive = self._exclusive and not job.exclusive
 
-    def settle(self, job: Job) -> None:
-        """Its outcome is known: what waited for it may be ready."""
+    def finish(self, job: Job) -> None:
+        """Notes that the outcome of a job is known: jobs that waited for it may be ready."""
         for reader in self._readers.get(job.name, ()):
             self._waiting[reader.name] -= 1
             if not self._waiting[reader.name]:

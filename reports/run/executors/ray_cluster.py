@@ -1,4 +1,4 @@
-"""The same graph on a Ray cluster: Ray places the jobs, and runs one again when its node is lost.
+"""Runs jobs on a Ray cluster, which chooses their nodes and reruns them when a node is lost.
 
 The reproduction folder must be on storage that all nodes share, at the same path.
 """
@@ -13,40 +13,40 @@ from typing import Any
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job
-from reports.plan.places import code_places
-from reports.run.attempt import Outcome, Watch, Workplace, reusable, run_job
+from reports.plan.paths import code_paths
+from reports.run.attempt import Outcome, RunContext, Watch, reusable, run_job
 from reports.run.progress import Progress
 
 LOST_WORKER_RETRIES = 3
-"""Of a job whose worker or node died; a failure of the job itself counts by its own `retries`."""
+"""Retries of a job whose worker or node died; a failure of the job counts by its own `retries`."""
 TICK_S = 0.5
 POLL_MANY = 64
 CONNECT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Need:
-    """What a job must know of one that it needs: small, since it travels over the network."""
+class Dependency:
+    """What a job must know of one that it depends on; small, since it travels over the network."""
 
     name: str
     status: str
     digest: str
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Need:
-        """From an outcome."""
+    def of(cls, outcome: Outcome) -> Dependency:
+        """Takes what is needed from an outcome."""
         digest = outcome.record.digest if outcome.ok and outcome.record else ""
         return cls(name=outcome.job.name, status=outcome.status, digest=digest)
 
 
 @dataclass(kw_only=True)
 class RayExecutor:
-    """A Ray cluster.
+    """Runs jobs on a Ray cluster.
 
     Attributes:
-        address: Of a running cluster, `auto` for the one of this machine; None is RAY_ADDRESS, or
-            a cluster of this machine alone, started here and ended with us.
-        jobs: CPUs of that cluster.
+        address: Address of a running cluster, `auto` for the one on this machine. None takes
+            RAY_ADDRESS; without it a cluster of this machine alone is started, and ended with us.
+        jobs: Number of CPUs of the cluster that is started here.
     """
 
     address: str | None = None
@@ -57,7 +57,7 @@ class RayExecutor:
         """Connects, or starts a cluster.
 
         Raises:
-            UsageError: When Ray is not installed or no cluster answers.
+            UsageError: Ray is not installed, or no cluster answers.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -87,10 +87,10 @@ class RayExecutor:
 
     @property
     def slots(self) -> int:
-        """CPUs of the cluster."""
+        """Number of CPUs of the cluster."""
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def lacks(self, job: Job) -> str:
+    def missing_resources(self, job: Job) -> str:
         """Says that a job takes more GPUs than any node has; Ray would wait for ever."""
         most = max((int(n["Resources"].get("GPU", 0)) for n in self._alive()), default=0)
         if job.gpus <= most:
@@ -103,27 +103,31 @@ class RayExecutor:
     def run(
         self,
         jobs: Sequence[Job],
-        settled: Mapping[str, Outcome],
-        place: Workplace,
+        finished: Mapping[str, Outcome],
+        context: RunContext,
         progress: Progress,
     ) -> Iterator[Outcome]:
-        """See `Executor.run`. Ray holds the graph: a task's needs are results of other tasks."""
+        """Implements `Executor.run`. Ray holds the graph: tasks take the results of other tasks."""
         ray = self._ray
         cpus = max((int(node["Resources"].get("CPU", 1)) for node in self._alive()), default=1)
-        settle = ray.remote(_settle)
-        shared = ray.put(place)
-        needs: dict[str, Any] = {name: Need.of(outcome) for name, outcome in settled.items()}
+        run = ray.remote(_run_or_reuse)
+        shared = ray.put(context)
+        dependencies: dict[str, Any] = {
+            name: Dependency.of(outcome) for name, outcome in finished.items()
+        }
         results: dict[Any, Job] = {}
         for job in jobs:
-            task = settle.options(
+            task = run.options(
                 name=job.name,
                 num_cpus=cpus if job.exclusive else 1,
                 num_gpus=job.gpus,
                 max_retries=LOST_WORKER_RETRIES,
                 num_returns=2,
             )
-            need, result = task.remote(job, shared, *(needs[name] for name in job.needs))
-            needs[job.name] = need
+            dependency, result = task.remote(
+                job, shared, *(dependencies[name] for name in job.dependencies)
+            )
+            dependencies[job.name] = dependency
             results[result] = job
         try:
             while results:
@@ -152,7 +156,7 @@ class RayExecutor:
 
 
 def _check_reachable(address: str) -> None:
-    """Fails at once where nothing listens; Ray itself would try for minutes."""
+    """Raises at once where nothing listens; Ray itself would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
@@ -162,14 +166,16 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _settle(job: Job, place: Workplace, *needs: Need) -> tuple[Need, Outcome]:
-    """Runs on a worker: the job, unless it is done or a job that it needs has no outputs."""
-    bad = next((need for need in needs if need.status not in ("done", "reused")), None)
+def _run_or_reuse(
+    job: Job, context: RunContext, *dependencies: Dependency
+) -> tuple[Dependency, Outcome]:
+    """Runs the job on a worker, unless it is done or one that it depends on has no outputs."""
+    bad = next((one for one in dependencies if one.status not in ("done", "reused")), None)
     if bad is not None:
         verb = "failed" if bad.status == "failed" else "was not run"
         outcome = Outcome(job=job, status="blocked", reason=f"{bad.name} {verb}")
-        return Need.of(outcome), outcome
-    here = replace(place, places={**place.places, **code_places()})
-    digests = {need.name: need.digest for need in needs}
+        return Dependency.of(outcome), outcome
+    here = replace(context, paths={**context.paths, **code_paths()})
+    digests = {one.name: one.digest for one in dependencies}
     outcome = reusable(job, here, digests) or run_job(job, here, digests, Watch())
-    return Need.of(outcome), outcome
+    return Dependency.of(outcome), outcome

@@ -80,7 +80,9 @@ def test_estimates_and_gpus_do_not_change_an_id() -> None:
 
 
 def job(name: str, *needs: str) -> Job:
-    return Job(name=name, kind="x", argv=(name,), outputs=(), proofs=(), needs=needs)
+    return Job(
+        name=name, kind="x", argv=(name,), outputs=(), required_outputs=(), dependencies=needs
+    )
 
 
 def test_order_follows_needs() -> None:
@@ -112,5 +114,7 @@ def test_selection_takes_what_is_needed_and_no_more() -> None:
 
 
 def test_command_fills_in_places_and_leaves_other_braces() -> None:
-    one = Job(name="a", kind="x", argv=("{python}", "{out}/v", "{x}"), outputs=(), proofs=())
+    one = Job(
+        name="a", kind="x", argv=("{python}", "{out}/v", "{x}"), outputs=(), required_outputs=()
+    )
     assert one.command({"python": "py", "out": "/o"}) == ["py", "/o/v", "{x}"]

@@ -13,7 +13,7 @@ import hiar.cli.main
 from reports.paper.spec import load_preset
 from reports.plan.inputs import InputHashes
 from reports.plan.jobs import Job
-from reports.plan.places import local_places
+from reports.plan.paths import local_paths
 from reports.plan.planning import plan_jobs
 from reports.plan.summary import Plan, plan_record, plan_text, summarise
 from reports.plan.video_parts import video_parts
@@ -32,7 +32,7 @@ def plan_of(name: str, missing: dict[str, str] | None = None, done: frozenset[st
     jobs = jobs_of(name)
     states = {job.name: job.name in done for job in jobs}
     return summarise(
-        load_preset(name), jobs, states, missing or {}, local_places(OUT, OUT), gpus=gpus
+        load_preset(name), jobs, states, missing or {}, local_paths(OUT, OUT), gpus=gpus
     )
 
 
@@ -75,10 +75,10 @@ PARSERS = {
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_planned_command_is_one_that_the_real_parsers_take(name: str) -> None:
-    places = local_places(OUT, OUT)
+    paths = local_paths(OUT, OUT)
     seen = set()
     for job in jobs_of(name):
-        words = job.command(places)
+        words = job.command(paths)
         assert not [word for word in words if word.startswith("{")]
         module = words.index("-m") + 1
         if words[module] == "torch.distributed.run":

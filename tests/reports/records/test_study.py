@@ -76,7 +76,7 @@ def test_the_long_videos_are_made_as_the_run_they_are_called_after(run: str) -> 
     seconds = num_frames(int(options["--latent-frames"])) / TINY.run(run).fps
     assert 60 <= seconds < 61
     assert num_blocks(int(options["--latent-frames"]), SamplerConfig().frames_per_block) == 81
-    assert jobs["lengths-tiny"].needs == (
+    assert jobs["lengths-tiny"].dependencies == (
         "long-score-tiny-hiar", "long-score-tiny-self-forcing",
     )  # fmt: skip
 

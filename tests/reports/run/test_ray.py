@@ -12,7 +12,7 @@ import pytest
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job, with_ids
-from reports.plan.places import local_places
+from reports.plan.paths import local_paths
 from reports.run.execute import Outcome, run_jobs
 from reports.run.executors.ray_cluster import RayExecutor
 from reports.run.job_records import read_record
@@ -46,8 +46,8 @@ def job(name: str, *needs: str, script: str = SCRIPT, sleep_s: float = 0.0, **mo
         "kind": "x",
         "argv": ("{python}", "-c", script, f"{{out}}/{name}", str(sleep_s)),
         "outputs": (name,),
-        "proofs": (f"{name}/n",),
-        "needs": needs,
+        "required_outputs": (f"{name}/n",),
+        "dependencies": needs,
         **more,
     }
     return Job(**fields)  # type: ignore[arg-type]
@@ -56,8 +56,8 @@ def job(name: str, *needs: str, script: str = SCRIPT, sleep_s: float = 0.0, **mo
 def run(out: Path, executor: RayExecutor, *jobs: Job) -> dict[str, Outcome]:
     planned = with_ids(jobs)
     progress = Progress(planned, io.StringIO(), slots=executor.slots)
-    places = local_places(out, out)
-    return run_jobs(planned, out, places, executor=executor, progress=progress)
+    paths = local_paths(out, out)
+    return run_jobs(planned, out, paths, executor=executor, progress=progress)
 
 
 def statuses(outcomes: dict[str, Outcome]) -> dict[str, str]:

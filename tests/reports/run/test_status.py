@@ -10,7 +10,7 @@ import pytest
 from drift.errors import UsageError
 from reports.cli.main import main
 from reports.plan.jobs import Job, with_ids
-from reports.plan.places import local_places
+from reports.plan.paths import local_paths
 from reports.run.execute import run_jobs
 from reports.run.progress import Progress
 from reports.run.run_folder import Identity
@@ -23,7 +23,7 @@ IDENTITY = Identity(preset="tiny", preset_sha256="a" * 64)
 def job(name: str, script: str, *needs: str, **more: object) -> Job:
     fields = {
         "name": name, "kind": "x", "argv": ("{python}", "-c", script, f"{{out}}/{name}"),
-        "outputs": (name,), "proofs": (f"{name}/n",), "needs": needs, **more,
+        "outputs": (name,), "required_outputs": (f"{name}/n",), "dependencies": needs, **more,
     }  # fmt: skip
     return Job(**fields)  # type: ignore[arg-type]
 
@@ -34,7 +34,7 @@ GOOD = WRITE + "(p/'n').write_text('1')"
 def run(out: Path, *jobs: Job) -> None:
     planned = with_ids(jobs)
     run_jobs(
-        planned, out, local_places(out, out), identity=IDENTITY,
+        planned, out, local_paths(out, out), identity=IDENTITY,
         missing={"model x": "needs weights x"}, progress=Progress(planned, io.StringIO()),
     )  # fmt: skip
 
@@ -60,7 +60,7 @@ def test_a_run_is_seen_while_it_works_and_after_it_was_killed(tmp_path: Path) ->
     script = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path\n"
-        "import test_reports_status as here\n"
+        "import test_status as here\n"
         "slow = here.WRITE + \"(p/'n').touch(); time.sleep(60)\"\n"
         "here.run(Path(sys.argv[1]), here.job('a', here.GOOD), here.job('slow', slow, 'a'),\n"
         "         here.job('last', here.GOOD, 'slow'))\n"

@@ -14,20 +14,20 @@ DEFAULT_DATA = "~/.cache/hiar/data"
 
 
 def data_folder(given: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of prompt files and trained checkpoints that a user brings."""
+    """Returns the folder of prompt files and trained checkpoints that a user brings."""
     return (given or Path(environment.get(DATA_VARIABLE) or DEFAULT_DATA)).expanduser().resolve()
 
 
-def code_places() -> dict[str, str]:
-    """The interpreter, and the folder that holds the packages."""
+def code_paths() -> dict[str, str]:
+    """Returns the interpreter, and the folder that holds the packages."""
     return {"python": sys.executable, "packages": str(package_root("hiar").parent)}
 
 
-def local_places(out: Path, data: Path | None = None) -> dict[str, str]:
-    """All of them.
+def local_paths(out: Path, data: Path | None = None) -> dict[str, str]:
+    """Returns what every placeholder stands for.
 
     Args:
         out: The reproduction folder.
-        data: The data folder; None is the default one.
+        data: The data folder; None takes the default one.
     """
-    return {**code_places(), "out": str(out), "data": str(data_folder(data))}
+    return {**code_paths(), "out": str(out), "data": str(data_folder(data))}
