@@ -13,7 +13,7 @@ import pytest
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job, clock, with_ids
-from reports.plan.places import local_places
+from reports.plan.paths import local_paths
 from reports.run.execute import Outcome, run_jobs
 from reports.run.executors.local import LocalExecutor, Queue
 from reports.run.job_records import plan_states, read_record
@@ -30,8 +30,8 @@ def job(name: str, script: str = COUNT, *needs: str, **values: object) -> Job:
         "kind": "x",
         "argv": ("{python}", "-c", script, f"{{out}}/{name}"),
         "outputs": (name,),
-        "proofs": (f"{name}/n",),
-        "needs": needs,
+        "required_outputs": (f"{name}/n",),
+        "dependencies": needs,
         **values,
     }
     return Job(**fields)  # type: ignore[arg-type]
@@ -40,8 +40,8 @@ def job(name: str, script: str = COUNT, *needs: str, **values: object) -> Job:
 def run(out: Path, *jobs: Job, resume: bool = True, **more: Any) -> dict[str, Outcome]:
     planned = with_ids(jobs)
     progress = Progress(planned, io.StringIO())
-    places = local_places(out, out)
-    return run_jobs(planned, out, places, resume=resume, progress=progress, **more)
+    paths = local_paths(out, out)
+    return run_jobs(planned, out, paths, resume=resume, progress=progress, **more)
 
 
 def statuses(outcomes: dict[str, Outcome]) -> dict[str, str]:
@@ -129,14 +129,14 @@ def test_interrupt_kills_the_job_and_marks_it(tmp_path: Path) -> None:
         f"""
         from pathlib import Path
         from reports.run.execute import run_jobs
-        from reports.plan.places import local_places
+        from reports.plan.paths import local_paths
         from reports.plan.jobs import Job, with_ids
         code = "import os,pathlib,time;"
         code += "pathlib.Path(r'{tmp_path}/pid').write_text(str(os.getpid()));"
         one = Job(name="a", kind="x", argv=("{{python}}", "-c", code + "time.sleep(60)"),
-                  outputs=("a",), proofs=("a/n",))
+                  outputs=("a",), required_outputs=("a/n",))
         out = Path(r"{tmp_path}/out")
-        run_jobs(with_ids([one]), out, local_places(out, out))
+        run_jobs(with_ids([one]), out, local_paths(out, out))
         """
     )
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)
@@ -205,7 +205,7 @@ def test_the_queue_hands_out_each_job_once_its_needs_are_settled() -> None:
     taken = []
     while (one := queue.take(slots=1, gpus=0, busy=False)) is not None:
         taken.append(one.name)
-        queue.settle(one)
+        queue.finish(one)
     assert taken == ["a", "b", "c", "d"]
     assert not queue
 
