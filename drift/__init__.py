@@ -1,4 +1,4 @@
-"""Measures videos: decoding, segments, metrics, slopes and the drift score.
+"""Measures videos: decoding, metrics, segments, slopes and the drift score.
 
     from drift import ScoreConfig, score_folder
     result = score_folder("videos/", out="run/", config=ScoreConfig(metrics=("saturation",)))

@@ -1,19 +1,19 @@
-"""What can go wrong that is neither our bug nor a broken video; `exit_code` ends a command so."""
+"""Errors that are neither our bug nor a broken video; `exit_code` is what a command returns."""
 
 
 class UsageError(ValueError):
-    """Wrong use: one line that names the value, the rule and the remedy."""
+    """Wrong use; the message is one line that names the value, the rule and the remedy."""
 
     exit_code = 2
 
 
 class StorageError(RuntimeError):
-    """The run folder cannot take more: what is there is whole and is used again."""
+    """The disk of the run folder is full; what was written is whole and will be used again."""
 
     exit_code = 2
 
 
 class WorkerError(RuntimeError):
-    """A worker process died, for instance for memory or in a decoder."""
+    """A worker process died, for instance from lack of memory or in a decoder."""
 
     exit_code = 1

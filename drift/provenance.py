@@ -1,4 +1,4 @@
-"""Where a result comes from: code, packages, kind of machine; no names or paths of it."""
+"""Where a result comes from: code, packages and kind of machine, but no host name and no path."""
 
 import platform
 import subprocess
@@ -14,11 +14,11 @@ def collect_provenance(*, learned: bool = False) -> dict[str, Any]:
     """Facts about the running code.
 
     Args:
-        learned: Whether networks ran, so that their packages matter.
+        learned: Whether networks ran, so that torch is listed too.
 
     Returns:
-        `git_commit` and `git_dirty` (null unless this package is tracked in a checkout), `packages`
-        (name -> version, null if absent), `python`, `platform`, `device`.
+        `git_commit` and `git_dirty` (None unless git tracks this package), `packages` (name ->
+        version, None if absent), `python`, `platform`, `device`.
     """
     commit, dirty = _git_state()
     return {
@@ -39,7 +39,10 @@ def _version(package: str) -> str | None:
 
 
 def _git_state() -> tuple[str | None, bool | None]:
-    """Commit and whether this package differs from it; a repository around a venv is not ours."""
+    """Commit and whether this package differs from it; None if git does not track the package.
+
+    A virtual environment may lie inside somebody else's repository, whose commit says nothing here.
+    """
     here = Path(__file__).parent
     if _git(here, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None

@@ -1,4 +1,4 @@
-"""CLIP-IQA: how much closer a frame is to a text that praises it than to one that does not."""
+"""CLIP-IQA: how much closer a frame is to a text of praise than to one of blame."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
@@ -18,7 +18,7 @@ from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = True  # docs/metrics.md
 
-# CLIP's token numbers of each text, between its start and end marks: good text, bad text.
+# Token numbers of a good and of a bad text, without CLIP's start and end marks.
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 START, END = 49406, 49407
 PROMPTS: dict[str, dict[tuple[str, str], Pair]] = {
@@ -45,8 +45,8 @@ def clip_iqa(features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
     """Mean over prompt pairs of the softmax share of the good text.
 
     Args:
-        features: (B, D) of the pictures, any length.
-        text_features: (P, 2, D) of P pairs, good text first, any length.
+        features: (B, D) features of the pictures; their length does not matter.
+        text_features: (P, 2, D) features of P pairs, good text first; as above.
         scale: Factor on cosines before the softmax.
 
     Returns:
@@ -79,7 +79,7 @@ def new_metric(settings: MetricSettings, variant: str) -> Metric:
 
 @cache
 def _networks(variant: str, settings: MetricSettings) -> tuple[PictureTower, Tensor, Tensor]:
-    """The picture tower; the text features (P, 2, D), made once; the scale of cosines."""
+    """The picture tower, the text features (P, 2, D) and the scale of cosines."""
     weights = METRICS["clip_iqa"].variant(variant).weights[0]
     network = load_network(Clip, partial(read_openai, weights, settings), settings, "clip_iqa")
     texts = [(START, *text, END) for pair in PROMPTS[variant].values() for text in pair]
@@ -93,6 +93,6 @@ def _networks(variant: str, settings: MetricSettings) -> tuple[PictureTower, Ten
 
 
 def read_openai(weights: str, settings: MetricSettings) -> Mapping[str, Tensor]:
-    """OpenAI's file holds half-precision weights, and three sizes that are no weights."""
+    """Reads OpenAI's file: half-precision weights, beside three sizes that are left out."""
     state = read_weights(weights, settings.weights_dir)
     return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}

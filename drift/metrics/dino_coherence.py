@@ -1,4 +1,4 @@
-"""DINO coherence: cosine of consecutive frames as DINOv2 sees them. It rises on freezing."""
+"""DINO coherence: cosine of DINOv2's features of consecutive frames. It rises on freezing."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -20,7 +20,7 @@ TOLERATES_BFLOAT16 = True  # docs/metrics.md
 SIDE = 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIZES = {"vit-b": (768, 12), "vit-s": (384, 6)}
-"""Width and heads."""
+"""Width and number of heads of each variant."""
 
 
 def cosine(left: Tensor, right: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def cosine(left: Tensor, right: Tensor) -> Tensor:
 
 
 def prepare(pictures: Tensor) -> Tensor:
-    """Pictures as DINOv2 takes them: the whole frame at 224 x 224, with ImageNet's mean 0.
+    """Scales whole frames to 224 x 224 and normalises them by ImageNet's mean and deviation.
 
     Args:
         pictures: (B, 3, H, W) in [0, 1].
@@ -52,7 +52,7 @@ def new_metric(settings: MetricSettings, variant: str) -> Metric:
 
     Args:
         settings: Device, precision, weights.
-        variant: `vit-b`, or `vit-s`.
+        variant: `vit-b` or `vit-s`.
     """
     network = _network(variant, settings)
     dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)

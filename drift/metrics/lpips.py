@@ -20,7 +20,7 @@ EPSILON = 1e-10  # keeps the length of a feature of zeros above 0 (lpips 0.1.4)
 
 
 class Lpips(AlexNetTrunk):
-    """The trunk, and one weight a channel: `lin0.model.1.weight` to `lin4`."""
+    """AlexNet's trunk and a weight for each of its channels, `lin0.model.1.weight` to `lin4...`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,15 +33,16 @@ class Lpips(AlexNetTrunk):
 
     @property
     def heads(self) -> list[Tensor]:
-        """The weights, (C,) each."""
+        """The weights of each layer's channels, (C,) each."""
         named = dict(self.named_parameters())
         return [named[f"lin{i}.model.1.weight"].flatten() for i in range(len(CHANNELS))]
 
 
 def unit_features(features: Sequence[Tensor]) -> list[Tensor]:
-    """Each place's feature vector at length 1, float32 (B, C, H, W); float32 input is overwritten.
+    """Scales the feature vector of each place to length 1, as float32 (B, C, H, W).
 
-    At 1920 x 1080 the features of a frame are 90 MB: a copy of each frame's would count.
+    float32 input is overwritten: at 1920 x 1080 the features of a frame are 90 MB, so a copy would
+    cost much.
     """
     whole = [x.float() for x in features]
     return [x.div_(torch.linalg.vector_norm(x, dim=1, keepdim=True) + EPSILON) for x in whole]
@@ -105,7 +106,7 @@ def _network(variant: str, settings: MetricSettings) -> Lpips:
 
 
 def _read(names: tuple[str, ...], settings: MetricSettings) -> Mapping[str, Tensor]:
-    """Trunk and heads; of torchvision's AlexNet the classifier is left out."""
+    """Reads trunk and heads, without the classifier of torchvision's AlexNet."""
     both: dict[str, Tensor] = {}
     for name in names:
         both |= read_weights(name, settings.weights_dir)

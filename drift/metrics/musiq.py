@@ -1,4 +1,4 @@
-"""MUSIQ: technical quality of a frame as people rate it, from a transformer over patches."""
+"""MUSIQ: the technical quality that people would give a frame, by a transformer over patches."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -24,7 +24,7 @@ def shrink(pictures: Tensor, longer_side: int) -> Tensor:
 
     Args:
         pictures: (B, 3, H, W).
-        longer_side: In pixels.
+        longer_side: Largest allowed side in pixels.
 
     Returns:
         The same pictures if they are small enough, else smaller ones; sizes are rounded down.

@@ -1,4 +1,4 @@
-"""The score preset: which metrics count, on what scale and with what weight, as data with a hash.
+"""The preset of a score: which metrics count, on what scale and with what weight; it has a hash.
 
 The paper gives neither normalisers nor weights, so they are explicit here and every result carries
 the preset's name and sha256; scores of different hashes are never compared.
@@ -93,7 +93,7 @@ class Preset:
             )
 
     def missing(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
-        """Names the preset's metrics that are not among `metrics` and have a weight, in order."""
+        """Metrics of the preset that have a weight and are not among `metrics`, in order."""
         return tuple(t.metric for t in self.terms if t.weight and t.metric not in metrics)
 
     def weights(self, metrics: tuple[str, ...]) -> dict[str, float]:
@@ -135,7 +135,7 @@ def preset_from_data(data: Mapping[str, Any]) -> Preset:
     """Builds a preset from the data of `dataclasses.asdict`.
 
     Raises:
-        ValueError: a field that is missing or unknown, or a constant that means nothing.
+        ValueError: a field is missing or unknown, or a scale or weight is impossible.
     """
     try:
         terms = tuple(PresetTerm(**term) for term in data["terms"])
@@ -148,8 +148,8 @@ def dump_preset(preset: Preset, origin: Mapping[str, Any]) -> dict[str, Any]:
     """Content of a preset file: the preset, its hash and how it was made.
 
     Args:
-        preset: The preset.
-        origin: How it was made; no part of the hash.
+        preset: Preset to write.
+        origin: How it was made; not part of the hash.
 
     Returns:
         Data for JSON.
@@ -168,7 +168,7 @@ def load_preset(name_or_path: str | Path) -> Preset:
         The preset.
 
     Raises:
-        UsageError: no such file, no preset, or content that its hash does not match.
+        UsageError: there is no such file, it holds no preset, or its hash does not match.
     """
     if str(name_or_path) == "v1":
         return preset_v1()

@@ -1,4 +1,4 @@
-"""The metrics that are built in: one line of data each. Listing them imports no decoder or torch.
+"""The built-in metrics as data. Listing them imports no decoder and no torch.
 
 To add one: write `drift/metrics/<name>.py` with a function that maps decoded frames to values,
 add its line here and its term in a preset, and a test of the same name.
@@ -122,7 +122,7 @@ FAST: tuple[str, ...] = ("saturation", "sharpness")
 """Metrics that need neither weights nor torch."""
 
 GROUPS: dict[str, tuple[str, ...]] = {"fast": FAST, "all": preset_v1().metrics}
-"""`all` always means every metric of the preset: it never shrinks to what happens to be built."""
+"""`all` always means every metric of the default preset, even if one were not in `METRICS`."""
 
 
 def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:

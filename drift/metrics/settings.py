@@ -1,4 +1,4 @@
-"""How values are computed here: device, precision, batch, weights. No score depends on it."""
+"""How values are computed on this machine: device, precision, batch, weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,9 @@ from drift.errors import UsageError
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 MAX_BATCH = {"cpu": 8, "cuda": 32}
-"""Frames of up to `BATCH_FRAME_PX` pixels that are held at once; of larger frames fewer."""
+"""Most frames held at once; fewer are held of frames of more than `BATCH_FRAME_PX` pixels."""
 MIN_BATCH = {"cpu": 2, "cuda": 1}
-"""At least so many of any size: the cores of a CPU share them out, one frame each at a time."""
+"""Least number of frames held at once, whatever their size; each core of a CPU works on one."""
 BATCH_FRAME_PX = 480 * 832
 
 
@@ -20,12 +20,13 @@ class MetricSettings:
 
     Args:
         device: `cpu`, `cuda` or `cuda:<index>`.
-        dtype: Precision inside the networks; `auto` is bfloat16 where the device has matrix units
-            for it and the metric's values allow it, else float32. Results are float64 always.
-        batch: Frames that are held at once; None follows from the frame size. A GPU takes them
+        dtype: Precision inside the networks. `auto` is bfloat16 if the device has matrix units for
+            it and the metric tolerates it, else float32. Results are always float64.
+        batch: Number of frames held at once; None derives it from the frame size. A GPU runs them
             through a network together.
-        weights_dir: Folder of the weights; None is the default one (`drift.metrics.weights.local`).
-        random_weights: Seeded random weights instead of published ones: only for tests and speed.
+        weights_dir: Folder of the weights; None means the default (`drift.metrics.weights.local`).
+        random_weights: Use seeded random weights instead of the published ones; for tests and
+            timings only.
     """
 
     device: str = "cpu"
@@ -35,7 +36,7 @@ class MetricSettings:
     random_weights: bool = False
 
     def __post_init__(self) -> None:
-        """Rejects what cannot work anywhere; whether the device exists is seen on its use.
+        """Rejects values that work nowhere; whether the device exists is checked when it is used.
 
         Raises:
             UsageError: an unknown kind of device or precision, or an empty batch.
@@ -49,7 +50,7 @@ class MetricSettings:
 
     @property
     def device_kind(self) -> str:
-        """`cpu` or `cuda`: values may differ in their last digits between the two."""
+        """`cpu` or `cuda`; values may differ in their last digits between the two."""
         return self.device.partition(":")[0]
 
     def frames_per_batch(self, height: int, width: int) -> int:

@@ -20,8 +20,8 @@ class Variant:
 
     Args:
         name: Name on the command line.
-        weights: What it loads, by their names in `drift.metrics.weights.local`.
-        about: What it is, in a few words.
+        weights: Names in `drift.metrics.weights.local` of the files that it loads.
+        about: Description in a few words.
     """
 
     name: str
@@ -35,18 +35,19 @@ class MetricSpec:
 
     Args:
         name: Name in files and on the command line; `drift.metrics.<name>` holds the code.
-        version: Goes up whenever a per-frame value changes; part of the resume key.
+        version: Version that goes up whenever a per-frame value changes; old records are then
+            measured again.
         unit: Unit and range of the per-frame values in `frames.parquet`.
         slope_unit: Unit of segment values, slopes and scales.
         better: `higher`, `lower`, or `steady` where a change either way is drift.
-        log_floor: None: slopes are on the values. A number: slopes are on
+        log_floor: None if slopes are taken on the values. Else they are taken on
             `ln(max(value, log_floor))`, so that a value of 0 stays finite.
-        labels: What a rising and a falling slope are called.
-        source: Where the definition comes from.
-        variants: Ways to run a learned metric, the default first; a metric without a network has
-            none. Values of two variants are never mixed or compared.
-        sampled: Whether `--every k` measures it on frames 0, k, 2k, ... only.
-        min_side_px: Smallest height and width of a frame that it can measure.
+        labels: Words for a rising and for a falling slope.
+        source: Origin of the definition.
+        variants: Ways to run a learned metric, the default first; empty for a metric without a
+            network. Values of two variants are never mixed or compared.
+        sampled: Whether `--every k` restricts the metric to frames 0, k, 2k, ...
+        min_side_px: Smallest height and width of a frame that the metric can measure.
     """
 
     name: str
@@ -63,11 +64,11 @@ class MetricSpec:
 
     @property
     def learned(self) -> bool:
-        """Whether it runs a network, and so needs torch and weights."""
+        """Whether the metric runs a network, and so needs torch and weights."""
         return bool(self.variants)
 
     def variant(self, name: str | None = None) -> Variant:
-        """The variant of that name, by default the first.
+        """The variant of that name; for None the first.
 
         Raises:
             ValueError: the metric has no such variant.
@@ -85,7 +86,7 @@ class MetricSpec:
 
         Args:
             settings: Device, precision and weights of a learned metric.
-            variant: Name of its variant, by default the first.
+            variant: Name of a variant; None means the first.
         """
         module = import_module(f"drift.metrics.{self.name}")
         metric: Metric = (

@@ -1,4 +1,4 @@
-"""The trunk of AlexNet as LPIPS sees it: the output of each of its five rectified convolutions.
+"""The trunk of AlexNet as LPIPS uses it: the outputs of its five rectified convolutions.
 
 Source: Krizhevsky 2014 (arXiv 1404.5997) with torchvision's parameter names; Zhang et al. 2018
 (arXiv 1801.03924) for the places and the scaling of the input.

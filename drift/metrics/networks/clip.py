@@ -24,7 +24,7 @@ TEXT_WIDTH, TEXT_HEADS, TEXT_LAYERS, TEXT_LENGTH, VOCABULARY = 512, 8, 12, 77, 4
 
 
 class ResidualBlock(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions; where it halves the size, an average pool does it."""
+    """1x1, 3x3 and 1x1 convolutions; an average pool halves the size where the stride is 2."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -56,15 +56,16 @@ class AttentionPool(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         width = 32 * WIDTH
-        self.positional_embedding = nn.Parameter(torch.zeros(50, width))  # published; left out
+        self.positional_embedding = nn.Parameter(torch.zeros(50, width))  # in the file, not used
         self.k_proj, self.q_proj, self.v_proj = (nn.Linear(width, width) for _ in range(3))
         self.c_proj = nn.Linear(width, EMBEDDING)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, H, W) to (B, EMBEDDING).
 
-        With one query, keys and values need not be made for every place: q . (K x + k) equals
-        (K^T q) . x up to a constant that the softmax removes, and the mean of V x is V of the mean.
+        There is one query, so keys and values need not be computed for every place: q . (K x + k)
+        equals (K^T q) . x up to a constant that the softmax removes, and the mean of V x is V times
+        the mean of x.
         """
         places = x.flatten(2).transpose(1, 2)
         tokens_BLD = torch.cat((places.mean(dim=1, keepdim=True), places), dim=1)
@@ -159,8 +160,8 @@ class Clip(nn.Module):
         """Features of texts (B, EMBEDDING).
 
         Args:
-            texts: Token numbers of each, from start to end mark; padding is not needed, since no
-                token sees a later one.
+            texts: Token numbers of each text, from start to end mark. They need no padding, since
+                no token sees a later one.
         """
         features = []
         for tokens in texts:
@@ -172,9 +173,10 @@ class Clip(nn.Module):
 
 
 def fold_norms(tower: PictureTower) -> PictureTower:
-    """Moves every batch normalisation into the convolution before it; the tower must be in eval.
+    """Merges every batch normalisation into the convolution before it.
 
-    The result is the same up to rounding and saves a pass over each feature map.
+    The tower must be in evaluation mode. The result is the same up to rounding and saves a pass
+    over each feature map.
     """
     for module in tower.modules():
         parts = dict(module.named_children())

@@ -1,4 +1,4 @@
-"""DINOv2's vision transformer, as far as the class token of the last layer.
+"""DINOv2's vision transformer, up to the class token of the last layer.
 
 Source: Oquab et al. 2023 (arXiv 2304.07193); parameter names and sizes of the checkpoints
 facebook/dinov2-base and -small; positions are resized as transformers 5.23 does.
@@ -11,12 +11,12 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-PATCH, GRID = 14, 37  # trained at 518 x 518
+PATCH, GRID = 14, 37  # the published positions are for 518 x 518 pixels, 37 x 37 patches
 EPSILON = 1e-6
 
 
 class Embeddings(nn.Module):
-    """Patches, class token and positions; the mask token is published and only used in training."""
+    """Patches, class token and positions; the mask token of the file is used in training only."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Embeddings(nn.Module):
         return torch.cat((self.cls_token.expand(len(tokens), -1, -1), tokens), dim=1) + positions
 
     def positions(self, rows: int, columns: int) -> Tensor:
-        """The table, resized if need be (bicubic, no antialiasing): (1, N, D)."""
+        """Positions (1, N, D) of so many patches, resized (bicubic, no antialiasing) if need be."""
         if (rows, columns) == self.grid:
             return self.position_embeddings
         first, rest = self.position_embeddings[:, :1], self.position_embeddings[:, 1:]
@@ -45,14 +45,14 @@ class Embeddings(nn.Module):
         return torch.cat((first, rearrange(grid, "1 d r c -> 1 (r c) d")), dim=1)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Replaces the table by the one for so many patches: it is then not resized a picture."""
+        """Resizes the table once, so that it is not resized for every picture."""
         table = self.positions(rows, columns)
         self.position_embeddings = nn.Parameter(table, requires_grad=False)
         self.grid = (rows, columns)
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, normalised first, scaled a channel, added to the input."""
+    """Attention and feed-forward parts: input normalised, output scaled by channel and added."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Layer(nn.Module):
         )
 
     def forward(self, x: Tensor, *, first_only: bool = False) -> Tensor:
-        """(B, N, D) to (B, N, D), or to (B, 1, D): what becomes of the class token alone."""
+        """(B, N, D) to (B, N, D), or to (B, 1, D) for the class token alone."""
         tokens = self.norm1(x)
         kept = slice(0, 1 if first_only else None)
         x = x[:, kept] + self.layer_scale1["lambda1"] * self._attend(tokens[:, kept], tokens)
@@ -105,7 +105,8 @@ class Dinov2(nn.Module):
         """Normalised class tokens.
 
         Args:
-            pictures: (B, 3, H, W), sides multiples of 14, ImageNet mean 0 and deviation 1.
+            pictures: (B, 3, H, W), sides multiples of 14, normalised to ImageNet's mean 0 and
+                deviation 1.
 
         Returns:
             (B, D).

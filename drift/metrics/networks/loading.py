@@ -23,16 +23,16 @@ def load_network(
     """Builds a network for inference.
 
     Args:
-        build: Makes the module.
-        read: Reads its weights; not called for random weights.
+        build: Creates the module.
+        read: Reads the published weights; not called for random ones.
         settings: Device, and whether weights are random.
-        name: What errors call it; also the seed of random weights.
+        name: Name for errors; also the seed of random weights.
 
     Returns:
         The network on its device, float32, without gradients.
 
     Raises:
-        UsageError: a tensor of the checkpoint is missing, unknown or of another shape.
+        UsageError: a tensor of the checkpoint is missing, is unknown or has another shape.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(zlib.crc32(name.encode()))
@@ -43,10 +43,10 @@ def load_network(
 
 
 def load_strict(network: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    """Copies a checkpoint into a network; every tensor has to be used once.
+    """Copies a checkpoint into a network; each must have exactly the tensors of the other.
 
     Raises:
-        UsageError: names the first tensors that do not fit.
+        UsageError: some tensors do not fit; names the first ones.
     """
     wanted = network.state_dict()
     shapes = {
@@ -73,10 +73,10 @@ def load_strict(network: nn.Module, state: Mapping[str, Tensor], name: str) -> N
 
 
 def device_of(settings: MetricSettings) -> torch.device:
-    """The device, checked.
+    """The device, after a check that it exists.
 
     Raises:
-        UsageError: it is not there.
+        UsageError: the device does not exist.
     """
     device = torch.device(settings.device)
     if device.type == "cuda" and not torch.cuda.is_available():
@@ -89,7 +89,7 @@ def device_of(settings: MetricSettings) -> torch.device:
 
 
 def has_matrix_units(settings: MetricSettings) -> bool:
-    """Whether bfloat16 is faster than float32 here: a GPU that knows it, or a CPU with AMX."""
+    """Whether bfloat16 is faster than float32: on a GPU that supports it, or a CPU with AMX."""
     if settings.device_kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
@@ -99,7 +99,7 @@ def precision(settings: MetricSettings, *, tolerates_bfloat16: bool) -> torch.dt
     """Precision of a metric's large matrix products.
 
     Args:
-        settings: What was asked for; `auto` takes bfloat16 where it is faster.
+        settings: Requested precision; `auto` takes bfloat16 where it is faster.
         tolerates_bfloat16: Whether the metric's values stay within 0.5 % (docs/metrics.md).
     """
     wanted = settings.dtype == "bfloat16" or (

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 PATCH = 32
-LONGER_SIDES = (224, 384)  # the picture is also seen at these sizes, beside its own
+LONGER_SIDES = (224, 384)  # the network sees the picture at these sizes and at its own
 GRID = 10  # rows and columns of the hashed position table
 WIDTH, HIDDEN, HEADS, LAYERS = 384, 1152, 6, 14
-PATCHES_AT_ONCE = {"cpu": 64, "cuda": 16384}  # in the stem: 4 MiB of features, or a batch
+PATCHES_AT_ONCE = {"cpu": 64, "cuda": 16384}  # in the stem; 64 patches are 4 MiB of features
 
 
 class StandardisedConv(nn.Conv2d):
@@ -38,7 +38,7 @@ class StandardisedConv(nn.Conv2d):
 
 
 def pad_same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around (..., H, W) so that there are ceil(H / stride) windows; an odd one goes last."""
+    """Pads (..., H, W) with zeros to ceil(H / stride) windows; an odd row or column goes last."""
     pads = []
     for size in (x.shape[-1], x.shape[-2]):
         total = max(0, (-(-size // stride) - 1) * stride + kernel - size)
@@ -54,7 +54,7 @@ class GroupNorm(nn.GroupNorm):
         return self.normalise(x).relu_()
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Without the rectifier; sums over places first, then over the channels of a group."""
+        """Normalises without the rectifier; sums over places, then over the channels of a group."""
         groups, channels = self.num_groups, self.num_channels // self.num_groups
 
         def channel_means(y: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ class EncoderBlock(nn.Module):
         self.mlp = FeedForward()
 
     def forward(self, x: Tensor, *, first_only: bool = False) -> Tensor:
-        """(B, N, D) to (B, N, D), or to (B, 1, D): what becomes of the first token alone."""
+        """(B, N, D) to (B, N, D), or to (B, 1, D) for the first token alone."""
         tokens = self.norm1(x)
         kept = slice(0, 1 if first_only else None)
         x = x[:, kept] + self.attention(tokens[:, kept], tokens)
@@ -191,12 +191,12 @@ class Musiq(nn.Module):
         return self.score(self.token(pictures))
 
     def score(self, token: Tensor) -> Tensor:
-        """Class token (B, D) to quality (B,); in float32, since bfloat16 has steps of 0.25 here."""
+        """Class token (B, D) to quality (B,); in float32, since bfloat16 has steps of 0.25."""
         scores: Tensor = self.head(token)[:, 0]
         return scores
 
     def token(self, pictures: Tensor) -> Tensor:
-        """Pictures as above to their class token (B, D)."""
+        """Pictures (B, 3, H, W) to their class token (B, D)."""
         padded = [pad_same(view, PATCH, PATCH) for view in views(pictures * 2 - 1)]
         grids = [(view.shape[-2] // PATCH, view.shape[-1] // PATCH) for view in padded]
         positions = torch.cat([hashed_positions(*grid) for grid in grids]).to(pictures.device)
@@ -207,7 +207,7 @@ class Musiq(nn.Module):
         return token
 
     def _tokens(self, patches: Tensor) -> Tensor:
-        """Patches (B, N, PATCH, PATCH, 3) to tokens (B, N, D), so many at once as a cache holds."""
+        """Patches (B, N, PATCH, PATCH, 3) to tokens (B, N, D), as many at once as a cache holds."""
         parts = patches.flatten(0, 1).split(PATCHES_AT_ONCE[patches.device.type])
         features = torch.cat([self._stem(part.permute(0, 3, 1, 2)) for part in parts])
         tokens: Tensor = self.embedding(features)
@@ -222,7 +222,7 @@ class Musiq(nn.Module):
 
 
 def cut(view: Tensor) -> Tensor:
-    """A picture (B, 3, H, W) of whole patches to those (B, N, PATCH, PATCH, 3), row by row."""
+    """Cuts a picture (B, 3, H, W) into its patches (B, N, PATCH, PATCH, 3), row by row."""
     patches: Tensor = rearrange(view, "b c (r p) (s q) -> b (r s) p q c", p=PATCH, q=PATCH)
     return patches
 
@@ -230,8 +230,8 @@ def cut(view: Tensor) -> Tensor:
 def views(pictures: Tensor) -> Sequence[Tensor]:
     """The picture with its longer side at each of `LONGER_SIDES`, then as it is.
 
-    The published network pads the smaller views to a fixed number of tokens and masks the padding;
-    a masked token changes nothing, so none is made here.
+    The published network pads the smaller views to a fixed number of tokens and masks the padding.
+    A masked token changes nothing, so none is created here.
     """
     height, width = pictures.shape[-2:]
     resized = []
@@ -243,6 +243,6 @@ def views(pictures: Tensor) -> Sequence[Tensor]:
 
 
 def hashed_positions(rows: int, columns: int) -> Tensor:
-    """Index in the GRID x GRID table of each patch, row by row: (rows * columns,)."""
+    """Index of each patch in the GRID x GRID table, row by row: (rows * columns,)."""
     row, column = (torch.arange(count) * GRID // count for count in (rows, columns))
     return (row[:, None] * GRID + column[None, :]).flatten()

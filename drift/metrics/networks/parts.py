@@ -1,9 +1,8 @@
-"""Runs a network over the frames of a batch in the parts that suit the device.
+"""Runs a network over a batch in parts that suit the device: single frames on a CPU.
 
-On a CPU a part is one frame: the features of several leave the cache and the allocator's reach,
-which costs more than a larger product gains. The cores share the frames out and each works alone,
-so no value depends on the batch, on the number of threads or on that of processes. A GPU takes the
-batch whole.
+On a CPU the features of several frames would not fit in the cache, which costs more than a larger
+matrix product gains. Each core works alone on a frame at a time, so that no value depends on the
+batch or on the number of threads or processes. A GPU takes the whole batch at once.
 """
 
 import ctypes
@@ -20,33 +19,33 @@ from drift.metrics.settings import MetricSettings
 T = TypeVar("T")
 
 LARGE_PX = 1_000_000
-"""From this size on a network's freed features are given back: seconds a frame dwarf the cost."""
+"""Frame size from which freed memory is given back; the networks then take seconds a frame."""
 
 
 def in_parts(
     network: Callable[[Tensor], T], pictures: Tensor, settings: MetricSettings, dtype: torch.dtype
 ) -> list[T]:
-    """What a network gives for a batch, part by part.
+    """Runs a network over a batch part by part, without gradients.
 
     Args:
-        network: Maps (b, 3, H, W) to something; run without gradients.
-        pictures: (B, 3, H, W).
-        settings: The device.
-        dtype: Precision of its large matrix products.
+        network: Function of pictures (b, 3, H, W).
+        pictures: Batch (B, 3, H, W).
+        settings: Settings with the device.
+        dtype: Precision of the large matrix products.
 
     Returns:
-        One result a part, in order.
+        The result of each part, in order.
     """
 
     def run(part: Tensor) -> T:
-        # Both modes belong to a thread.
+        # Both modes hold for one thread only, so each thread has to enter them.
         with torch.inference_mode(), reduced(settings, dtype):
             return network(part)
 
     if pictures.device.type != "cpu":
         return [run(pictures)]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # also in the threads that start now
+    torch.set_num_threads(1)  # threads that start now inherit it
     try:
         with ThreadPoolExecutor(threads) as cores:
             return list(cores.map(run, pictures.split(1)))

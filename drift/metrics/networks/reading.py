@@ -1,4 +1,4 @@
-"""Reads checkpoint files as name -> tensor. No file can run code: pickles hold tensors only."""
+"""Reads checkpoint files as name -> tensor, without running any code that a file may hold."""
 
 import pickle
 import warnings
@@ -19,14 +19,14 @@ def read_weights(name: str, folder: Path | None) -> dict[str, Tensor]:
     """Reads one file of `drift.metrics.weights.local.WEIGHTS`.
 
     Args:
-        name: Its name there.
+        name: Name of the file in that table.
         folder: Weights folder; None for the default one.
 
     Returns:
         Name -> tensor, as stored.
 
     Raises:
-        UsageError: it is missing, damaged or no checkpoint.
+        UsageError: the file is missing, damaged or no checkpoint.
     """
     return read_checkpoint(require((name,), weights_folder(folder))[name])
 
@@ -35,7 +35,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Reads a safetensors file, a PyTorch checkpoint or a TorchScript archive.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: the file is none of these.
     """
     try:
         state: Any = load_file(path) if path.suffix == ".safetensors" else _read_pytorch(path)
@@ -51,7 +51,7 @@ def _read_pytorch(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     if is_zip and _is_torchscript(path):
-        # Loading defines the archive's functions and runs none of them; only tensors are taken.
+        # Loading defines the functions of the archive but runs none; only its tensors are used.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # deprecated, yet the published format
             return dict(torch.jit.load(str(path), map_location="cpu").state_dict())

@@ -1,7 +1,7 @@
-"""Weights of networks whose products run in bfloat16: rounded once, not again for every frame.
+"""Prepares weights for products in bfloat16 once, instead of for every frame.
 
-Autocast rounds a weight that needs no gradient at every use, and oneDNN then brings it into the
-order that its kernel reads. For DINOv2 on a CPU both take about a ninth of a frame's time.
+Autocast rounds a weight that needs no gradient at every use, and oneDNN then reorders it for its
+kernel. For DINOv2 on a CPU the two take about a ninth of a frame's time.
 """
 
 from functools import cache
@@ -13,17 +13,17 @@ from drift.metrics.settings import MetricSettings
 
 
 class PackedLinear(nn.Module):
-    """Stands in for a linear layer on a CPU, weights fixed, rounded and in the kernel's order.
+    """Replaces a linear layer on a CPU; its fixed weights are rounded and in the kernel's order.
 
     Args:
-        linear: The layer, with a bias.
+        linear: Layer to replace, with a bias.
         dtype: Precision of the product.
-        rows: Tokens that go through it at once, usually.
+        rows: Usual number of tokens that go through the layer at once.
     """
 
     def __init__(self, linear: nn.Linear, dtype: torch.dtype, rows: int) -> None:
         super().__init__()
-        # No buffers: such a tensor has no storage that a state dict could hold.
+        # These are no buffers: a reordered tensor has no storage that a state dict could save.
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.to(dtype), rows)
         self._bias = linear.bias.to(dtype)
 
@@ -33,18 +33,21 @@ class PackedLinear(nn.Module):
 
 
 def linear_of_packed(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A linear layer in oneDNN's kernel; the weight may be in that kernel's own order."""
+    """A linear layer by oneDNN; the weight may be in the order of its kernel."""
     out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], None)
     return out
 
 
 @cache
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this CPU and this PyTorch have `PackedLinear`, found by a tiny call."""
+    """Whether `PackedLinear` works on this CPU with this PyTorch, found out by a tiny call."""
     with torch.inference_mode():
         try:
             PackedLinear(nn.Linear(16, 16), dtype, 16)(torch.ones(16, 16))
-        except (AttributeError, RuntimeError):  # no such operator, or no AVX-512
+        except (
+            AttributeError,
+            RuntimeError,
+        ):  # there is no such operator, or no AVX-512
             return False
     return True
 
@@ -62,10 +65,10 @@ def pack_linears(
     """Replaces the linear layers of a network in place where that is faster.
 
     Args:
-        network: Its weights must not change any more.
-        settings: The device.
+        network: Network whose weights will not change any more.
+        settings: Settings with the device.
         dtype: Precision of the products.
-        rows: Tokens that go through a layer at once.
+        rows: Usual number of tokens that go through a layer at once.
     """
     if settings.device_kind != "cpu" or dtype == torch.float32 or not can_pack(dtype):
         return

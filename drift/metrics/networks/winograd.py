@@ -1,8 +1,8 @@
 """3 x 3 convolutions with a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
 
 A tile of 4 x 4 outputs needs 36 multiplications a pair of channels in place of 144, between sums
-of inputs and sums of outputs. For wide layers in float32 on a CPU it is faster than a direct
-convolution, and some ten times its rounding error: about 1e-5 of the largest output.
+of inputs and sums of outputs. For wide layers in float32 on a CPU this is faster than a direct
+convolution. Its rounding error is about ten times larger: some 1e-5 of the largest output.
 
 Source: Lavin and Gray 2015 (arXiv 1509.09308), points 0, 1, -1, 2, -2 and infinity.
 
@@ -17,10 +17,10 @@ from torch.nn import functional
 
 from drift.metrics.settings import MetricSettings
 
-TILE = 4  # outputs a side; a tile sees TILE + 2 inputs a side
+TILE = 4  # side of a tile of outputs; it depends on TILE + 2 inputs a side
 POINTS = TILE + 2
-MIN_CHANNELS = 128  # below, the sums cost more than they save (measured at 64 and 128, AVX2)
-BAND_TILES = 400  # tiles at once: their sums stay in the cache
+MIN_CHANNELS = 128  # with fewer the sums cost more than they save (measured: 64, 128; AVX2)
+BAND_TILES = 400  # number of tiles at once, so that their sums stay in the cache
 KERNEL_SUMS = (
     (1 / 4, 0, 0),
     (-1 / 6, -1 / 6, -1 / 6),
@@ -32,7 +32,7 @@ KERNEL_SUMS = (
 
 
 class WinogradConv2d(nn.Module):
-    """Stands in for a 3 x 3 convolution with padding 1 and stride 1, weights fixed."""
+    """Replaces a 3 x 3 convolution with padding 1, stride 1 and fixed weights."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -104,9 +104,9 @@ def use_winograd(network: nn.Module, settings: MetricSettings, dtype: torch.dtyp
     """Replaces, in place, the convolutions of a network for which it is faster.
 
     Args:
-        network: Its weights must not change any more.
-        settings: The device: a GPU's library chooses for itself.
-        dtype: Precision of the products: sums of bfloat16 would lose too much.
+        network: Network whose weights will not change any more.
+        settings: Settings with the device; on a GPU the library chooses its own method.
+        dtype: Precision of the products; only float32, since sums lose too much in bfloat16.
     """
     if settings.device_kind != "cpu" or dtype != torch.float32:
         return

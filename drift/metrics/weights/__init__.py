@@ -1,1 +1,1 @@
-"""Published weights of the learned metrics: listed, found, fetched, checked."""
+"""The published weight files of the learned metrics: lists, finds, fetches and checks them."""
