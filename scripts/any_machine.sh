@@ -66,7 +66,8 @@ number_of() { grep -oP "\d+(?= $1)" <<<"$2" || echo 0; }
 # some results: where two settings share it, this CPU runs the same code under both.
 run_setting() {
     local name=$1 threads=$2 flag=$3 log="$LOGS/$1.txt" start=$SECONDS code=0 processes summary
-    local python=(env "${@:4}" OMP_NUM_THREADS="$threads" "$PYTHON")
+    # OpenMP's threads spin while they wait, which on a busy machine takes several times as long.
+    local python=(env "${@:4}" OMP_NUM_THREADS="$threads" OMP_WAIT_POLICY=passive "$PYTHON")
     printf '%-12s %7s' "$name" "$threads"
     if ! cpu_has "$flag"; then
         echo "  not run: this CPU has no $flag"
