@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch.nn import functional
 
 from hiar.codecs.text import Released, clean_prompt
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_path
+from hiar.weights.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,10 +132,9 @@ def write_embedding(path: Path, embedding: torch.Tensor, num_tokens: int, prompt
     """
     facts = json.dumps({"schema": SCHEMA, "prompt": prompt, "num_tokens": num_tokens})
     try:
-        with atomic_path(path) as temporary:
-            save_file({"embedding": embedding.contiguous()}, temporary, metadata={"facts": facts})
-    except (OSError, SafetensorError) as error:  # safetensors wraps what the disk says
+        write_tensors(path, {"embedding": embedding}, {"facts": facts})
+    except OSError as error:
         raise UsageError(
-            f"the text embedding {path} cannot be written ({error}): make room or set "
+            f"the text embedding {path} cannot be written ({error.strerror}): make room or set "
             "HIAR_WEIGHTS to another folder"
         ) from error

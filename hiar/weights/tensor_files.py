@@ -1,8 +1,9 @@
-"""Read tensors from weights files, executing nothing that they hold."""
+"""Read tensors from weights files, executing nothing that they hold, and write them whole."""
 
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import zipfile
@@ -12,11 +13,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from hiar.errors import UsageError
+from hiar.runtime.files import atomic_path
 
 GLOBAL_IN_PICKLE = re.compile(r"GLOBAL ([\w.]+)")
+ERROR_NUMBER = re.compile(r"\(os error (\d+)\)")
 PICKLE_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
@@ -99,3 +102,27 @@ def read_file(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, Mapping):
         raise UsageError(f"{path} holds a {type(loaded).__name__}, not a state dict")
     return dict(loaded)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a .safetensors file in one piece.
+
+    Args:
+        path: File to write; its folder is made if need be.
+        tensors: Tensors by name.
+        metadata: Texts by name that the file carries along.
+
+    Raises:
+        OSError: If the disk does not take it; safetensors hides that in an error of its own.
+    """
+    with atomic_path(path) as temporary:
+        try:
+            whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+            save_file(whole, temporary, metadata=metadata)
+        except SafetensorError as error:
+            number = ERROR_NUMBER.search(str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error

@@ -34,8 +34,8 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from torch.distributed.tensor import DTensor
 
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_path
 from hiar.training.stages.stage import EMA_KEY, Stage
+from hiar.weights.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     from hiar.runtime.ranks import Ranks
@@ -123,17 +123,9 @@ def save_weights(out: Path, stage: Stage, ranks: Ranks) -> list[Path]:
     paths = [out / f"{name}.safetensors" for name in sets]
     if ranks.is_first:
         for path, weights in zip(paths, sets.values(), strict=True):
-            write_weights(path, weights)
+            write_tensors(path, weights)
     ranks.wait()
     return paths
-
-
-def write_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write a state dict as safetensors."""
-    from safetensors.torch import save_file  # noqa: PLC0415
-
-    with atomic_path(path) as temporary:
-        save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from tiny_models.autoencoder import clips_to_tensor
+from safetensors.torch import load_file
 
+from hiar.codecs.vae import from_uint8
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.files import atomic_write_text
 from hiar.tiny.world import render
 from hiar.training.flow_matching import Batch
+from hiar.weights.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     from hiar.codecs.text import PromptEncoder
@@ -81,7 +82,7 @@ def encode_scenes(
     latents = []
     for start in starts:
         clips = [render(scene, num_frames) for scene in scenes[start : start + batch_size]]
-        latents.append(autoencoder.encode(clips_to_tensor(clips)))
+        latents.append(autoencoder.encode(torch.cat([from_uint8(clip) for clip in clips])))
         progress.advance()
     progress.finish()
     return torch.cat(latents)
@@ -90,5 +91,4 @@ def encode_scenes(
 def write_clips(path: Path, latents: torch.Tensor, prompts: Sequence[str]) -> None:
     """Write clips [N, F, C, H, W] for `ClipFile`; the tensor file, written last, vouches."""
     atomic_write_text(path.with_suffix(".json"), json.dumps(list(prompts), ensure_ascii=False))
-    with atomic_path(path) as temporary:
-        save_file({"latents": latents.contiguous()}, temporary)
+    write_tensors(path, {"latents": latents})

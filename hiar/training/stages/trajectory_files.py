@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.files import atomic_write_text
 from hiar.runtime.folder_settings import claim
 from hiar.runtime.provenance import provenance
 from hiar.runtime.ranks import Ranks
 from hiar.sampling.noise import keyed_noise
 from hiar.training.data import Texts, TrajectoryBatch
 from hiar.training.trajectories import OdeConfig, sample_trajectory
+from hiar.weights.tensor_files import write_tensors
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
@@ -199,9 +199,7 @@ def write_shard(
             texts.empty().to(model.device), plan.ode, on_step=progress.advance,
         )  # fmt: skip
         parts.append(points.to("cpu", DTYPES[plan.dtype]))
-    with atomic_path(out / shard_name(number)) as temporary:
-        latents = torch.cat(parts).contiguous()
-        save_file({"latents": latents}, temporary, metadata={"key": plan.key})
+    write_tensors(out / shard_name(number), {"latents": torch.cat(parts)}, {"key": plan.key})
 
 
 class TrajectoryFolder:
