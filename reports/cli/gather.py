@@ -14,8 +14,7 @@ from pathlib import Path
 from drift.errors import UsageError
 from drift.files import atomic_write_text, file_sha256
 from eval.protocol.prompts import check_file_name
-from reports.records.records import VideoRecord
-from reports.records.sidecars import read_sidecars
+from reports.records.video_records import VideoRecord, read_sidecars
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from reports.figures.frame_grid import GridBlock, GridRow, draw_grid
 
 if TYPE_CHECKING:
     from reports.records.measurements import Measurements
-    from reports.records.records import VideoRecord
+    from reports.records.video_records import VideoRecord
 
 
 def draw(measurements: Measurements) -> Drawing:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from reports.records.records import VideoRecord
+    from reports.records.video_records import VideoRecord
 
     Picture = NDArray[np.uint8]
 

@@ -11,6 +11,7 @@ from reports.paper.spec import Preset
 from reports.paper.spec_types import RunSpec
 from reports.plan.jobs import BENCH_NAME, LENGTHS_RECORD, lengths_name, proxies_name, score_name
 from reports.plan.video_parts import video_parts
+from reports.records.drift_record import DriftRecord, read_drift
 from reports.records.figure_records import (
     DynamicsRecord,
     LengthsRecord,
@@ -19,18 +20,10 @@ from reports.records.figure_records import (
     read_lengths,
     read_strips,
 )
-from reports.records.proxy_record import ProxyRecord, read_proxies
-from reports.records.records import (
-    BenchRecord,
-    DriftRecord,
-    VideoRecord,
-    read_bench,
-    read_drift,
-)
-from reports.records.sidecars import read_sidecars
-from reports.records.timing_record import read_timing
+from reports.records.speed_records import BenchRecord, read_bench, read_timing
 from reports.records.variants import VariantRecord, read_variants
-from reports.records.vbench_record import VBenchRecord, read_vbench
+from reports.records.vbench_records import ProxyRecord, VBenchRecord, read_proxies, read_vbench
+from reports.records.video_records import VideoRecord, read_sidecars
 from reports.run.execute import Outcome
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from reports.paper.published import published_table
+from reports.records.drift_record import DriftRecord, read_drift
 from reports.records.record_files import RecordError, member, read_json
-from reports.records.records import DriftRecord, read_drift
-from reports.records.vbench_record import VBenchRecord, read_vbench
+from reports.records.vbench_records import VBenchRecord, read_vbench
 
 VARIANT_SCHEMA = "reports-variant/1"
 

@@ -9,7 +9,7 @@ from reports.figures.single_step import Rise, measure_sharpening
 from reports.paper.published import PublishedTable, load_published, published_table
 from reports.records.figure_records import ATTENTIONS
 from reports.records.measurements import Measurements
-from reports.records.proxy_record import MARK
+from reports.records.vbench_records import MARK
 from reports.report.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict, load_claims
 from reports.tables import TABLES
 from reports.tables.cells import Change, Measured

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reports.paper.published import published_table
 from reports.records.measurements import Measurements
-from reports.records.vbench_record import VBENCH_PREFIX
+from reports.records.vbench_records import VBENCH_PREFIX
 from reports.tables.cells import Cell, Change, Row, Table
 from reports.tables.changes import change
 from reports.tables.columns import COLUMNS

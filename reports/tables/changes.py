@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from reports.records.drift_record import DriftRecord
 from reports.records.measurements import paired_change_ci
-from reports.records.proxy_record import ProxyValue
-from reports.records.records import BenchRecord, DriftRecord
-from reports.records.vbench_record import VBENCH_PREFIX
+from reports.records.speed_records import BenchRecord
+from reports.records.vbench_records import VBENCH_PREFIX, ProxyValue
 from reports.tables.cells import Change
 from reports.tables.row_sources import DRIFT, RowRecords
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
+from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
-from reports.records.proxy_record import ProxyRecord, ProxyValue
-from reports.records.records import BenchRecord, DriftRecord
-from reports.records.vbench_record import VBENCH_PREFIX, VBenchRecord
+from reports.records.speed_records import BenchRecord
+from reports.records.vbench_records import VBENCH_PREFIX, ProxyRecord, ProxyValue, VBenchRecord
 from reports.tables.cells import Measured
 from reports.tables.needs import VBENCH, NotRun, no_result
 

@@ -11,8 +11,10 @@ import pytest
 import eval as eval_
 import hiar
 from reports.paper.spec import load_preset
+from reports.records.drift_record import DriftRecord, MetricCurve
 from reports.records.measurements import Measurements
-from reports.records.records import BenchRecord, DriftRecord, MetricCurve, VideoRecord
+from reports.records.speed_records import BenchRecord
+from reports.records.video_records import VideoRecord
 
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from reports.cli.gather import main
-from reports.records.sidecars import read_sidecars
+from reports.records.video_records import read_sidecars
 
 
 def make_video(folder: Path, index: int, seed: int, schema: str = "hiar-sample/1") -> Path:

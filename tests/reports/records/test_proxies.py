@@ -11,9 +11,9 @@ from reports.plan.inputs import InputHashes
 from reports.plan.planning import plan_jobs
 from reports.records.figure_records import read_dynamics
 from reports.records.measurements import Measurements, load_measurements
-from reports.records.proxy_record import read_proxies
 from reports.records.record_files import RecordError
 from reports.records.study_dynamics import write_dynamics
+from reports.records.vbench_records import read_proxies
 from reports.render.as_markdown import to_markdown
 from reports.report.claims import HOLDS, UNDECIDED
 from reports.report.judge import judge_claims

@@ -9,9 +9,10 @@ import pytest
 
 from drift.errors import UsageError
 from reports.paper.published import published_table
+from reports.records.drift_record import DriftRecord
 from reports.records.figure_records import DynamicsPoint, DynamicsRecord
 from reports.records.measurements import Measurements
-from reports.records.records import BenchRecord, DriftRecord
+from reports.records.speed_records import BenchRecord
 from reports.report.claims import (
     FAILS,
     HOLDS,

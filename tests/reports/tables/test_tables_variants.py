@@ -15,7 +15,7 @@ from drift import score_folder
 from reports.records.measurements import Measurements
 from reports.records.record_files import RecordError
 from reports.records.variants import read_variants
-from reports.records.vbench_record import read_vbench
+from reports.records.vbench_records import read_vbench
 from reports.tables import TABLES
 from reports.tables.cells import Measured
 from reports.tables.needs import VBENCH, NotRun
