@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reports.records.measurements import Measurements
-    from reports.records.records import VideoRecord
+    from reports.records.video_records import VideoRecord
 
     Frame = NDArray[np.uint8]
 

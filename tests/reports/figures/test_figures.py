@@ -18,7 +18,7 @@ from reports.figures.single_step import measure_sharpening, rise
 from reports.records.figure_records import read_dynamics, read_lengths, read_strips
 from reports.records.measurements import Measurements
 from reports.records.record_files import RecordError
-from reports.records.records import VideoRecord
+from reports.records.video_records import VideoRecord
 
 PNG = b"\x89PNG"
 

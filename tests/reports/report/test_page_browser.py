@@ -10,7 +10,7 @@ import pytest
 from chromium import Chromium, luminance
 
 from reports.records.measurements import Measurements
-from reports.records.records import VideoRecord
+from reports.records.video_records import VideoRecord
 from reports.report.claims import VERDICTS, load_claims
 from reports.report.outputs import write_outputs
 
