@@ -35,13 +35,13 @@ from hiar.runtime.provenance import provenance
 from hiar.training.data import TrajectoryBatch
 from hiar.training.keyed import keyed_normal
 from hiar.training.recipes import RECIPES, recipe
-from hiar.training.run.networks import SIZES, random_network, size_config, world_of
+from hiar.training.run.networks import SIZES, random_network, size_config, video_format
 from hiar.training.stages.distill import DistillStage
 
 SCHEMA = "training-step/1"
 LEAST_SHARE = 0.85
 """Issue 6: of a step of the student, in forward and backward passes."""
-NETWORK_METHODS = ("forward", "forward_blocks", "encode_text")
+NETWORK_METHODS = ("forward", "forward_cached", "encode_text")
 
 
 class RandomPrompts:
@@ -144,7 +144,7 @@ def build_stage(args: argparse.Namespace, device: torch.device) -> DistillStage:
     if not 0 <= args.exit_step < steps:
         raise UsageError(f"--exit-step {args.exit_step} must lie in [0, {steps})")
     texts = RandomPrompts(sizes.text_len, sizes.text_dim)
-    shape = (args.latent_frames, *world_of(args.size).latent_shape(sizes.in_channels))
+    shape = (args.latent_frames, *video_format(args.size).latent_shape(sizes.in_channels))
     student, teacher, critic = (random_network(sizes, seed).to(device) for seed in range(3))
     for trained in (student, critic):
         trained.checkpoint_activations = args.checkpoint_activations

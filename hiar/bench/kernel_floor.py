@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from hiar.model.transformer import Block
+from hiar.model.layers import Block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

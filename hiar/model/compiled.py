@@ -1,8 +1,8 @@
 """`--compile`: fuse what lies between the kernels of a layer through torch.compile.
 
 A layer has three stretches without attention (norms, modulation, projections, rotary turn,
-feed-forward). Each is one graph, shared by all layers; attention and the cache stay outside, so
-a rolling window never compiles anything anew.
+feed-forward). Each becomes one graph that all layers share. Attention and the cache stay outside,
+so that a moving window never causes another compilation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hiar.errors import UsageError
-from hiar.model.transformer import Block
+from hiar.model.layers import Block
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
@@ -22,11 +22,11 @@ STRETCHES = ("before_attention", "between_attentions", "after_attention")
 
 
 def compile_layers(model: CausalWan, backend: str = "inductor") -> None:
-    """Compile the stretches of every layer, in place; the first call does the work.
+    """Compile the stretches of every layer in place; the compilation itself runs at the first call.
 
     Args:
         model: The transformer.
-        backend: Of torch.compile.
+        backend: Backend of torch.compile.
 
     Raises:
         UsageError: If this machine cannot compile (checked on a tiny function).

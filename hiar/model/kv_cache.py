@@ -1,15 +1,15 @@
 """Keys and values of earlier latent frames, in a ring that never moves what it holds.
 
-Keys are stored already rotated by their absolute frame index, so attention does not care in which
-order they lie: a new frame overwrites the oldest one in place and nothing is rolled. The first
-`sink` frames have places of their own and stay. Writing a frame again (the context pass after the
-denoising pass) overwrites it.
+Keys are stored already rotated by their absolute frame index, so attention does not depend on the
+order in which they lie: a new frame overwrites the oldest one in place, and nothing is moved. The
+first `sink` frames have places of their own and stay. When a frame is written again (by the context
+pass that follows its denoising pass) it overwrites itself.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
@@ -18,13 +18,15 @@ from hiar.errors import UsageError
 if TYPE_CHECKING:
     from hiar.model.config import WanConfig
 
+KeysValues = tuple[torch.Tensor, torch.Tensor]
+
 
 class BlockCache(Protocol):
-    """What a pass over one block needs of a cache: `KVCache`, or one that keeps gradients."""
+    """What a pass over a block asks of a cache: `KVCache`, or training's that keeps gradients."""
 
     def write(
         self, layer: int, first_frame: int, k_BLNK: torch.Tensor, v_BLNK: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> KeysValues:
         """Store one block's keys and values and return all that the block may see."""
         ...
 
@@ -33,16 +35,29 @@ class BlockCache(Protocol):
         ...
 
 
+class CacheSlot(NamedTuple):
+    """Where a block is written during a pass, and which earlier blocks it sees.
+
+    Attributes:
+        cache: Cache that holds the earlier blocks; it holds this block too after the pass.
+        first_frame: Index of the block's first latent frame in the video.
+    """
+
+    cache: BlockCache
+    first_frame: int
+
+
 class KVCache:
     """Rotated keys and values of all layers for one video at one noise level.
 
     Args:
         config: Sizes of the model.
-        batch_size: Videos.
+        batch_size: Number of videos.
         frame_tokens: Tokens of one latent frame.
-        capacity: Latent frames kept: the window, or the whole video.
-        sink: First latent frames that are never overwritten.
-        device, dtype: Of the stored tensors.
+        capacity: Latent frames that are kept: the window, or the whole video.
+        sink: Number of latent frames at the video's start that are never overwritten.
+        device: Device that holds the keys and values.
+        dtype: Dtype of the keys and values.
     """
 
     def __init__(
@@ -62,7 +77,8 @@ class KVCache:
         self.capacity = capacity
         self.sink = sink
         self.num_frames = 0
-        # Heads before tokens: a head's keys lie together, which a CPU's attention reads faster.
+        # Heads come before tokens, so that a head's keys lie together: a CPU's attention reads
+        # them faster.
         shape = (
             config.num_layers, batch_size, config.num_heads,
             capacity * frame_tokens, config.head_dim,
@@ -76,29 +92,20 @@ class KVCache:
         twin._keys, twin._values = self._keys.clone(), self._values.clone()
         return twin
 
-    def reset(self) -> None:
-        """Forget everything; the memory is kept."""
-        self.num_frames = 0
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory of the stored keys and values."""
-        return 2 * self._keys.numel() * self._keys.element_size()
-
     def write(
         self, layer: int, first_frame: int, k_BLNK: torch.Tensor, v_BLNK: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> KeysValues:
         """Store one block's keys and values and return all that the block may see.
 
         Args:
-            layer: Transformer block.
-            first_frame: Absolute index of the block's first latent frame. It follows what is
-                stored, or repeats the newest block.
+            layer: Index of the transformer's layer.
+            first_frame: Absolute index of the block's first latent frame. It follows the stored
+                frames, or is that of the newest block, which is then overwritten.
             k_BLNK, v_BLNK: [B, frames x frame_tokens, heads, head_dim].
 
         Returns:
-            Keys and values [B, M, heads, head_dim]: the block itself, the sink and the frames of
-            the window, in the ring's order. Views, valid until the next write.
+            Keys and values [B, M, heads, head_dim] of the block itself, the sink and the frames of
+            the window, in the ring's order. They are views, valid until the next write.
         """
         num_new = k_BLNK.shape[1] // self.frame_tokens
         end = first_frame + num_new
@@ -118,7 +125,7 @@ class KVCache:
         self.num_frames = num_frames
 
     def _runs(self, first_frame: int, num_new: int) -> list[tuple[int, int, int]]:
-        """Contiguous (source, place, length) pieces that put new frames where they belong."""
+        """Contiguous pieces of new frames: (first in the block, place in the ring, length)."""
         runs: list[tuple[int, int, int]] = []
         for offset in range(num_new):
             place = self._place(first_frame + offset)
@@ -130,6 +137,7 @@ class KVCache:
         return runs
 
     def _place(self, frame: int) -> int:
+        """Position of a frame in the ring."""
         if frame < self.sink:
             return frame
         return self.sink + (frame - self.sink) % (self.capacity - self.sink)

@@ -15,7 +15,7 @@ import torch
 
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
 from hiar.sampling.noise import INITIAL_STEP, block_noise, keyed_renoise
@@ -154,10 +154,12 @@ class CellRunner:
     def _forward_after(self, after: ContextPass, cell: Cell, block: torch.Tensor) -> torch.Tensor:
         """The flow of a cell's block, once the block before it is shown, in one pass."""
         times = (after.timestep, self.steps[cell.step].timestep)
-        timesteps = torch.tensor(times, device=block.device).expand(self._batch_size, -1)
-        return self.model.forward_after(
-            after.latents, block, timesteps, self._text_of(1), self._cache(cell),
-            self._first_frame(after.cell),
+        each = [torch.full((self._batch_size,), t, device=block.device) for t in times]
+        cache = self._cache(cell)
+        return self.model.forward_cached(
+            torch.cat((after.latents, block)), torch.cat(each), self._text_of(2),
+            [CacheSlot(cache, self._first_frame(each)) for each in (after.cell, cell)],
+            num_context=1,
         )  # fmt: skip
 
     def _forward(
@@ -172,12 +174,12 @@ class CellRunner:
         batch = self._batch_size
         latents = blocks[0] if len(group) == 1 else torch.cat(tuple(blocks))
         each = [torch.full((batch,), t, device=latents.device) for t in timesteps]
-        flow = self.model.forward_blocks(
+        flow = self.model.forward_cached(
             latents, torch.cat(each), self._text_of(len(group)),
-            [self._cache(cell) for cell in group], [self._first_frame(cell) for cell in group],
-            need_flow=need_flow,
+            [CacheSlot(self._cache(cell), self._first_frame(cell)) for cell in group],
+            num_context=0 if need_flow else len(group),
         )  # fmt: skip
-        return None if flow is None else flow.split(batch)
+        return flow.split(batch) if need_flow else None
 
     def _show(self, initial_latents: torch.Tensor) -> None:
         """Cache given latents as clean context: a shorter first block if need be, whole ones after.
@@ -190,8 +192,8 @@ class CellRunner:
         for start, end in zip(starts, [*starts[1:], total], strict=True):
             block = initial_latents[:, start:end]
             timesteps = torch.full((block.shape[0],), CLEAN_TIMESTEP, device=block.device)
-            self.model.forward_block(
-                block, timesteps, self._text_of(1), cache, start, need_flow=False
+            self.model.forward_cached(
+                block, timesteps, self._text_of(1), [CacheSlot(cache, start)], num_context=1
             )
 
     def _first_frame(self, cell: Cell) -> int:

@@ -21,7 +21,7 @@ import torch
 from hiar.errors import UsageError
 
 if TYPE_CHECKING:
-    from hiar.model.transformer import KeysValues
+    from hiar.model.kv_cache import KeysValues
 
 CacheGradient = Literal["straight_through", "detached"]
 
@@ -36,7 +36,7 @@ def check_cache_gradient(name: str) -> None:
 class BlockPass:
     """The cache of one forward pass over one block: what the block sees, and what it leaves.
 
-    It takes the place of a `KVCache` in `CausalWan.forward_block`. Activation checkpointing runs
+    It takes the place of a `KVCache` in `CausalWan.forward_cached`. Activation checkpointing runs
     a layer again in the backward pass, when later blocks have been added to the video. What the
     pass may see is therefore fixed here, and the keys that a second run makes are not kept.
 

@@ -17,6 +17,7 @@ import torch
 
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
+from hiar.model.kv_cache import CacheSlot
 from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
 from hiar.sampling.noise import keyed_renoise
 from hiar.sampling.sampler import CellRunner, prompt_indices
@@ -184,7 +185,6 @@ class _ExitStage:
     ) -> tuple[torch.Tensor, torch.Tensor, BlockPass]:
         """A denoising pass: x0, the flow, and the keys and values that the pass made."""
         flow, block_pass = self._forward(x, self._denoising.steps[step].timestep, block)
-        assert flow is not None
         return self._denoising.predict(x, flow, step), flow, block_pass
 
     def _context_pass(
@@ -208,13 +208,14 @@ class _ExitStage:
 
     def _forward(
         self, latents: torch.Tensor, timestep: float, block: int, *, need_flow: bool = True
-    ) -> tuple[torch.Tensor | None, BlockPass]:
+    ) -> tuple[torch.Tensor, BlockPass]:
         first_frame = block * self._config.frames_per_block
         block_pass = self._cache.begin(first_frame, latents.shape[1])
         timesteps = torch.full((latents.shape[0],), timestep, device=latents.device)
-        flow = self._model.forward_block(
-            latents, timesteps, self._text, block_pass, first_frame, need_flow=need_flow
-        )
+        flow = self._model.forward_cached(
+            latents, timesteps, self._text, [CacheSlot(block_pass, first_frame)],
+            num_context=0 if need_flow else 1,
+        )  # fmt: skip
         return flow, block_pass
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import distributed
 
-from hiar.model.transformer import Block, CausalWan
+from hiar.model.layers import Block
+from hiar.model.transformer import CausalWan
 from hiar.runtime.ranks import TIMEOUT, Ranks, join, num_ranks_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from hiar.model.config import WanConfig
 
-ROOT_METHODS = ("forward_block", "forward_blocks", "forward_after", "encode_text")
+ROOT_METHODS = ("forward_cached", "encode_text")
 LAYER_METHODS = ("encode_text", "keys_values")
 
 

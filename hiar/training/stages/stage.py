@@ -5,7 +5,7 @@ and a run on many processes draws what a run on one does. The samples of a step 
 `Ranks.share(range(batch_size))`: sample i belongs to process i % num_ranks.
 
 A stage receives built networks that may already be sharded (`hiar.training.run.sharding`), and
-calls them through the methods of the root module alone: forward, forward_block, forward_blocks,
+calls them through the methods of the root module alone: forward, forward_cached,
 encode_text. FSDP2 gathers weights there and averages gradients over the processes, so a stage
 backpropagates the mean over the samples of its own process; all have equally many.
 """

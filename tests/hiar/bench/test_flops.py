@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hiar.bench.flops import call_flops, video_flops
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
@@ -32,10 +32,11 @@ def count_block(model: CausalWan, earlier_frames: int, **options: Any) -> int:
     text = model.encode_text(torch.zeros(1, 1, model.config.text_dim))
     t = torch.tensor([500.0])
     for first in range(0, earlier_frames, 3):
-        model.forward_block(torch.zeros(1, 3, 4, 4, 6), t, text, cache, first)
+        model.forward_cached(torch.zeros(1, 3, 4, 4, 6), t, text, [CacheSlot(cache, first)])
     # The counter knows matrix products; the maths backend writes attention as two of them.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model.forward_block(torch.zeros(1, 3, 4, 4, 6), t, text, cache, earlier_frames, **options)
+        slots = [CacheSlot(cache, earlier_frames)]
+        model.forward_cached(torch.zeros(1, 3, 4, 4, 6), t, text, slots, **options)
     return int(counter.get_total_flops())
 
 
@@ -47,7 +48,7 @@ def test_a_call_equals_the_counter(small_model: CausalWan, earlier_frames: int) 
 
 
 def test_a_context_call_costs_no_more_than_is_counted(small_model: CausalWan) -> None:
-    whole, context = count_block(small_model, 3), count_block(small_model, 3, need_flow=False)
+    whole, context = count_block(small_model, 3), count_block(small_model, 3, num_context=1)
     # One layer of two, without its own keys and values, is skipped; so is the head.
     assert whole / 2 < context < whole
 
@@ -77,17 +78,17 @@ def test_calls_of_a_video(
 ) -> None:
     blocks, made, flops = 5, 0, 0
     config = SamplerConfig(**mode, steps=steps, window=9)
-    inner = small_model.forward_blocks
+    inner = small_model.forward_cached
 
-    def forward_blocks(x: Any, t: Any, text: Any, caches: Any, firsts: Any, **o: Any) -> Any:
+    def forward_cached(x: Any, t: Any, text: Any, slots: Any, **options: Any) -> Any:
         nonlocal made, flops
-        for first in firsts:
+        for slot in slots:
             made += 1
-            visible = min(first + 3, 9) * FRAME_TOKENS
+            visible = min(slot.first_frame + 3, 9) * FRAME_TOKENS
             flops += call_flops(small_model.config, 3 * FRAME_TOKENS, visible)
-        return inner(x, t, text, caches, firsts, **o)
+        return inner(x, t, text, slots, **options)
 
-    monkeypatch.setattr(small_model, "forward_blocks", forward_blocks)
+    monkeypatch.setattr(small_model, "forward_cached", forward_cached)
     noise = torch.zeros(1, 3 * blocks, 4, 4, 6)
     sample_latents(small_model, torch.zeros(1, 1, 8), noise, config)
     counted = sum(len(steps) + context_calls(config, block, blocks) for block in range(blocks))

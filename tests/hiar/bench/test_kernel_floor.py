@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hiar.bench.kernel_floor import KernelFloor
 from hiar.bench.video_timing import groups_by_first_cell, time_video
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.schedule import Cell
@@ -39,9 +39,9 @@ def test_the_kernels_are_those_of_a_call(
     cache.num_frames = 3 * earlier_blocks
     text = small_model.encode_text(torch.zeros(1, 1, 8))
     with counting() as call:
-        small_model.forward_block(
-            torch.zeros(1, 3, 4, 4, 6), torch.tensor([500.0]), text, cache, cache.num_frames,
-            need_flow=need_flow,
+        small_model.forward_cached(
+            torch.zeros(1, 3, 4, 4, 6), torch.tensor([500.0]), text,
+            [CacheSlot(cache, cache.num_frames)], num_context=0 if need_flow else 1,
         )  # fmt: skip
     with counting() as kernels:
         floor.run_call([(earlier_blocks + 1) * BLOCK_TOKENS], need_flow=need_flow)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from hiar.errors import UsageError
 from hiar.model.attention import attend_block_causal, attend_teacher_forcing
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
 
 pytestmark = pytest.mark.numerics
@@ -79,9 +79,8 @@ def block_by_block(
     flows = []
     for first in range(0, latents.shape[1], size):
         own = slice(first, first + size)
-        flow = model.forward_block(latents[:, own], timesteps[:, own], context, cache, first)
-        assert flow is not None
-        flows.append(flow)
+        slots = [CacheSlot(cache, first)]
+        flows.append(model.forward_cached(latents[:, own], timesteps[:, own], context, slots))
     return torch.cat(flows, dim=1)
 
 
@@ -144,12 +143,11 @@ def test_a_context_pass_leaves_the_same_keys(small_model: CausalWan, draw: Draw)
     text = small_model.encode_text(draw(1, 4, 8, seed=2))
     timesteps = torch.tensor([400.0])
     flows = []
-    for need_flow in (True, False):
+    for num_context in (0, 1):
         cache = KVCache(small_model.config, batch_size=1, frame_tokens=6, capacity=6)
-        small_model.forward_block(first, timesteps, text, cache, 0, need_flow=need_flow)
-        flows.append(small_model.forward_block(second, timesteps, text, cache, 3))
-    assert flows[0] is not None
-    assert flows[1] is not None
+        slots = [CacheSlot(cache, 0)]
+        small_model.forward_cached(first, timesteps, text, slots, num_context=num_context)
+        flows.append(small_model.forward_cached(second, timesteps, text, [CacheSlot(cache, 3)]))
     assert torch.equal(flows[0], flows[1])
 
 

@@ -66,26 +66,6 @@ def test_visible_frames_equal_a_list(sink: int, spare: int, size: int, rewrites:
     assert len(addresses) == CONFIG.num_layers
 
 
-def test_reset_forgets_and_keeps_the_memory() -> None:
-    cache = KVCache(CONFIG, batch_size=1, frame_tokens=FRAME_TOKENS, capacity=6)
-    before, _ = cache.write(0, 0, *block_tensors(0, 3, 0))
-    cache.advance(3)
-    cache.write(0, 3, *block_tensors(3, 3, 0))
-    cache.advance(6)
-    cache.reset()
-    seen, _ = cache.write(0, 0, *block_tensors(0, 3, 1))
-    assert frames_and_versions(seen) == [(0, 1), (1, 1), (2, 1)]
-    assert seen.data_ptr() == before.data_ptr()
-
-
-def test_size_counts_keys_and_values() -> None:
-    cache = KVCache(
-        CONFIG, batch_size=3, frame_tokens=5, capacity=7, dtype=torch.bfloat16
-    )  # fmt: skip
-    # 2 (keys, values) x 2 layers x 3 videos x 7 frames x 5 tokens x width 4 x 2 bytes
-    assert cache.size_bytes == 2 * 2 * 3 * 7 * 5 * 4 * 2
-
-
 @pytest.mark.parametrize("first_frame", [0, 9])
 def test_a_gap_or_an_older_block_is_refused(first_frame: int) -> None:
     cache = KVCache(CONFIG, batch_size=1, frame_tokens=FRAME_TOKENS, capacity=12)

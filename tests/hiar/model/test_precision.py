@@ -6,16 +6,13 @@ from copy import deepcopy
 import pytest
 import torch
 
+from hiar.model.layers import RMSNorm, modulate, norm_modulated, timestep_embedding
 from hiar.model.rope import rotary_table, rotate
-from hiar.model.transformer import (
-    CausalWan,
-    RMSNorm,
-    modulate,
-    norm_modulated,
-    timestep_embedding,
-)
+from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
+
+pytestmark = pytest.mark.numerics
 
 Draw = Callable[..., torch.Tensor]
 Measure = Callable[[torch.Tensor, torch.Tensor], float]

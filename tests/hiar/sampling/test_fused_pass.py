@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.noise import block_noise, keyed_renoise
@@ -42,13 +42,15 @@ def test_one_pass_computes_what_two_passes_do(
     ]
     for cache in caches:
         for index in range(3):
-            model.forward_block(blocks[index], torch.full((2,), 900.0), text, cache, 3 * index)
+            slots = [CacheSlot(cache, 3 * index)]
+            model.forward_cached(blocks[index], torch.full((2,), 900.0), text, slots)
     first, second = torch.full((2,), 500.0), torch.full((2,), 900.0)
-    model.forward_block(blocks[2], first, text, caches[0], 6, need_flow=False)
-    apart = model.forward_block(blocks[3], second, text, caches[0], 9)
-    both = torch.stack((first, second), dim=1)
-    fused = model.forward_after(blocks[2], blocks[3], both, text, caches[1], 6)
-    assert apart is not None
+    model.forward_cached(blocks[2], first, text, [CacheSlot(caches[0], 6)], num_context=1)
+    apart = model.forward_cached(blocks[3], second, text, [CacheSlot(caches[0], 9)])
+    fused = model.forward_cached(
+        blocks[2:].flatten(0, 1), torch.cat((first, second)), text.repeat(2),
+        [CacheSlot(caches[1], 6), CacheSlot(caches[1], 9)], num_context=1,
+    )  # fmt: skip
     # float32 sums over other shapes of product: a few ulp
     assert relative_l2(fused, apart) < 1e-6
     for found, expected in zip(

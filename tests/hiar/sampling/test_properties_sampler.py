@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiar.model.rope import rotary_table
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.noise import initial_noise, keyed_noise
@@ -81,13 +81,13 @@ def dense_flow(
             seen[start:end, frame] = frame < config.sink or frame >= oldest
     mask = seen.repeat_interleave(FRAME_TOKENS, 0).repeat_interleave(FRAME_TOKENS, 1)
 
-    def attend(_: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         scores = torch.einsum("blnk,bmnk->bnlm", q, k) / q.shape[-1] ** 0.5
         weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
         return torch.einsum("bnlm,bmnk->blnk", weights, v)
 
-    rotary = rotary_table(0, total, 1, 2, model.config.head_dim)
-    flow = model._run(latents, timesteps, model.encode_text(text), rotary, attend)
+    with patch("hiar.model.self_attention.attend", attend):
+        flow = model(latents, timesteps, text)
     return flow[:, -frames[-1] :]
 
 

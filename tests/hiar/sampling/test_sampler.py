@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hiar.errors import UsageError
+from hiar.model.kv_cache import CacheSlot
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.noise import initial_noise, keyed_noise, keyed_renoise
@@ -114,7 +115,8 @@ def sample_naively(
         cache: Any = ListCache(config.window, config.sink, model.config.num_layers)
 
         def run(x: torch.Tensor, timestep: float, first: int, cache: Any = cache) -> Any:
-            return model.forward_block(x, torch.tensor([timestep]), context, cache, first)
+            slots = [CacheSlot(cache, first)]
+            return model.forward_cached(x, torch.tensor([timestep]), context, slots)
 
         for index, x in enumerate(blocks):
             flow = run(x, t, size * index)

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from hiar.errors import UsageError
-from hiar.model.kv_cache import KVCache
+from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
@@ -158,13 +158,12 @@ def test_self_forcing_by_hand(
             x = noise[:, block * SIZE : (block + 1) * SIZE]
             for step in range(exit_step + 1):
                 at = torch.tensor([steps[step].timestep])
-                flow = model.forward_block(x, at, prompt, cache, block * SIZE)
-                assert flow is not None
+                flow = model.forward_cached(x, at, prompt, [CacheSlot(cache, block * SIZE)])
                 x0 = x0_from_flow(x, flow, steps[step].sigma)
                 x = add_noise(x0, renoise(step, block), steps[step + 1].sigma)
             expected.append(x0)
             shown = add_noise(x0, renoise(exit_step, block), least)
-            model.forward_block(shown, torch.zeros(1), prompt, cache, block * SIZE)
+            model.forward_cached(shown, torch.zeros(1), prompt, [CacheSlot(cache, block * SIZE)])
     assert relative_l2(found.detach(), torch.cat(expected, dim=1)) <= TOLERANCE
     plain = rollout_with_exit(model, text, noise, BLOCK_FIRST, exit_step, renoise=renoise)
     assert torch.equal(plain[:, :SIZE], found[:, :SIZE])
