@@ -1,7 +1,7 @@
-"""`python -m reports.cli.gather`: the videos of many jobs under the names that VBench looks for.
+"""`python -m reports.cli.gather`: links the videos of many jobs under the names VBench looks for.
 
-Makes a folder of links `{short prompt}-{sample}.mp4`. Two lines of VBench's list are there twice:
-one set of videos serves both, that of the first line.
+Makes a folder of links `{short prompt}-{sample}.mp4`. VBench's list has two of its prompts twice;
+the videos of the first line serve for both.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def link_names(videos: Iterable[VideoRecord], names: Sequence[str]) -> dict[str,
     """Maps VBench's file name of each video to the video.
 
     Args:
-        videos: In order of their prompts; seeds, in order, are samples 0, 1, ...
-        names: Short prompt by place in the list.
+        videos: Videos in order of their prompts; the seeds, in order, are samples 0, 1, ...
+        names: Short prompts, in the order of the list.
 
     Raises:
-        UsageError: When a video is of a prompt past the end of the list, or a prompt is no name.
+        UsageError: A video is of a prompt past the end of the list, or a prompt is no file name.
     """
     found = list(videos)
     samples = {seed: index for index, seed in enumerate(sorted({video.seed for video in found}))}
@@ -65,7 +65,7 @@ def link_names(videos: Iterable[VideoRecord], names: Sequence[str]) -> dict[str,
 
 
 def make_links(links: dict[str, Path], out: Path) -> None:
-    """Makes the links; those of before are removed."""
+    """Makes the links and removes earlier ones."""
     out.mkdir(parents=True, exist_ok=True)
     for old in out.iterdir():
         old.unlink()
@@ -74,7 +74,7 @@ def make_links(links: dict[str, Path], out: Path) -> None:
 
 
 def write_listing(links: dict[str, Path], path: Path) -> None:
-    """Lists the links with the hash of each video's JSON, which is another when it is remade."""
+    """Lists the links with the hash of each video's JSON, which changes with the video."""
     lines = [f"{file_sha256(links[name].with_suffix('.json'))}  {name}" for name in sorted(links)]
     atomic_write_text(path, "\n".join(lines) + "\n")
 

@@ -60,7 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
         default=True,
         help="keep jobs that are done; --no-resume runs all again",
     )
-    parser.add_argument("--spec", type=Path, metavar="FILE", help="a spec of one's own, TOML")
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        metavar="FILE",
+        help="read presets from this TOML file, not from the spec that ships",
+    )
     parser.add_argument(
         "--data",
         type=Path,
@@ -98,7 +103,7 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--jobs", type=int, metavar="N",
-        help="jobs at once (default: as many as GPUs, at least 1); of a local Ray: its CPUs",
+        help="jobs at once (default: number of GPUs, at least 1); CPUs of a local Ray",
     )  # fmt: skip
     group.add_argument(
         "--gpus", metavar="LIST",
@@ -107,13 +112,16 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--ray-address", metavar="A",
-        help="of a running cluster, or auto (default: RAY_ADDRESS, else one is started here)",
+        help="address of a cluster, or auto (default: RAY_ADDRESS, else one is started here)",
     )  # fmt: skip
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, no tables"
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="print JSON instead of tables",
     )
     parser.add_argument(
         "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors"

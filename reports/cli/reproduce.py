@@ -1,4 +1,4 @@
-"""From a request to the files: plan, run, read records, write tables, figures, page, manifest."""
+"""Serves a request: plans, runs jobs, reads records, writes tables, figures, page and manifest."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ class Request:
     """What the user asked for.
 
     Attributes:
-        out: The reproduction folder, absolute.
+        out: Absolute path of the reproduction folder.
         only: Parts to make; empty for all.
-        spec: A spec file of one's own.
-        data: Folder of prompts and checkpoints that a user brings; None is the default one.
+        resume: Whether done jobs are reused; False runs all again.
+        spec: Spec file of the user; None is the one that ships.
+        data: Folder of prompts and checkpoints that the user brings; None is the default one.
     """
 
     preset: str
@@ -61,14 +62,14 @@ class Request:
             raise UsageError(f"--out {self.out} is a file; give a folder")
 
     def parts(self, preset: Preset) -> tuple[str, ...]:
-        """The parts to make, in the order of the report."""
+        """Returns the parts to make, in the order of the report."""
         wanted = self.only or (*preset.tables, FIGURES_PART)
         return tuple(part for part in PARTS if part in wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came out."""
+    """The outcomes of all jobs, and what was written."""
 
     out: Path
     tables: list[Table]
@@ -99,8 +100,8 @@ def plan(request: Request, *, gpus: int) -> Plan:
     """Plans without running: the jobs, what is done, what the rest costs, what is missing.
 
     Args:
-        request: What is asked for.
-        gpus: How many GPUs it would run on.
+        request: The request.
+        gpus: Number of GPUs that the jobs would run on.
     """
     preset = load_preset(request.preset, request.spec)
     paths = local_paths(request.out, request.data)
@@ -112,14 +113,14 @@ def plan(request: Request, *, gpus: int) -> Plan:
 
 
 def reproduce(request: Request, executor: Executor | None = None) -> Result:
-    """Does all that a request asks for.
+    """Does everything that a request asks for.
 
     Args:
-        request: What is asked for.
-        executor: Who runs the jobs; one at a time on this machine by default.
+        request: The request.
+        executor: Runs the jobs; by default one at a time on this machine.
 
     Raises:
-        UsageError: On a mistake in the request, before anything runs.
+        UsageError: The request has a mistake; raised before anything runs.
     """
     preset = load_preset(request.preset, request.spec)
     paths = local_paths(request.out, request.data)
@@ -154,7 +155,7 @@ def _missing(jobs: tuple[Job, ...], preset: Preset, paths: Mapping[str, str]) ->
 
 
 def _jobs(request: Request, preset: Preset, paths: Mapping[str, str]) -> tuple[Job, ...]:
-    """The jobs of the parts that were asked for."""
+    """Plans the jobs of the requested parts."""
     jobs = plan_jobs(preset, _hashes(preset, paths))
     parts = request.parts(preset)
     if parts == (*preset.tables, FIGURES_PART):
@@ -189,10 +190,10 @@ def _hashes(preset: Preset, paths: Mapping[str, str]) -> InputHashes:
 
 
 def _prompts_sha256(prompts: PromptSet, paths: Mapping[str, str]) -> str:
-    """Hash of a prompt file, empty where it is not there yet.
+    """Hashes a prompt file; empty if it is not there yet.
 
     Raises:
-        UsageError: When a file that the user brings holds another number of prompts.
+        UsageError: A file that the user brings holds another number of prompts.
     """
     if prompts.shipped:
         return file_sha256(package_files(prompts.file)[prompts.file])
@@ -209,6 +210,6 @@ def _prompts_sha256(prompts: PromptSet, paths: Mapping[str, str]) -> str:
     return file_sha256(path)
 
 
-def _data_sha256(place: str, paths: Mapping[str, str]) -> str:
-    path = Path(place.replace("{data}", paths["data"]))
+def _data_sha256(name: str, paths: Mapping[str, str]) -> str:
+    path = Path(name.replace("{data}", paths["data"]))
     return data_sha256(path) if path.is_file() else ""

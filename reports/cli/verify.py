@@ -1,4 +1,4 @@
-"""Checks a reproduction: every file against its hash, every number against its job; or two runs."""
+"""Checks the files and numbers of a reproduction, or compares two reproductions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from reports.run.job_records import DONE, JobRecord, read_record
 VERIFY_SCHEMA = "reports-verify/1"
 TABLE_SCHEMA_PREFIX = "reports-table/"
 TIMED_COLUMNS = ("throughput_fps", "latency_s")
-"""Columns that measure time: no two runs agree, so they are shown but never compared."""
+"""Columns that measure time; no two runs agree, so they are shown but never compared."""
 SHOWN = 40
 
 
@@ -26,10 +26,10 @@ class Report:
     """What was checked.
 
     Attributes:
-        checked: How many files, or numbers.
+        checked: Number of files, or of table cells, that were checked.
         what: What was checked, in words.
-        problems: One line each; empty when all is well.
-        notes: Lines that are no problem.
+        problems: A line for each problem.
+        notes: Other lines to print.
     """
 
     checked: int
@@ -38,12 +38,12 @@ class Report:
     notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """The report as JSON data."""
+        """Returns the report as JSON data."""
         return {"schema": VERIFY_SCHEMA, "ok": not self.problems, **self.__dict__}
 
 
 def report_text(report: Report) -> str:
-    """The report for a terminal."""
+    """Formats the report for a terminal."""
     lines = [*report.notes, *report.problems[:SHOWN]]
     if len(report.problems) > SHOWN:
         lines.append(f"and {len(report.problems) - SHOWN} more")
@@ -56,7 +56,7 @@ def verify_run(out: Path) -> Report:
     """Traces every file of a reproduction to its job and inputs, and hashes it.
 
     Raises:
-        UsageError: When the folder holds no manifest this version reads.
+        UsageError: The folder holds no manifest that this version reads.
     """
     manifest = read_manifest(out)
     jobs, files = manifest["jobs"], manifest["artifacts"]
@@ -81,7 +81,7 @@ def read_manifest(out: Path) -> dict[str, Any]:
     """Reads manifest.json.
 
     Raises:
-        UsageError: When there is none, or one of another version.
+        UsageError: There is none, or one of another version.
     """
     path = out / "manifest.json"
     try:
@@ -116,7 +116,7 @@ def _untraced_files(files: Mapping[str, Any], jobs: Mapping[str, Any]) -> Iterat
 
 
 def _stale_jobs(jobs: Mapping[str, Any], records: Mapping[str, JobRecord | None]) -> Iterator[str]:
-    """Jobs whose record is not the one of the manifest, or that read other outputs."""
+    """Names jobs whose record is not the manifest's, or that read outputs which have changed."""
     for name, job in jobs.items():
         record = records[name]
         if job["status"] != DONE:
@@ -138,20 +138,20 @@ def _untraced_numbers(
     for place, measured in _measured_cells(out, files):
         job = measured.get("job", "")
         if job.startswith("record "):
-            continue  # a record that another command wrote; it is named there
+            continue  # a trained model's record, which another command wrote
         if job not in jobs or jobs[job]["status"] != DONE:
             yield f"{place}: from job {job or 'unknown'}, which is not done"
 
 
 def _measured_cells(out: Path, files: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Place and entry of each measured number of the tables."""
+    """Yields the place and the record of each measured number of the tables."""
     for name in sorted(files):
         if not (name.startswith("tables/") and name.endswith(".json")):
             continue
         try:
             table = json.loads((out / name).read_bytes())
         except (OSError, ValueError):
-            continue  # said already
+            continue  # a missing or changed file is a problem already
         for row in table.get("rows", ()):
             for column, cell in row["cells"].items():
                 measured = cell["measured"]
@@ -163,11 +163,11 @@ def compare_runs(ours: Path, theirs: Path, *, rtol: float = 0.0) -> Report:
     """Compares the measured numbers of two reproductions, one by one.
 
     Args:
-        ours, theirs: Their folders.
+        ours, theirs: Folders of the two reproductions.
         rtol: Relative difference that still counts as equal.
 
     Raises:
-        UsageError: When one has no manifest, or they are of two presets.
+        UsageError: One has no manifest, or they are of two presets.
     """
     manifests = [read_manifest(folder) for folder in (ours, theirs)]
     presets = [(m["preset"], m["preset_sha256"]) for m in manifests]
@@ -197,7 +197,7 @@ def compare_runs(ours: Path, theirs: Path, *, rtol: float = 0.0) -> Report:
 
 
 def _same(ours: Mapping[str, Any], theirs: Mapping[str, Any], rtol: float) -> bool:
-    """Whether value, interval and count agree."""
+    """Says whether value, interval and count agree."""
     pairs = [(ours["value"], theirs["value"])]
     pairs += zip(ours.get("interval") or (), theirs.get("interval") or (), strict=False)
     if bool(ours.get("interval")) != bool(theirs.get("interval")) or ours["n"] != theirs["n"]:
@@ -212,7 +212,7 @@ def _pair(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 
 def _differing_jobs(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """What the two runs did differently: inputs of jobs of one name, and commits."""
+    """Lists what differs between two runs: commits, and inputs of jobs of one name."""
     names = set()
     for name in ours["jobs"].keys() & theirs["jobs"].keys():
         a, b = ours["jobs"][name]["inputs"], theirs["jobs"][name]["inputs"]

@@ -1,4 +1,4 @@
-"""A figure's numbers and words: Markdown, tidy CSV, LaTeX and JSON."""
+"""Writes a figure's numbers and words as Markdown, tidy CSV, LaTeX and JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_texts(entry: FigureEntry, drawing: Drawing, scale: str, folder: Path) 
 
 
 def to_markdown(entry: FigureEntry, drawing: Drawing) -> str:
-    """Renders the title, the picture, its caption, and what it needs."""
+    """Renders the title, the picture, its caption, and what is missing for it."""
     lines = [f"## {entry.title}", ""]
     if drawing.figure is not None:
         lines += [f"![{entry.title}]({entry.name}.png)", ""]
@@ -58,7 +58,7 @@ def to_latex(entry: FigureEntry, drawing: Drawing) -> str:
 
 
 def to_csv(drawing: Drawing) -> str:
-    """Renders the data, one line a point or picture."""
+    """Renders the data as CSV, one line for each point or frame."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(drawing.data[0]), lineterminator="\n")
     writer.writeheader()
@@ -67,7 +67,7 @@ def to_csv(drawing: Drawing) -> str:
 
 
 def to_json(entry: FigureEntry, drawing: Drawing, scale: str) -> str:
-    """Renders the data with what it is and what is missing."""
+    """Renders the data as JSON, with what is missing."""
     return dump_json(
         {
             "schema": FIGURE_SCHEMA,

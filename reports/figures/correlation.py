@@ -22,7 +22,7 @@ class Correlation:
     n: int
 
     def text(self) -> str:
-        """Says it in one line."""
+        """Words the correlation in one line."""
         if self.r is None:
             return f"no correlation can be given (n = {self.n})"
         text = f"Pearson r = {self.r:.3f}"
@@ -32,10 +32,10 @@ class Correlation:
 
 
 def pearson_with_interval(x: Sequence[float], y: Sequence[float]) -> Correlation:
-    """Correlates pairs.
+    """Correlates two series.
 
     Args:
-        x, y: Equally many finite numbers.
+        x, y: Series of equally many finite numbers.
 
     Returns:
         r, and tanh(atanh(r) +- 1.96 / sqrt(n - 3)) for four pairs or more with |r| < 1.

@@ -1,4 +1,4 @@
-"""The drift score of the first seconds of a run's videos, a line a run."""
+"""The drift score of the first seconds of the videos, a line for each run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEEDS = (
     "called like this preset's runs"
 )
 DODGE = 0.012
-"""Shift between runs, of the longest length, so that intervals stay apart."""
+"""Shift between runs as a fraction of the longest length, so that intervals stay apart."""
 
 
 def draw(measurements: Measurements) -> Drawing:

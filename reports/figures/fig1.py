@@ -1,4 +1,4 @@
-"""Fig. 1: a prompt, bidirectional, block-first, step-first without and with training for it."""
+"""Fig. 1: one prompt under each way of denoising, step-first with and without training for it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PARTS = (
         "videos of a model trained step-first",
     ),
 )
-"""Label, the table's row whose run is shown, and what is missing without it. Source: Fig. 1."""
+"""Label, table and row whose run is shown, and what is missing without that run. Source: Fig. 1."""
 
 
 def draw(measurements: Measurements) -> Drawing:
-    """Draws the first prompt that a shown run sampled, a row a part of the paper's figure."""
+    """Draws the first prompt that a shown run sampled, with a row for each part of the figure."""
     times_s = measurements.preset.figures.sheet_times_s
     runs = {label: TABLES[table].run(measurements, row) for label, table, row, _ in PARTS}
     videos = {

@@ -1,4 +1,4 @@
-"""Fig. 3: frames over time of every autoregressive run, a block a prompt."""
+"""Fig. 3: frames over time of every autoregressive run, a block for each prompt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def draw(measurements: Measurements) -> Drawing:
-    """Draws the first prompts of all sampled runs that reach the last time."""
+    """Draws the first prompts of all sampled runs."""
     spec = measurements.preset.figures
     runs = [run for run in measurements.preset.runs if measurements.videos.get(run.name)]
     if not runs:
@@ -45,7 +45,7 @@ def _of_prompt(videos: Sequence[VideoRecord], prompt_index: int) -> VideoRecord 
 def frames_data(
     blocks: Sequence[GridBlock], times_s: Sequence[float]
 ) -> tuple[dict[str, Any], ...]:
-    """Lists the pictures of a grid."""
+    """Lists the frames of a grid as flat records."""
     return tuple(
         {
             "prompt": row.video.prompt,

@@ -1,4 +1,4 @@
-"""Fig. 4: dynamic degree under bidirectional and causal attention, a point a checkpoint."""
+"""Fig. 4: dynamic degree under bidirectional and causal attention, a point for each checkpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDS = (
 
 
 def draw(measurements: Measurements) -> Drawing:
-    """Draws the points, their correlation with its interval, and the paper's."""
+    """Draws the points; names their correlation with its interval, and the paper's."""
     record = measurements.dynamics
     if record is None:
         return Drawing(needs=(NEEDS,))

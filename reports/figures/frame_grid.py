@@ -1,4 +1,4 @@
-"""Frames of several videos over time: a row a video, a column a time, a block a prompt."""
+"""Frames over time: a row for each video, a column for each time, a block for each prompt."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
 
 PICTURE_IN = 1.05
-"""Width of a picture; its height follows from the video."""
+"""Width of a picture; the height follows from the shape of the video."""
 GAP_PX_SHARE = 0.04
-"""Between pictures, as a fraction of a picture's width."""
+"""Gap between pictures as a fraction of a picture's width."""
 LABEL_IN = 1.75
 HEAD_IN = 0.55
 MISSING_IN = 0.42
@@ -52,11 +52,11 @@ class GridBlock:
 
 
 def draw_grid(blocks: Sequence[GridBlock], times_s: Sequence[float]) -> Figure:
-    """Draws blocks of frames, one picture a row and time.
+    """Draws blocks of frames, one picture for each row and time.
 
     Args:
-        blocks: At least one row with a video.
-        times_s: Seconds from the start, of the columns.
+        blocks: Blocks with at least one row that has a video.
+        times_s: Times of the columns, in seconds from the start of the video.
     """
     mosaics = [[_strip(row, times_s) for row in block.rows] for block in blocks]
     heights = [[_row_in(strip, len(times_s)) for strip in strips] for strips in mosaics]
@@ -95,10 +95,10 @@ def pick_frames(path: Path, wanted: Sequence[int]) -> list[Picture]:
 
     Args:
         path: The video.
-        wanted: Frame indices; one past the end gives the last frame.
+        wanted: Frame indices; an index past the end gives the last frame.
 
     Returns:
-        uint8 [height, width, 3] RGB, one an index.
+        One uint8 RGB picture [height, width, 3] for each index.
     """
     found: dict[int, Picture] = {}
     with open_video(path) as reader:
@@ -112,10 +112,10 @@ def build_mosaic(rows: Sequence[Sequence[Picture]]) -> Picture:
     """Lays pictures of one size out on white.
 
     Args:
-        rows: uint8 [height, width, 3] pictures.
+        rows: Pictures by row, uint8 [height, width, 3].
 
     Returns:
-        uint8 [sheet height, sheet width, 3].
+        One picture, uint8 [mosaic height, mosaic width, 3].
     """
     gap = max(1, round(GAP_PX_SHARE * rows[0][0].shape[1]))
     padded = [

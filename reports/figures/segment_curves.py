@@ -1,8 +1,8 @@
-"""A panel per metric: how far its mean has moved since the first segment, one line a run.
+"""A panel for each metric: how far its mean has moved since the first segment, a line for each run.
 
 Videos differ among themselves far more than each does over its length, so an interval of a
-segment's mean would hide every change. The interval that is drawn is of the change: at the right,
-the total change of the fitted lines (slope times the segments after the first).
+segment's mean would hide every change. What is drawn with its interval is the change itself: at the
+right, the total change of the fitted lines (slope times the number of segments after the first).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DODGE = 0.16
 """Shift of a run's total change, so that overlapping intervals stay apart."""
 TOTAL_AT = 0.9
-"""Where the total changes begin, segments after the last."""
+"""Distance of the total changes from the last segment, in segments."""
 PANELS_A_ROW = 3
 
 

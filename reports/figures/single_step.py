@@ -1,4 +1,4 @@
-"""How sharpness changes along a clip after a single denoising step: what Fig. 5 shows by eye."""
+"""Measures how sharpness changes along clips of a single denoising step, which Fig. 5 shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST_VARIANCE = 1e-3
-"""Below what one grey level in a picture of a megapixel gives: a flat frame has a logarithm too."""
+"""Least variance that is taken, so that a flat frame has a logarithm. It lies below what a single
+grey level gives in a picture of a megapixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Rise:
 
 @dataclass(frozen=True, kw_only=True)
 class Sharpening:
-    """Rises under each attention, and their difference, causal less bidirectional."""
+    """Rises under each attention, and their paired difference, causal less bidirectional."""
 
     causal: Rise
     bidirectional: Rise
@@ -54,15 +55,15 @@ def sharpness_curves(strip: Strip) -> dict[str, list[float]]:
 
 
 def rise(values: Sequence[float]) -> float:
-    """Returns the mean of the last quarter less that of the first; at least a frame each."""
+    """Returns the mean of the last quarter of values less that of the first quarter."""
     quarter = max(1, len(values) // 4)
     return sum(values[-quarter:]) / quarter - sum(values[:quarter]) / quarter
 
 
 def measure_sharpening(record: StripsRecord) -> Sharpening:
-    """Measures how clips sharpen along the way under each attention, and by how much more causal.
+    """Measures how much clips sharpen under each attention, and how much more under causal.
 
-    The difference is paired: the clips of one prompt begin as the same noise.
+    The difference is paired, since the clips of one prompt begin as the same noise.
     """
     import numpy as np  # noqa: PLC0415
 

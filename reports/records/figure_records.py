@@ -46,12 +46,12 @@ class DynamicsPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsRecord:
-    """Dynamic degree over a training run, by rising step.
+    """Dynamic degree over a training run; points by rising step.
 
     Attributes:
-        measure: What was measured, with `unit`.
-        training: What was trained.
-        videos: How many videos each point is over.
+        measure: What was measured, in words; `unit` is its unit.
+        training: What was trained, in words.
+        videos: Number of videos that each point is the mean of.
     """
 
     scale: str
@@ -64,7 +64,7 @@ class DynamicsRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One prompt and seed, denoised once under each attention; `videos` by attention."""
+    """One prompt and seed, denoised in one step under each attention; `videos` is by attention."""
 
     prompt: str
     seed: int
@@ -73,7 +73,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True)
 class StripsRecord:
-    """Clips after a single denoising step from `timestep`."""
+    """Clips that were made by a single denoising step from `timestep`."""
 
     scale: str
     timestep: float
@@ -95,9 +95,9 @@ class LengthsRecord:
     """Drift against length, by run; points by rising length.
 
     Attributes:
-        videos: How many each run has.
-        segments: That each length is cut into.
-        metrics: What the scores are made of.
+        videos: Number of videos of each run.
+        segments: Number of segments that each length is cut into.
+        metrics: Metrics that the scores are made of.
     """
 
     videos: int
@@ -110,8 +110,8 @@ def read_dynamics(path: Path) -> DynamicsRecord:
     """Reads a log of dynamic degrees.
 
     Raises:
-        RecordError: Another schema, a missing key or log, fewer than two points, a step twice, or
-            a value that is not finite.
+        RecordError: The schema is another one, a key or the log is missing, there are fewer than
+            two points, a step stands twice, or a value is not finite.
     """
     data = read_json(path, DYNAMICS_SCHEMA)
     log = path.parent / member(path, data, "log")
@@ -146,7 +146,7 @@ def read_strips(path: Path) -> StripsRecord:
     """Reads which clips were denoised in one step.
 
     Raises:
-        RecordError: Another schema, a missing key or video, or no clip.
+        RecordError: The schema is another one, a key or video is missing, or there is no clip.
     """
     data = read_json(path, STRIPS_SCHEMA)
     strips = tuple(_strip(path, item) for item in member(path, data, "clips"))
@@ -173,7 +173,7 @@ def read_lengths(path: Path) -> LengthsRecord:
     """Reads drift against length.
 
     Raises:
-        RecordError: Another schema, a missing key, or runs that were not scored alike.
+        RecordError: The schema is another one, a key is missing, or runs were not scored alike.
     """
     data = read_json(path, LENGTHS_SCHEMA)
     runs = member(path, data, "runs")

@@ -1,4 +1,4 @@
-"""All that was measured, as tables and figures ask for it, or why there is nothing."""
+"""Everything that was measured, as tables and figures read it, and why the rest is missing."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ class Measurements:
     """Records of the jobs that are done, and why the others are not.
 
     Attributes:
-        drifts: By run.
-        bench: By order.
-        videos: By run.
-        failures: One line by job that has no outputs.
-        vbench: By run; `hiar-vbench score` writes them.
-        proxies: By run; `hiar-vbench proxies` writes them.
+        drifts: Drift scores by run.
+        bench: Speeds by order, and of compared models by run.
+        videos: Sampled videos by run.
+        failures: Why a job has no outputs, by job.
+        vbench: VBench's scores by run.
+        proxies: Proxies of VBench's dimensions, by run.
         variants: Trained models, by row of Tables 2 and 3.
-        dynamics, strips: What Figs. 4 and 5 are drawn from, None where there is no record.
+        dynamics: What Fig. 4 is drawn from, None where there is no record.
+        strips: What Fig. 5 is drawn from, None where there is no record.
         lengths: Drift against length, None where there is no record.
     """
 
@@ -56,7 +57,7 @@ class Measurements:
     lengths: LengthsRecord | None = None
 
     def notes(self) -> tuple[str, ...]:
-        """Says what the numbers of all tables are, and what the drift score holds here."""
+        """Returns what a reader must know about all measured numbers, the drift score above all."""
         partial = next((record for record in self.drifts.values() if record.partial), None)
         if partial is None:
             return (self.preset.caption,)
@@ -75,10 +76,13 @@ class Measurements:
 def paired_change_ci(
     ours: Mapping[str, float], theirs: Mapping[str, float]
 ) -> tuple[float, float] | None:
-    """95 % interval of mean(ours) / mean(theirs) - 1, by drawing pairs of videos of one name.
+    """Returns the 95 % interval of mean(ours) / mean(theirs) - 1, by a bootstrap over pairs.
+
+    Args:
+        ours, theirs: Values by video; videos of one name make a pair.
 
     Returns:
-        None when the names differ, or with fewer than two pairs.
+        The interval, None if the names differ or there are fewer than two pairs.
     """
     import numpy as np  # noqa: PLC0415  (keeps --help light)
 
@@ -110,14 +114,14 @@ def load_measurements(preset: Preset, out: Path, outcomes: Mapping[str, Outcome]
 
 
 def _videos(preset: Preset, run: RunSpec, out: Path, ok: Collection[str]) -> list[VideoRecord]:
-    """The videos of a run that drift is measured on, with the first seed."""
+    """Reads the videos of a run that drift is measured on, those of the first seed."""
     parts = [part for part in video_parts(preset, run) if part.sample is preset.sample]
     mine = [part for part in parts if part.seed == preset.sample.seed and part.name in ok]
     return read_sidecars(out / part.folder for part in mine)
 
 
 def _speeds(out: Path, runs: Iterable[str], ok: Collection[str]) -> dict[str, BenchRecord]:
-    """Speeds by order; at the paper's scale also by run, HiAR's being that of the pipeline."""
+    """Reads speeds by order, and by run where models were timed; HiAR's is that of the pipeline."""
     found = read_bench(out / "bench.json") if BENCH_NAME in ok else {}
     if "pipelined" in found:
         found["hiar"] = found["pipelined"]
@@ -126,9 +130,9 @@ def _speeds(out: Path, runs: Iterable[str], ok: Collection[str]) -> dict[str, Be
 
 
 def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
-    """Reads the records that jobs of the spec's own make, or that are put there by hand.
+    """Reads the records that jobs of the spec itself make, or that somebody put into the folder.
 
-    One that a job makes counts only where that job is done: an old file says nothing of now.
+    A record that a job makes counts only where that job is done; an old file may be out of date.
     """
     makers = {path: job.name for job in preset.jobs for path in job.outputs}
     if preset.lengths is not None:

@@ -1,4 +1,4 @@
-"""Reading JSON records: the schema is checked first, and a missing key is named."""
+"""Reads JSON records: checks the schema first and names a missing key."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from drift.errors import UsageError
 
 
 class RecordError(UsageError):
-    """A record that cannot be read; the message is one line for the user."""
+    """A record cannot be read; the message is one line for the user."""
 
 
 def read_json(path: Path, schema: str) -> dict[str, Any]:
     """Reads a JSON record and checks its schema.
 
     Raises:
-        RecordError: When it is no JSON object, or its schema is another one.
+        RecordError: The file is no JSON object, or its schema is another one.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -35,10 +35,10 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads a file of JSON objects, one a line; a last line that a kill cut is passed over.
+    """Reads a file of JSON objects, one a line; a last line that was cut short is passed over.
 
     Raises:
-        RecordError: When it is not there, or another line is no JSON object.
+        RecordError: The file is not there, or another line is no JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
     """Returns a value of a record.
 
     Raises:
-        RecordError: When the key is not there.
+        RecordError: The key is not there.
     """
     if key not in data:
         raise RecordError(f"{path}: {key!r} is missing; write the record again")

@@ -1,4 +1,4 @@
-"""Fig. 4's record from the points that a student of the tiny study ships with.
+"""Writes Fig. 4's record from the points that ship with a student of the tiny study.
 
 python -m reports.records.study_dynamics TRAINING.json --out OUT/records
 """
@@ -37,7 +37,7 @@ def write_dynamics(training: Path, out: Path) -> None:
     """Writes `dynamics.json` and its log.
 
     Raises:
-        RecordError: The training record is of another schema, or holds no points.
+        RecordError: The training record is of another schema, or holds fewer than two points.
     """
     data = read_json(training, STUDY_SCHEMA)
     points: list[dict[str, Any]] = member(training, data, "dynamics")

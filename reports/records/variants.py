@@ -1,4 +1,4 @@
-"""Records of trained models: they fill the rows of Tables 2 and 3 that need a training run.
+"""Records of trained models, which fill the rows of Tables 2 and 3 that need a training run.
 
 `records/variants/<row>.json` of a reproduction folder, with paths relative to that folder:
 
@@ -31,9 +31,9 @@ class VariantRecord:
     """One trained model, scored.
 
     Attributes:
-        row: Id of the row it fills.
-        what: What it is, in one line.
-        training: Steps, commit, hash of the weights: whatever the training run recorded.
+        row: Id of the row that it fills.
+        what: What the model is, in one line.
+        training: What the training run recorded: steps, commit, hash of the weights.
     """
 
     row: str
@@ -49,10 +49,10 @@ def read_variants(out: Path, scale: str) -> dict[str, VariantRecord]:
 
     Args:
         out: The reproduction folder.
-        scale: That of the preset; a record of another scale would mix two kinds of numbers.
+        scale: Scale of the preset; records of another scale are refused, lest numbers mix.
 
     Raises:
-        RecordError: An unknown row, two records of one row, another scale, or a path that leaves
+        RecordError: A row is unknown or has two records, a scale is another one, or a path leaves
             the folder.
     """
     found: dict[str, VariantRecord] = {}

@@ -1,4 +1,4 @@
-"""Writes a finished table as Markdown, CSV, LaTeX and JSON; `style` holds the look of all figures.
+"""Writes a finished table as Markdown, CSV, LaTeX and JSON; `style` sets how figures look.
 
 Imports `reports.tables`.
 """

@@ -1,4 +1,4 @@
-"""JSON and tidy CSV: every cell, with its number or the reason that there is none."""
+"""Renders a table as JSON or tidy CSV: every cell with its number, or the reason of its absence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def to_json(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Renders a table as tidy CSV, one line a row and column."""
+    """Renders a table as tidy CSV, one line for each cell."""
     lines = [
         {
             "table": table.name,

@@ -1,4 +1,4 @@
-"""LaTeX with booktabs."""
+"""Renders a table in LaTeX, with booktabs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPECIAL = {
 
 
 def escape(text: str) -> str:
-    """Escapes text so that LaTeX prints it as it is."""
+    """Escapes text for LaTeX."""
     return "".join(SPECIAL.get(char, char) for char in text)
 
 

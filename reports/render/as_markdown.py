@@ -1,4 +1,4 @@
-"""Markdown, and the plain text that a terminal shows."""
+"""Renders tables as Markdown, and as plain text for a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reports.tables.text import (
 
 
 def to_markdown(table: Table) -> str:
-    """Renders a table: published and measured columns side by side, what they mean below."""
+    """Renders a table: published and measured columns side by side, notes below."""
     measured = measured_columns(table)
     heads = ["", *_heads(table, measured), "measured with"]
     align = ["---", *["---:"] * (len(heads) - 2), "---"]
@@ -66,7 +66,7 @@ def _line(cells: list[str]) -> str:
 
 
 def to_terminal(tables: Sequence[Table]) -> str:
-    """Renders tables for a terminal: one block a measured column, and shared notes at the end."""
+    """Renders tables for a terminal: a block for each measured column, shared notes at the end."""
     shared = shared_legend(tables, best_mark="*")
     lines: list[str] = []
     for table in tables:

@@ -1,7 +1,7 @@
-"""How all figures look: one colour, dash and marker a run, readable in grey and colour-blind.
+"""How all figures look: a colour, dash and marker for each run, readable in grey and colour-blind.
 
-Text stays text in a PDF. Fonts are embedded as Type 3, matplotlib's default: TrueType subsets would
-cost half a second a file.
+Text stays text in a PDF. Fonts are embedded as Type 3, matplotlib's default, since subsets of
+TrueType fonts would cost half a second for each file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 
-matplotlib.use("Agg")  # no display: files only
+matplotlib.use("Agg")  # Writes files only and needs no display.
 
 from matplotlib import pyplot as plt
 
@@ -31,13 +31,13 @@ DASHES = (
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "X", "P", "*")
 SEQUENCE = "cividis"
-"""Colours of an ordered quantity; lightness rises with it, so grey shows the same order."""
+"""Colour map of an ordered quantity; lightness rises with it, so grey shows the same order."""
 DPI = 150
 MARK_COLOUR = "#555555"
 
 
 def plain(text: str) -> str:
-    """Keeps text as it is: `$` starts mathematics in matplotlib, and a prompt may hold one."""
+    """Escapes `$`, which starts mathematics in matplotlib and may stand in a prompt."""
     return text.replace("$", r"\$")
 
 
@@ -45,10 +45,11 @@ def save_figure(figure: Figure, folder: Path, name: str, mark: str = "") -> list
     """Writes `<folder>/<name>.png` and `.pdf`, closes the figure, returns the paths.
 
     Args:
-        figure: What was drawn.
-        folder: Where to.
-        name: Of the files.
-        mark: Said small in the lower right corner, so that a picture alone tells what it is of.
+        figure: The figure.
+        folder: Folder of the files.
+        name: File name without suffix.
+        mark: Small text in the lower right corner, such as the scale, so that the picture alone
+            tells what was measured.
     """
     if mark:
         figure.text(
@@ -61,6 +62,6 @@ def save_figure(figure: Figure, folder: Path, name: str, mark: str = "") -> list
             # A prompt may hold a character that the font lacks; it is drawn as a box.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             figure.savefig(temporary, dpi=DPI, metadata=metadata)
-        figure.set_layout_engine("none")  # laid out once: the second file is the same
+        figure.set_layout_engine("none")  # The second file has the same layout.
     plt.close(figure)
     return paths

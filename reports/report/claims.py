@@ -1,4 +1,4 @@
-"""The paper's claims as data, and what this reproduction says to each."""
+"""The paper's claims as data, and the verdicts that this reproduction writes about them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A line of claims.toml; the keys of kind `change` are empty for the others.
+    """A claim of claims.toml; all keys from `table` on are for claims of kind `change`.
 
     Attributes:
-        direction: lower or higher: the side of every row in `against` on which `row` lies.
-        against: Row ids, or `others`.
-        group: For `others`: only rows of this group.
-        order: The order whose speed the claim is about.
-        factor: Whether the change is told as a ratio.
+        table, column, row: The cell that the claim is about.
+        direction: Whether the paper says that `row` is lower or higher than each row in `against`.
+        against: Ids of the rows to compare with, or `others` for all that have a number.
+        group: Group of rows that `others` is limited to; empty for none.
+        order: Order whose speed the claim is about; empty for claims not about speed.
+        factor: Whether the change is worded as a ratio.
     """
 
     id: str
@@ -56,13 +57,13 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a reproduction says to a claim.
+    """What a reproduction found about a claim.
 
     Attributes:
         verdict: One of `VERDICTS`.
         paper: The paper's value, in words.
-        measured: What was measured, with its interval, in words; empty when not run.
-        why: Why not run or undecided; empty otherwise.
+        measured: What was measured, with its interval, in words; empty if it was not run.
+        why: Why the claim was not run or is undecided; empty otherwise.
     """
 
     claim: Claim
@@ -82,7 +83,7 @@ def read_claims(text: str) -> tuple[Claim, ...]:
     """Parses claims.
 
     Raises:
-        UsageError: Another schema, an unknown key, or a claim that contradicts itself.
+        UsageError: The schema is another one, a key is unknown, or a claim contradicts itself.
     """
     data = tomllib.loads(text)
     if data.get("schema") != CLAIMS_SCHEMA:
@@ -130,7 +131,7 @@ def to_markdown(verdicts: list[Verdict], scale: str) -> str:
 
 
 def how_judged(scale: str) -> list[str]:
-    """Says what the verdicts mean."""
+    """Returns sentences that say what the verdicts mean."""
     lines = [
         "Holds: the whole 95 % interval of the change lies on the claimed side of 0, against every "
         "row named; how far it lies is not judged. Does not hold: for some row it lies on the "

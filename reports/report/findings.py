@@ -1,4 +1,4 @@
-"""Plain words: what was measured, what came out, what was not measured."""
+"""Sentences for the top of the report: what was measured, what came out, what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BASE, OURS = "self-forcing", "hiar"
 
 
 def findings(measurements: Measurements) -> list[str]:
-    """Returns sentences for the top of the report; each holds without the others."""
+    """Returns the sentences; each can be read without the others."""
     parts = (_scope, _drift, _noise, _flickering, _speed, _not_measured)
     return [line for part in parts if (line := part(measurements))]
 
@@ -57,7 +57,7 @@ def _drift(measurements: Measurements) -> str:
 
 
 def _noise(measurements: Measurements) -> str:
-    """Where a slope is no larger than that of the same segments in random order."""
+    """Compares slopes with those of the same segments in random order."""
     parts = []
     for run, record in measurements.drifts.items():
         ratios = {n: c.mean_abs_slope / c.noise_floor for n, c in record.metrics.items()
@@ -74,7 +74,7 @@ def _noise(measurements: Measurements) -> str:
 
 
 def _flickering(measurements: Measurements) -> str:
-    """The one dimension of VBench that needs no weights; no table of the paper prints it."""
+    """Gives the one dimension of VBench that needs no weights; no table of the paper prints it."""
     parts = [
         f"{run} {found.mean:.4f}"
         for run, record in measurements.proxies.items()
@@ -87,7 +87,7 @@ def _flickering(measurements: Measurements) -> str:
 
 
 def verdict(change: Change) -> str:
-    """Says a change in words: how much, and whether its interval holds 0."""
+    """Words a change: how much, and whether its interval holds 0."""
     text = f"{abs(100 * change.value):.1f} % {'less' if change.value < 0 else 'more'}"
     if change.interval is None:
         return text
@@ -114,7 +114,7 @@ def _speed(measurements: Measurements) -> str:
 
 
 def _not_measured(measurements: Measurements) -> str:
-    """Counts the published cells without a number here, by what they need."""
+    """Counts the published numbers that have none here, by what they need."""
     reasons: Counter[str] = Counter()
     total = 0
     for spec in TABLES.values():

@@ -1,4 +1,4 @@
-"""How one claim is judged: a change between rows, correlations, or sharpening."""
+"""Judges the paper's claims: changes between rows, correlations, and sharpening."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def judge(claim: Claim, measurements: Measurements) -> Verdict:
 
 
 def rows_against(claim: Claim, table: PublishedTable) -> list[str]:
-    """Resolves `others` to every other row, of the claim's group, with a published number."""
+    """Returns the rows to compare with; `others` are all of the group with a published number."""
     if claim.against != ("others",):
         return list(claim.against)
     return [

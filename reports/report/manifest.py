@@ -1,4 +1,4 @@
-"""manifest.json: from every file of a reproduction to the job, inputs and commit behind it."""
+"""Writes manifest.json, which names the job, inputs and commit behind every file."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def build_manifest(
 
     Args:
         out: The reproduction folder; paths in the manifest are relative to it.
-        preset: What was asked for.
+        preset: The preset that was run.
         outcomes: How each job ended.
         artifacts: Tables, figures and the report.
-        about: What `environment` returned.
+        about: Result of `environment`.
     """
     files = {
         path: {"sha256": sha256, "jobs": [name]}

@@ -1,4 +1,4 @@
-"""From measurements to files: tables, figures and the page, and which jobs each was made from."""
+"""Writes tables, figures and the page from measurements; notes which jobs each file came from."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def write_outputs(
     about: Mapping[str, Any],
     out: Path,
 ) -> Outputs:
-    """Writes the asked parts of a report from records that are there; runs nothing.
+    """Writes the requested parts of a report from records that are there; runs no job.
 
     Args:
         measurements: What was measured.
-        parts: Tables' names and `figures`.
+        parts: Names of tables, and `figures`.
         outcomes: How each job ended.
-        about: What `manifest.environment` returned.
+        about: Result of `manifest.environment`.
         out: The reproduction folder.
     """
     tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
@@ -97,7 +97,7 @@ def _made_from(
 
 
 def table_jobs(name: str, scale: str) -> tuple[str, ...]:
-    """Names the jobs whose outputs a table reads at a scale; a preset need not hold them all."""
+    """Names the jobs whose outputs a table reads at a scale; a preset may lack some of them."""
     spec = TABLES[name]
     names = [name(run) for run in spec.runs(scale) for name in (score_name, proxies_name)]
     return (*names, *([BENCH_NAME] if spec.bench else []))

@@ -1,4 +1,4 @@
-"""report.html: one self-contained file with claims, tables, films, figures and their provenance."""
+"""Renders report.html, one file with claims, tables, films, figures and their provenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from reports.tables.cells import Table
 from reports.tables.text import shared_legend
 
 MARKS = dict(zip(VERDICTS, ("✓", "✗", "?", "–"), strict=True))
-"""A sign for each verdict, so that none is told by its colour alone."""
+"""Sign of each verdict, so that colour alone never tells it."""
 
 
 def render_page(
@@ -39,14 +39,14 @@ def render_page(
     Args:
         measurements: What was measured.
         tables: Finished tables.
-        figures: Figures on disk; embedded.
-        clips: Films of one prompt, a run each.
-        claims: What was found about each claim.
+        figures: Figures on disk, which are embedded.
+        clips: Films of one prompt, one for each run.
+        claims: Verdicts on the paper's claims.
         outcomes: How each job ended.
-        about: What `manifest.environment` returned.
+        about: Result of `manifest.environment`.
 
     Returns:
-        HTML without any external request.
+        HTML that requests nothing from outside.
     """
     environment = Environment(
         loader=PackageLoader("reports.report"),

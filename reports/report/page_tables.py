@@ -1,4 +1,4 @@
-"""A table as the page's template shows it: cells with what stands in them and where it is from."""
+"""Prepares a table for the page's template: the text of each cell, and where it comes from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reports.tables.text import (
 def table_view(
     table: Table, measurements: Measurements, outcomes: Mapping[str, Outcome]
 ) -> dict[str, Any]:
-    """Returns heads, rows and notes of a table; notes that all tables share stand elsewhere."""
+    """Returns heads, rows and notes of a table, without the notes that all tables share."""
     measured = measured_columns(table)
     return {
         "name": table.name,
