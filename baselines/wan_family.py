@@ -8,13 +8,6 @@ from hiar.model.geometry import decoded_frames_per_block, num_frames
 from hiar.sampling.config import SamplerConfig
 from hiar.weights.releases import WeightFile, find_release, parts_of
 
-NEGATIVE_PROMPT = (
-    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
-    "JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，"
-    "形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
-)
-"""What guidance leads away from (Wan2.1 9737cba wan/configs/shared_config.py; SkyReels-V2 too)."""
-
 
 def latent_length(latent_frames: int) -> Length:
     """The length of that many latent frames, sampled in one run."""

@@ -1,7 +1,7 @@
 """SkyReels-V2-DF-1.3B-540P, autoregressive by diffusion forcing."""
 
 from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
-from baselines.wan_family import NEGATIVE_PROMPT
+from hiar.weights.releases import NEGATIVE_PROMPT
 
 _README = "SkyReels-V2 abed76f README"
 _SCRIPT = "SkyReels-V2 abed76f generate_video_df.py"

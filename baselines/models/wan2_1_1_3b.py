@@ -1,8 +1,7 @@
 """Wan2.1-T2V-1.3B, bidirectional: the base of the distilled models."""
 
 from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
-from baselines.wan_family import NEGATIVE_PROMPT
-from hiar.weights.releases import FPS, HEIGHT_PX, WAN_REPO, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, NEGATIVE_PROMPT, WAN_REPO, WIDTH_PX
 
 _README = "Wan2.1 9737cba README, 1.3B"
 _GENERATE = "Wan2.1 9737cba generate.py defaults"

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         load_encoder,
         load_network,
         weights_fact,
-        world_of,
+        video_format,
     )  # fmt: skip
     from hiar.training.stages.trajectory_files import TrajectoryPlan, write_trajectories  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     ode = ode_config(args)
     if prompts is None:
         prompts = draw_prompts(args.draw_prompts, args.seed)
-    world = world_of(args.size)
+    world = video_format(args.size)
     negative = world.negative_prompt if args.negative_prompt is None else args.negative_prompt
     weights = args.weights or default_teacher(args.size)
     with joined_ranks() as ranks:

@@ -14,9 +14,9 @@ class TrajectoryBatch:
     """Points of teacher trajectories.
 
     Attributes:
-        latents: [B, K + 1, F, C, H, W], float32 on the CPU, from pure noise to clean.
-        sigmas: float32 [K + 1], the noise level of each point, falling from 1 to 0.
-        text: [B, text, text_dim].
+        latents: Latents [B, K + 1, F, C, H, W], float32 on the CPU, from pure noise to clean.
+        sigmas: Noise level of each point, float32 [K + 1], falling from 1 to 0.
+        text: Text embeddings [B, text, text_dim].
     """
 
     latents: torch.Tensor
@@ -33,11 +33,11 @@ class Trajectories(Protocol):
         ...
 
     def __len__(self) -> int:
-        """Trajectories."""
+        """Number of trajectories."""
         ...
 
     def read(self, indices: Sequence[int]) -> TrajectoryBatch:
-        """Those trajectories, in that order."""
+        """The trajectories with these indices, in this order."""
         ...
 
 
@@ -45,11 +45,11 @@ class Texts(Protocol):
     """A set of prompts as embeddings."""
 
     def __len__(self) -> int:
-        """Prompts."""
+        """Number of prompts."""
         ...
 
     def read(self, indices: Sequence[int]) -> torch.Tensor:
-        """Their embeddings [B, text, text_dim], in that order."""
+        """Embeddings [B, text, text_dim] of the prompts with these indices, in this order."""
         ...
 
     def empty(self) -> torch.Tensor:

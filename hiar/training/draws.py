@@ -1,4 +1,4 @@
-"""What is random about the rollouts of one training step, drawn where it is needed."""
+"""The random numbers of one training step's rollouts: prompts, noise, exit step and length."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
     from hiar.training.recipes import DistillConfig
 
 Role = Literal["student", "critic"]
-"""Whose update the rollouts are for: each has prompts, noise and an exit of its own."""
+"""Network that the rollouts train: each role has its own prompts, noise and exit step."""
 
 
 class RolloutDraws:
-    """The prompts, the noise and the exit of some samples of one step.
+    """The prompts, the noise and the exit step of some samples of one training step.
 
-    The exit and the length are drawn once for all samples of the step: sharded networks must be
-    called equally often in every process.
+    The exit step and the length are drawn once for all samples: sharded networks must be called
+    equally often in every process.
 
     Args:
         config: Settings of the distillation.
         texts: Prompts.
         latent_shape: (F, C, H, W) of a training video.
-        seed, step: Of the run and of the step.
+        seed: Seed of the run.
+        step: Index of the training step.
         role: Student or critic.
-        samples: Indices in the step's batch.
-        device: Where tensors go; they are drawn on the CPU.
+        samples: Indices of the samples in the step's batch.
+        device: Device of the tensors, which are drawn on the CPU.
     """
 
     def __init__(

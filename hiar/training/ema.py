@@ -1,4 +1,4 @@
-"""An average of weights over training steps, in float32, sharded as the weights are."""
+"""EMA: an exponential moving average of weights, in float32, sharded as the weights are."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import nn
 from hiar.errors import UsageError
 
 
-class WeightAverage:
+class WeightEma:
     """Exponential moving average of a network's parameters.
 
     Args:
-        model: Whose parameters; sharded or not.
+        model: Network whose parameters are averaged; it may be sharded.
         decay: Share of the old average kept at each update, in [0, 1).
-        start_step: First step that counts: the average begins as the weights after it (HiAR
-            release, trainer: 200).
-        device: Where the average is kept; None is with the weights.
+        start_step: First step that counts: the EMA begins as the weights after it (HiAR release,
+            trainer: 200).
+        device: Device that holds the EMA; None keeps it with the weights.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take the weights after this step in."""
+        """Update the EMA with the weights after a training step."""
         if step < self.start_step:
             return
         if not self._weights:
@@ -52,16 +52,16 @@ class WeightAverage:
 
     @property
     def weights(self) -> Mapping[str, torch.Tensor]:
-        """The averages by parameter name, float32; empty before the first counted step."""
+        """EMA weights by parameter name, float32; empty before the first counted step."""
         return self._weights
 
     def state(self) -> dict[str, torch.Tensor]:
-        """For a checkpoint."""
+        """The EMA weights for a checkpoint."""
         return dict(self._weights)
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint's `state`; an empty one is from before the first update."""
+        """Restore a checkpoint's `state`; an empty one was saved before the first update."""
         self._weights = self._copies() if state else {}
         for name, average in self._weights.items():
             average.copy_(state[name])

@@ -2,8 +2,8 @@
 
 Bidirectional attention with one noise level a video makes a teacher. Block-causal attention with
 an independent level for each block (diffusion forcing) makes a model that any order and context
-can sample: some blocks are left clean, since a finished block is what block-first shows. Teacher
-forcing shows each block the clean blocks before it.
+can sample; some blocks are left clean, since earlier blocks are clean in the order block-first.
+In teacher forcing each block sees the clean blocks before it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ class FlowMatchingConfig:
         steps: Optimiser steps.
         batch_size: Videos a step.
         micro_batch: Videos in memory at once; None is all of a process's share.
-        learning_rate: Peak of a one-cycle schedule.
+        learning_rate: Peak learning rate, after the warm-up and before the cosine.
         warmup_steps: Steps of linear warm-up.
-        shift: Of the noise scale; u is uniform before it.
+        shift: Shift of the noise scale, which is applied to uniform draws (Eq. 1).
         frames_per_block: Latent frames of a block.
         clean_share: Share of the blocks left clean, as context (block_causal only).
         text_dropout: Share of the videos trained without their prompt, for guidance.
-        weight_decay, clip_norm: Of the optimiser.
-        ema_decay: Of the average of the weights; 0 keeps none.
+        weight_decay: Weight decay of AdamW.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Decay of the weights' EMA; 0 keeps none.
     """
 
     attention: Literal["bidirectional", "block_causal", "teacher_forcing"]
@@ -74,8 +75,9 @@ def noise_levels(
 
     Args:
         uniform_BN: Uniform draws in [0, 1), one a block.
-        clean_BN: Likewise; those below `clean_share` make a block clean (block_causal only).
-        config: Settings.
+        clean_BN: Uniform draws in [0, 1), one a block; one below `clean_share` makes its block
+            clean (block_causal only).
+        config: Settings of the run.
     """
     if config.attention == "bidirectional":
         return shift_sigma(uniform_BN[:, :1], config.shift).expand_as(uniform_BN)
@@ -97,9 +99,9 @@ def flow_matching_loss(
     Args:
         model: The transformer.
         batch: Clean latents and text.
-        noise: Unit normal, the shape of the latents.
+        noise: Unit normal noise, the shape of the latents.
         sigmas_BN: Noise level of each block, from `noise_levels`.
-        config: Settings.
+        config: Settings of the run.
     """
     size = config.frames_per_block
     sigmas_BF = sigmas_BN.repeat_interleave(size, dim=1)

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from hiar.training.data import TrajectoryBatch
 
 FullAttention = Literal["bidirectional", "block_causal"]
-"""Of a student that sees a whole video at once, every frame at one noise level."""
+"""Attention of a student that gets a whole video at once, every frame at one noise level."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardKLConfig:
-    """How the student is held to the teacher's trajectories.
+    """How the student is regressed on the teacher's trajectories.
 
     Attributes:
         attention: The student's attention in this term: bidirectional (the paper) or
             block_causal (the release, and Table 3's "causal").
-        steps: K: the first steps of the trajectory that count.
-        weight: Of the term beside the DMD loss, lambda in Eq. 11.
+        steps: K, the number of first steps of the trajectory that are regressed on.
+        weight: Weight of the term beside the DMD loss, lambda in Eq. 11.
         target: `velocity`, the chord's slope (Eq. 10), or `x0`, where the chord ends (the
             release).
     """
@@ -67,7 +67,7 @@ def trajectory_loss(
     lie: the latents are at that level.
 
     Args:
-        student: In training.
+        student: The student, with gradients.
         batch: Latents [B, K + 1, F, C, H, W] with their levels [K + 1], on the student's device.
         chosen: Index of the point each video starts from, below K.
         config: Attention and target.

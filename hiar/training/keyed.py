@@ -13,10 +13,10 @@ def keyed_generator(*, seed: int, step: int, sample: int, purpose: str) -> torch
     """A CPU generator that is the same wherever and whenever this draw is made.
 
     Args:
-        seed: Of the run.
+        seed: Seed of the run.
         step: Training step.
         sample: Index of the sample in the step's whole batch; 0 for what a step draws once.
-        purpose: What is drawn, such as "noise"; two purposes never share numbers.
+        purpose: Name of the draw, such as "noise"; two purposes never share numbers.
     """
     key = hashlib.sha256(f"train/{seed}/{step}/{sample}/{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
@@ -60,10 +60,11 @@ def data_indices(
     """Which items of a data set the samples of a step use: each item once an epoch, shuffled.
 
     Args:
-        num_items: Of the data set.
-        seed, step: Of the run and of the step.
+        num_items: Items of the data set.
+        seed: Seed of the run.
+        step: Index of the training step.
         batch_size: Samples of a step, all processes together.
-        samples: Indices in the step's batch, in [0, batch_size).
+        samples: Indices of the samples in the step's batch, in [0, batch_size).
         purpose: Name of the data set's use; two uses walk through it in different orders.
     """
     places = [divmod(step * batch_size + sample, num_items) for sample in samples]

@@ -31,7 +31,7 @@ def dmd_loss(
     Args:
         x0: The generator's prediction [B, F, C, H, W].
         real_x0: What the teacher makes of x0 with noise added; no gradient reaches it.
-        fake_x0: What the critic makes of the same.
+        fake_x0: What the critic makes of x0 with the same noise.
         mask: Values of x0 that count, bool, broadcast over x0; None counts all.
 
     Returns:

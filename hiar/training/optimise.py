@@ -1,4 +1,4 @@
-"""One optimiser step and the course of the learning rate: the same in every training loop here."""
+"""One optimiser step and the learning-rate schedule, shared by every training loop here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 
-def one_cycle(step: int, steps: int, warmup_steps: int) -> float:
+def warmup_cosine(step: int, steps: int, warmup_steps: int) -> float:
     """Learning-rate factor in [0, 1]: linear warm-up, then half a cosine down to zero."""
     if step < warmup_steps:
         return (step + 1) / warmup_steps
@@ -20,15 +20,15 @@ def one_cycle(step: int, steps: int, warmup_steps: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def descend(
+def backward_and_step(
     optimiser: Optimizer, loss: torch.Tensor, *, learning_rate: float, clip_norm: float
 ) -> float:
-    """Take one step down the gradient of `loss`.
+    """Backpropagate a loss and take one optimiser step.
 
     Args:
-        optimiser: Holds the parameters.
+        optimiser: Optimiser of the parameters.
         loss: A scalar with a graph.
-        learning_rate: Of this step.
+        learning_rate: Learning rate of this step.
         clip_norm: Largest norm of the gradient, all parameters together.
 
     Returns:
@@ -36,15 +36,15 @@ def descend(
     """
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    return step_down(optimiser, learning_rate=learning_rate, clip_norm=clip_norm)
+    return optimizer_step(optimiser, learning_rate=learning_rate, clip_norm=clip_norm)
 
 
-def step_down(optimiser: Optimizer, *, learning_rate: float, clip_norm: float) -> float:
-    """Take one step down the gradient that has been accumulated, and forget it.
+def optimizer_step(optimiser: Optimizer, *, learning_rate: float, clip_norm: float) -> float:
+    """Take one optimiser step on the accumulated gradient, then clear the gradient.
 
     Args:
-        optimiser: Holds the parameters, sharded or not.
-        learning_rate: Of this step.
+        optimiser: Optimiser of the parameters, which may be sharded.
+        learning_rate: Learning rate of this step.
         clip_norm: Largest norm of the gradient, all parameters and all shards together.
 
     Returns:

@@ -25,20 +25,22 @@ class DistillConfig:
     Attributes:
         sampler: How the student is rolled out: order, context, steps, window.
         cache_gradient: Whether a later block's loss reaches the earlier block's denoising pass.
-        noised_clean_context: Show clean context with the least noise (Self-Forcing's training).
+        noised_clean_context: Add the least noise to clean context (Self-Forcing's training).
         min_exit_step: First step at which a rollout may exit; the exit is uniform from here on.
         max_rollout_frames: Longest rollout in latent frames; its length is drawn in whole blocks
             from the training length up, and the last frames are trained. None is the training
             length.
-        guidance: Of the teacher, uncond + guidance (cond - uncond).
+        guidance: Guidance scale of the teacher, uncond + guidance (cond - uncond).
         forward_kl: The regulariser; None leaves it out.
-        generator_every: Steps of the critic to one of the student.
+        generator_every: Training steps to one update of the student; each updates the critic.
         batch_size: Videos of a step, all processes together.
         micro_batch: Videos in memory at once.
-        learning_rate, critic_learning_rate: Constant.
-        beta1, beta2, weight_decay, clip_norm: Of both AdamW and of both gradients.
-        ema_decay: Of the average of the student's weights; 0 keeps none.
-        ema_start: First step that the average takes in.
+        learning_rate: Constant learning rate of the student.
+        critic_learning_rate: Constant learning rate of the critic.
+        beta1, beta2, weight_decay: Settings of AdamW, for both networks.
+        clip_norm: Largest norm of the gradient of either network.
+        ema_decay: Decay of the EMA of the student's weights; 0 keeps none.
+        ema_start: First training step that the EMA takes in.
     """
 
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -154,8 +156,8 @@ def ablation(name: str, base: DistillConfig) -> DistillConfig:
     """A recipe with the one change that a row of Table 2 or 3 makes.
 
     Args:
-        name: Of the row, a key of `ABLATIONS`.
-        base: The recipe.
+        name: Name of the row, a key of `ABLATIONS`.
+        base: Recipe to change.
 
     Raises:
         UsageError: If no row has that name.

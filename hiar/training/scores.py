@@ -1,4 +1,4 @@
-"""What a bidirectional score network makes of the student's videos once noise is added.
+"""Predictions of the bidirectional score networks on the student's videos with noise added.
 
 Two noise tables meet here, as in the release: noise is added by the student's, at shift 5, while
 teacher and critic turn flow into x0 by a table of their own, at shift 8. Both are looked up at the
@@ -32,7 +32,7 @@ def score_timesteps(uniform: torch.Tensor, *, shift: float = NOISE_SHIFT) -> tor
 
     Args:
         uniform: Whole numbers, uniform in [0, 1000).
-        shift: Of the noise scale.
+        shift: Shift of the noise scale.
 
     Returns:
         float32, the shape of `uniform`, in [20, 980]; not snapped to a table.
@@ -55,9 +55,9 @@ def predict_x0(
 
     Args:
         model: Teacher or critic.
-        noised: [B, F, C, H, W].
-        timesteps: [B].
-        text: [B, text, text_dim].
+        noised: Latents with noise [B, F, C, H, W].
+        timesteps: Timesteps [B], in [0, 1000].
+        text: Text embeddings [B, text, text_dim].
 
     Returns:
         [B, F, C, H, W], the dtype of `noised`.
@@ -76,10 +76,10 @@ def predict_guided_x0(
     """The teacher's x0 with classifier-free guidance: uncond + guidance (cond - uncond).
 
     Args:
-        model, noised, timesteps, text: As `predict_x0`.
-        empty_text: [1, text, text_dim], of the negative prompt.
-        guidance: 1 is none. The release's 3.0 multiplies what is added to the conditional
-            prediction, so it is 4 here.
+        model, noised, timesteps, text: As in `predict_x0`.
+        empty_text: Embedding of the negative prompt [1, text, text_dim].
+        guidance: Guidance scale; 1 is none. The release's 3.0 multiplies what is added to the
+            conditional prediction, so it is 4 here.
 
     Returns:
         [B, F, C, H, W].

@@ -1,4 +1,4 @@
-"""Sampling the teacher's ODE: Euler steps with guidance, a few points of the path kept.
+"""Sampling the teacher's ODE: Euler steps with guidance; a few points of the path are kept.
 
 The whole video runs at one noise level with bidirectional attention, as the teacher was trained.
 The HiAR release's pairs are of 48 steps, shift 8, guidance 6, points 0, 12, 24, 36 and the last;
@@ -29,8 +29,8 @@ class OdeConfig:
 
     Attributes:
         steps: Euler steps from pure noise to clean.
-        shift: Of the noise scale; with the student's shift and a multiple of its steps, the saved
-            points lie at the student's own levels.
+        shift: Shift of the noise scale; with the student's shift and a multiple of its steps, the
+            saved points lie at the student's own levels.
         guidance: Scale s of uncond + s (cond - uncond); 1 is no guidance.
         saved: Indices of the points kept among the steps + 1 of the path, rising; the last one
             may be -1.
@@ -93,11 +93,11 @@ def guided_flow(
 
     Args:
         model: The teacher.
-        latents: [B, F, C, H, W].
-        timesteps: [B], in [0, 1000].
-        text: [B, text, text_dim].
-        empty_text: [1, text, text_dim], of the negative prompt.
-        guidance: 1 needs one pass instead of two.
+        latents: Latents with noise [B, F, C, H, W].
+        timesteps: Timesteps [B], in [0, 1000].
+        text: Text embeddings [B, text, text_dim].
+        empty_text: Embedding of the negative prompt [1, text, text_dim].
+        guidance: Guidance scale; 1 needs one pass instead of two.
 
     Returns:
         [B, F, C, H, W].
@@ -123,9 +123,9 @@ def sample_trajectory(
 
     Args:
         model: The teacher.
-        noise: [B, F, C, H, W], float32, on the model's device.
-        text: [B, text, text_dim].
-        empty_text: [1, text, text_dim], of the negative prompt.
+        noise: Initial noise [B, F, C, H, W], float32, on the model's device.
+        text: Text embeddings [B, text, text_dim].
+        empty_text: Embedding of the negative prompt [1, text, text_dim].
         config: Steps, guidance and the points to keep.
         on_step: Called after each Euler step.
 
@@ -133,7 +133,7 @@ def sample_trajectory(
         The saved points [B, K + 1, F, C, H, W], float32.
 
     Raises:
-        UsageError: If the path leaves the finite numbers.
+        UsageError: If a value of the path is not finite.
     """
     sigmas = ode_sigmas(config.steps, config.shift).tolist()
     kept = set(config.saved_points)

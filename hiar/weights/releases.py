@@ -26,6 +26,14 @@ WAN_14B_PARAMETERS = 14_288_491_584
 UMT5_XXL_ENCODER_PARAMETERS = 5_680_910_336
 WAN_VAE_PARAMETERS = 126_892_531
 
+NEGATIVE_PROMPT = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
+    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，"
+    "毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+"""What guidance leads away from (Wan2.1 9737cba, wan/configs/shared_config.py, sample_neg_prompt;
+SkyReels-V2 uses the same)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightFile:

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from hiar.codecs.vae import from_uint8
-from hiar.training.optimise import descend, one_cycle
+from hiar.training.optimise import backward_and_step, warmup_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,8 +108,8 @@ def train_autoencoder(
             + config.edge_weight * _edge_loss(decoded, video)
             + config.latent_weight * mean.square().mean()
         )
-        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
-        descend(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
+        rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
+        backward_and_step(optimiser, loss, learning_rate=rate, clip_norm=config.clip_norm)
         yield step, loss.item()
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from hiar.codecs.text import tokenize
-from hiar.training.optimise import descend, one_cycle
+from hiar.training.optimise import backward_and_step, warmup_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,7 +65,7 @@ def train_text_encoder(
         logits = [head(mean) for head in heads]
         losses = [functional.cross_entropy(x, y) for x, y in zip(logits, target.T, strict=True)]
         loss = torch.stack(losses).sum()
-        rate = config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
-        descend(optimiser, loss, learning_rate=rate, clip_norm=1.0)
+        rate = config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
+        backward_and_step(optimiser, loss, learning_rate=rate, clip_norm=1.0)
         right = torch.stack([x.argmax(-1) == y for x, y in zip(logits, target.T, strict=True)])
         yield step, loss.item(), right.float().mean().item()

@@ -1,4 +1,4 @@
-"""TOML files into frozen dataclasses, strictly: an unknown key or a wrong type is an error.
+"""From TOML files to frozen dataclasses, strictly: an unknown key or a wrong type is an error.
 
 A file may name another as its `base` and change fields of it; `--set a.b=value` changes one more.
 """
@@ -30,7 +30,7 @@ def read_config(name_or_path: str, changes: Sequence[str] = ()) -> Table:
 
     Args:
         name_or_path: A preset's name or a TOML file.
-        changes: Dotted keys with TOML values; what is no TOML value is a string.
+        changes: `key=value` with dotted keys; a value that is not valid TOML is taken as a string.
     """
     table = _read(name_or_path)
     for change in changes:
@@ -86,8 +86,8 @@ def build(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:
     """A dataclass from a table.
 
     Args:
-        kind: The dataclass.
-        table: Its fields by name; nested tables for nested dataclasses.
+        kind: Dataclass to build.
+        table: Values by field name; nested tables for nested dataclasses.
         where: Dotted name of the table, for messages.
 
     Raises:
@@ -104,15 +104,15 @@ def build(kind: type[T], table: Mapping[str, Any], where: str = "") -> T:
 
 
 def overlay(base: T, table: Mapping[str, Any], where: str = "") -> T:
-    """A dataclass with the fields of a table changed, nested ones in turn.
+    """A copy of a dataclass with the fields of a table changed, nested dataclasses included.
 
     Args:
-        base: The dataclass.
-        table: Fields to change.
+        base: Instance whose fields are kept unless the table changes them.
+        table: Values by name of the fields to change.
         where: Dotted name of the table, for messages.
 
     Raises:
-        UsageError: As `build`.
+        UsageError: As in `build`.
     """
     hints = _checked(type(base), table, where)
     values = {}

@@ -1,4 +1,4 @@
-"""The [distill] table of a config: a recipe, a row of the paper's tables, and changes of both."""
+"""The [distill] table of a config: a recipe, a row of the paper's tables, and changed fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training loop: steps, log, checkpoints, samples; it ends where it was told to, or resumes.
+"""The training loop: steps, log, checkpoints, samples. A run that was cut off is resumed.
 
 The loop knows nothing of what a stage computes. A step's draws are keyed by its number, so going on
 from a checkpoint repeats exactly what an unbroken run would have done.
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 
 class Monitor(Protocol):
-    """Who watches a run."""
+    """Receiver of a run's metrics and samples."""
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Note a step's numbers."""
+        """Record the metrics of a step."""
         ...
 
     def sample(self, step: int) -> None:
-        """Show what the network makes after that many steps."""
+        """Sample videos with the network as it is after `step` training steps."""
         ...
 
     def rewind(self, step: int) -> None:
-        """Forget what was noted of steps from `step` on: they are run again."""
+        """Drop the records of steps from `step` on, which are run again."""
         ...
 
 
@@ -50,10 +50,10 @@ class RunResult:
     """How a run ended.
 
     Attributes:
-        first_step: Steps that were done before.
-        steps: Steps in all.
-        weights: Files written.
-        seconds: Wall clock of this part.
+        first_step: Training steps done before this part of the run.
+        steps: Training steps in all.
+        weights: Weight files written.
+        seconds: Wall-clock seconds of this part.
     """
 
     first_step: int
@@ -75,13 +75,13 @@ def run_stage(
     """Run a stage to its last step, from its newest checkpoint if there is one.
 
     Args:
-        stage: What is trained.
+        stage: Networks, their optimisers and a training step.
         out: Folder of the run.
-        steps: In all.
+        steps: Training steps in all.
         operation: When to save, sample and log.
-        monitor: Gets the numbers, in the first process alone, and asks for samples in all.
+        monitor: Receiver of metrics and samples, called in every process.
         ranks: This process among its peers.
-        device: Its device.
+        device: Device of this process.
 
     Raises:
         UsageError: If a metric is not finite; the step is named, and no checkpoint is written.
@@ -125,7 +125,7 @@ def timed_step(stage: Stage, step: int, device: torch.device, ranks: Ranks) -> d
 
 
 def check_finite(step: int, metrics: Mapping[str, Any], out: Path) -> None:
-    """Stop at the first number that is none.
+    """Stop the run at the first metric that is not finite.
 
     Raises:
         UsageError: Naming the step and the metric.
@@ -146,6 +146,6 @@ def is_due(step: int, every: int, steps: int) -> bool:
 
 
 def note(metrics: Mapping[str, float]) -> str:
-    """What of the metrics stands in the line of progress: the losses."""
+    """The losses among the metrics, for the progress line."""
     losses = [name for name in sorted(metrics) if "loss" in name]
     return ", ".join(f"{name} {metrics[name]:.4f}" for name in losses)

@@ -1,21 +1,26 @@
 """The memory a training run needs in each process, from shapes alone: networks on the meta device.
 
-With P parameters of a network, N processes, 4-byte masters and c bytes of the computation's dtype,
-D = dim, F = ffn_dim, layers Y, B videos in memory at once, T tokens of a video, t of a block:
+Symbols: P parameters of a network; N processes; c bytes of the computation's dtype; D = dim and
+F = ffn_dim; Y layers; B videos in memory at once; T tokens of a video, n its blocks; L text tokens.
+Each term is one field of `NetworkMemory`, computed on the line of `_network` with its name:
 
-    weights       4 P / N if trained, c P / N if frozen (cut only if N > 1 or c < 4)
-    gathered      c (root + 2 largest layers), of a network that is cut
-    gradients     4 P / N           of what is trained
-    optimiser     8 P / N           AdamW's two moments
-    average       4 P / N           of the product, if there is one
-    activations   c B T D Y + c B t (20 D + 2 F)    with checkpoints: inputs, and one layer again
-                  c B T Y (20 D + 2 F + D (n + 1))  without; the keys and values before a block
-                                                    are joined anew for each of the n = T / t
-    caches        3 x 2 c B T D Y   rollout: the steps before the exit; shown and denoised at it
-    text          2 c B L D Y       cross-attention's keys and values, a network
+    weights       4 P / N if trained, c P / N if frozen (divided only if N > 1 or c < 4)
+    gathered      c (root + 2 largest layers), for a sharded network
+    gradients     4 P / N           if trained
+    optimiser     8 P / N           if trained: AdamW's two moments
+    average       4 P / N           EMA of the product, if there is one
+    activations   c B x `_kept_elements`:
+                    T (20 D + 2 F)                 frozen: one layer
+                    T D Y + T (20 D + 2 F)         trained with activation checkpoints: the inputs
+                                                   of all layers, and one layer computed again
+                    T Y (20 D + 2 F + D (n + 1))   trained without; the keys and values before a
+                                                   block are joined anew for each of the n blocks
+    caches        3 x c B x `_cache_elements`, 2 T D Y: a rollout's caches
+    text          2 c B L D Y       keys and values of cross-attention, in each network
 
-Activations are an estimate: 20 D + 2 F counts the inputs that autograd keeps of one layer (norms,
-modulation, q, k, v, rotated q and k, two attentions, four projections, feed-forward).
+Activations are an estimate: 20 D + 2 F (`KEPT_DIMS`, `KEPT_FFNS`) counts the inputs that autograd
+keeps of one layer (norms, modulation, q, k, v, rotated q and k, two attentions, four projections,
+feed-forward).
 """
 
 from __future__ import annotations
@@ -30,7 +35,7 @@ import torch
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
 from hiar.model.transformer import CausalWan
-from hiar.training.run.networks import size_config, world_of
+from hiar.training.run.networks import size_config, video_format
 from hiar.training.run.sharding import is_sharded
 
 if TYPE_CHECKING:
@@ -38,15 +43,24 @@ if TYPE_CHECKING:
     from hiar.training.run.settings import TrainConfig
 
 GIB = 2**30
+MASTER_BYTES = 4
+"""Weights that are trained, their gradients and their EMA are float32."""
+MOMENTS_BYTES = 2 * MASTER_BYTES
+"""AdamW keeps two float32 moments of each weight."""
 KEPT_DIMS, KEPT_FFNS = 20, 2
+"""Inputs that autograd keeps of one layer for each token, in units of dim and of ffn_dim."""
+KEYS_AND_VALUES = 2
+GATHERED_LAYERS = 2
+"""FSDP2 gathers the next layer while one runs."""
 ROLLOUT_CACHES = 3
+"""The cache of the steps before the exit; at the exit, denoised and context keys and values."""
 RUNTIME_BYTES = int(1.0 * GIB)
 """CUDA context and libraries, or the interpreter with torch: measured at 0.6 to 1 GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkMemory:
-    """Bytes of one network in one process."""
+    """Bytes of one network in one process; the module's docstring has the formula of each field."""
 
     role: str
     size: str
@@ -63,12 +77,12 @@ class NetworkMemory:
 
     @property
     def held(self) -> int:
-        """Held all the time."""
+        """Bytes held during the whole run."""
         return self.weights + self.gradients + self.optimiser + self.average + self.gathered
 
     @property
     def at_work(self) -> int:
-        """More, while it runs."""
+        """Further bytes while the network runs."""
         return self.activations + self.caches + self.text
 
 
@@ -86,13 +100,13 @@ def memory_plan(config: TrainConfig, num_ranks: int) -> dict[str, Any]:
     """Bytes of each network in each process, as a record.
 
     Args:
-        config: The run.
-        num_ranks: Processes that the networks are cut over.
+        config: Settings of the run.
+        num_ranks: Processes that the networks are sharded over.
 
     Returns:
         {"schema", "world_size", "dtype", "micro_batch", "latent_frames", "tokens", "networks":
-        [...], "runtime_bytes", "total_bytes"}; the total is what is held, plus the largest work
-        of one network, as they work in turn.
+        [...], "runtime_bytes", "total_bytes"}. The total is what all networks hold, plus the most
+        that one of them needs while it runs, since they run in turn.
     """
     networks = [
         _network(config, num_ranks, role, size, trained) for role, size, trained in roles(config)
@@ -133,7 +147,7 @@ def micro_batch(config: TrainConfig, num_ranks: int) -> int:
 
 
 def _tokens(config: TrainConfig, sizes: WanConfig) -> int:
-    _, height, width = world_of(config.size).latent_shape()
+    _, height, width = video_format(config.size).latent_shape()
     rows, columns = token_grid(height, width, sizes.patch_size)
     return config.latent_frames * rows * columns
 
@@ -152,19 +166,19 @@ def _network(
     has_average = role in ("model", "student") and _ema(config) > 0
     return NetworkMemory(
         role=role, size=size, trained=trained, parameters=total,
-        weights=share * (4 if trained else width),
-        gathered=width * (root + 2 * layer) if cut else 0,
-        gradients=4 * share if trained else 0,
-        optimiser=8 * share if trained else 0,
-        average=4 * share if has_average else 0,
+        weights=share * (MASTER_BYTES if trained else width),
+        gathered=width * (root + GATHERED_LAYERS * layer) if cut else 0,
+        gradients=MASTER_BYTES * share if trained else 0,
+        optimiser=MOMENTS_BYTES * share if trained else 0,
+        average=MASTER_BYTES * share if has_average else 0,
         activations=width * videos * _kept_elements(config, sizes, trained),
         caches=ROLLOUT_CACHES * _cache_elements(config, sizes) * width * videos if rolls_out else 0,
-        text=2 * width * videos * sizes.text_len * sizes.dim * sizes.num_layers,
+        text=KEYS_AND_VALUES * width * videos * sizes.text_len * sizes.dim * sizes.num_layers,
     )  # fmt: skip
 
 
 def _kept_elements(config: TrainConfig, sizes: WanConfig, trained: bool) -> int:
-    """Numbers kept of one video while a network runs, and for its backward pass if trained."""
+    """Activations of one video while a network runs, and for its backward pass if trained."""
     tokens = _tokens(config, sizes)
     blocks = num_blocks(config.latent_frames, config.frames_per_block)
     one_layer = KEPT_DIMS * sizes.dim + KEPT_FFNS * sizes.ffn_dim
@@ -177,7 +191,8 @@ def _kept_elements(config: TrainConfig, sizes: WanConfig, trained: bool) -> int:
 
 
 def _cache_elements(config: TrainConfig, sizes: WanConfig) -> int:
-    return 2 * _tokens(config, sizes) * sizes.dim * sizes.num_layers
+    """Keys and values of one video in every layer."""
+    return KEYS_AND_VALUES * _tokens(config, sizes) * sizes.dim * sizes.num_layers
 
 
 def _ema(config: TrainConfig) -> float:
@@ -185,7 +200,7 @@ def _ema(config: TrainConfig) -> float:
 
 
 def available_bytes(device: torch.device) -> int:
-    """Memory of a GPU; or of this machine, for each process on it."""
+    """Memory of a GPU; on a CPU, this machine's free memory for each process on it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[1])
     local_ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -193,7 +208,7 @@ def available_bytes(device: torch.device) -> int:
 
 
 def _host_bytes() -> int:
-    """Free memory of the machine, or of the container it may be."""
+    """Free memory of the machine, or the limit of the container that it is."""
     with open("/proc/meminfo", encoding="utf-8") as lines:  # noqa: PTH123
         kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     try:
@@ -205,10 +220,10 @@ def _host_bytes() -> int:
 
 
 def check_memory(config: TrainConfig, num_ranks: int, device: torch.device) -> None:
-    """Stop before the first step if the plan does not fit.
+    """Raise before the first step if the plan does not fit.
 
     Raises:
-        UsageError: With what is needed, what there is, and what would help.
+        UsageError: Names what is needed, what there is, and what would help.
     """
     needed, there = memory_plan(config, num_ranks)["total_bytes"], available_bytes(device)
     if needed > there:

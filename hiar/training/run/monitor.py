@@ -1,4 +1,4 @@
-"""What can be seen of a run: a log of JSON lines, TensorBoard, W&B, samples, dynamic degrees.
+"""Output of a run for people: a log of JSON lines, TensorBoard, W&B, samples, dynamic degrees.
 
 DIR/log.jsonl                         a line a step: metrics, seconds, peak memory
 DIR/dynamics.jsonl                    a line a sampled step: the data of Fig. 4
@@ -25,15 +25,15 @@ LOG, DYNAMICS, SAMPLES, TENSORBOARD = "log.jsonl", "dynamics.jsonl", "samples", 
 
 
 class RunMonitor:
-    """Writes what a run shows of itself; only the first process writes.
+    """Writes metrics and samples of a run; only the first process writes.
 
     Args:
         out: Folder of the run.
         ranks: This process among its peers.
-        preview: Makes samples; all processes take part.
+        preview: Function that makes samples; all processes take part. None makes none.
         tensorboard: Write events, if tensorboard is installed.
-        wandb: Project to log to; "" is none.
-        settings: Of the run, for W&B.
+        wandb: W&B project to log to; "" is none.
+        settings: Settings of the run, for W&B.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class RunMonitor:
         self._writer: Any = None
 
     def close(self) -> None:
-        """End what was opened; W&B then knows that the run is over."""
+        """Close the writers; W&B then knows that the run is over."""
         if self._writer is not None:
             self._writer.close()
         if self._wandb is not None:
             self._wandb.finish()
 
     def rewind(self, step: int) -> None:
-        """Drop the lines of steps from `step` on, which are run again."""
+        """Drop the records of steps from `step` on, which are run again."""
         if not self._ranks.is_first:
             return
         for name, last in ((LOG, step - 1), (DYNAMICS, step or -1)):
@@ -72,7 +72,7 @@ class RunMonitor:
             self._writer = _tensorboard_writer(self._out / TENSORBOARD, purge_step=step)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """One line of the log."""
+        """Add a line to the log."""
         if not self._ranks.is_first:
             return
         append_line(self._out / LOG, {"step": step, **metrics})
@@ -84,7 +84,7 @@ class RunMonitor:
             self._wandb.log(dict(metrics), step=step)
 
     def sample(self, step: int) -> None:
-        """Videos, their contact sheet and their dynamic degrees after `step` steps."""
+        """Write videos, their contact sheet and dynamic degrees after `step` training steps."""
         if self._preview is None:
             return
         preview = self._preview(step)

@@ -1,4 +1,4 @@
-"""The networks that a training run is made of, by name: sizes, weights, text encoder, VAE."""
+"""The networks of a training run by name: sizes, weights, text encoder, VAE."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ from hiar.training.keyed import keyed_generator
 from hiar.weights.checkpoint import load_release, load_transformer
 from hiar.weights.local import require
 from hiar.weights.releases import FPS as WAN_FPS
-from hiar.weights.releases import HEIGHT_PX, PARTS, RELEASES, TEXT_ENCODER, TOKENIZER, VAE, WIDTH_PX
+from hiar.weights.releases import (
+    HEIGHT_PX,
+    NEGATIVE_PROMPT,
+    PARTS,
+    RELEASES,
+    TEXT_ENCODER,
+    TOKENIZER,
+    VAE,
+    WIDTH_PX,
+)
 
 if TYPE_CHECKING:
     from hiar.codecs.text import PromptEncoder
@@ -35,13 +44,8 @@ SIZES: dict[str, Callable[[], WanConfig]] = {
     "wan-14b": WanConfig.wan_14b,
 }
 RANDOM = "random"
-TINY_WEIGHTS = {"tiny/teacher": "teacher", "tiny/transformer": "transformer"}
-NEGATIVE_PROMPT = (
-    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，"
-    "低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，画得不好的手部，画得不好的脸部，畸形的，"
-    "毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
-)
-"""Wan2.1, wan/configs/shared_config.py, sample_neg_prompt."""
+SHIPPED = {"tiny/teacher": "teacher", "tiny/transformer": "transformer"}
+"""Names of shipped weights, and their folders among the tiny assets."""
 
 
 def default_teacher(size: str) -> str:
@@ -62,14 +66,15 @@ def size_config(size: str) -> WanConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """What pictures and prompts are at one scale of work.
+class VideoFormat:
+    """Pictures and prompts of the videos that networks of one family make.
 
     Attributes:
         name: tiny, or wan.
         size_px: (height, width) of the videos.
         fps: Frames a second.
-        negative_prompt: What guidance leads away from; "" is the model's own unconditional input.
+        negative_prompt: Prompt that guidance leads away from; "" is the model's own unconditional
+            input.
     """
 
     name: str
@@ -83,31 +88,31 @@ class World:
         return channels, height // SPATIAL_STRIDE, width // SPATIAL_STRIDE
 
 
-TINY_WORLD = World(name="tiny", size_px=(SIZE_PX, SIZE_PX), fps=TINY_FPS, negative_prompt="")
-WAN_WORLD = World(
+TINY_FORMAT = VideoFormat(name="tiny", size_px=(SIZE_PX, SIZE_PX), fps=TINY_FPS, negative_prompt="")
+WAN_FORMAT = VideoFormat(
     name="wan", size_px=(HEIGHT_PX, WIDTH_PX), fps=WAN_FPS, negative_prompt=NEGATIVE_PROMPT
 )
 
 
-def world_of(size: str) -> World:
-    """The world that a size of transformer lives in."""
+def video_format(size: str) -> VideoFormat:
+    """The format of the videos that a size of transformer makes."""
     size_config(size)
-    return TINY_WORLD if size == "tiny" else WAN_WORLD
+    return TINY_FORMAT if size == "tiny" else WAN_FORMAT
 
 
 def weights_path(weights: str) -> Path:
-    """Where weights lie: `tiny/teacher`, `tiny/transformer`, a name of `hiar weights`, or a path.
+    """Path of weights: `tiny/teacher`, `tiny/transformer`, a name of `hiar weights`, or a path.
 
     Raises:
-        UsageError: If they are nowhere.
+        UsageError: If there are no such weights.
     """
-    if weights in TINY_WEIGHTS:
-        return asset(TINY_WEIGHTS[weights], WEIGHTS_FILE)
+    if weights in SHIPPED:
+        return asset(SHIPPED[weights], WEIGHTS_FILE)
     if any(part.key == weights for part in PARTS):
         return require(weights)
     path = Path(weights)
     if not path.exists():
-        known = ", ".join([*TINY_WEIGHTS, "wan2.1-1.3b", "wan2.1-14b"])
+        known = ", ".join([*SHIPPED, "wan2.1-1.3b", "wan2.1-14b"])
         raise UsageError(f"no weights {weights!r}: use {known}, {RANDOM}, or a file that exists")
     return path
 
@@ -116,9 +121,10 @@ def load_network(weights: str, size: str, *, seed: int = 0) -> CausalWan:
     """A transformer in float32 on the CPU, frozen.
 
     Args:
-        weights: As in `weights_path`; a release's name for its rules; or `random`.
-        size: Name of its sizes.
-        seed: Of random weights.
+        weights: A name or path as in `weights_path`, the name of a release, which is then loaded
+            by its own rules, or `random`.
+        size: Name of the transformer's sizes.
+        seed: Seed of random weights.
     """
     config = size_config(size)
     if weights == RANDOM:
@@ -138,15 +144,17 @@ def random_network(config: WanConfig, seed: int) -> CausalWan:
 
 
 def weights_fact(weights: str, seed: int = 0) -> str:
-    """What tells these weights from others: their sha256, or the seed of random ones."""
+    """What identifies weights in a record: their sha256, or the seed of random ones."""
     if weights == RANDOM:
         return f"{RANDOM}, seed {seed}"
     return f"sha256 {weights_sha256(weights_path(weights))}"
 
 
-def load_text(world: World, text_len: int, device: torch.device | str = "cpu") -> PromptEncoder:
-    """The text encoder of a world; the full-size one is loaded only for prompts not on disk."""
-    if world is TINY_WORLD:
+def load_text(
+    form: VideoFormat, text_len: int, device: torch.device | str = "cpu"
+) -> PromptEncoder:
+    """The text encoder of a format; the full-size one is loaded only for prompts not on disk."""
+    if form is TINY_FORMAT:
         from hiar.codecs.text import load_text_encoder  # noqa: PLC0415
 
         folder = asset("text_encoder", "model.safetensors").parent
@@ -156,11 +164,11 @@ def load_text(world: World, text_len: int, device: torch.device | str = "cpu") -
     return _cached_encoder(require(TEXT_ENCODER), require(TOKENIZER), text_len, device)
 
 
-def load_vae(world: World) -> VideoAutoencoder:
-    """The autoencoder of a world."""
+def load_vae(form: VideoFormat) -> VideoAutoencoder:
+    """The autoencoder of a format."""
     from hiar.codecs.vae import load_autoencoder  # noqa: PLC0415
 
-    tiny = world is TINY_WORLD
+    tiny = form is TINY_FORMAT
     folder = asset("vae", "config.json").parent if tiny else require(VAE)
     return load_autoencoder(folder)
 
@@ -169,11 +177,11 @@ class EncodedTexts:
     """Embeddings of a list of prompts, each encoded by itself so that neighbours do not matter.
 
     Args:
-        prompts: Texts.
-        encoder: Of the prompts; one that caches on disk is asked again for each read, any other
-            once a prompt.
-        negative_prompt: What guidance leads away from; "" is zeros, on which the tiny models
-            were trained as the unconditional input.
+        prompts: The prompts.
+        encoder: Text encoder; one that caches on disk is asked again for each read, any other once
+            a prompt.
+        negative_prompt: Prompt that guidance leads away from; "" is zeros, on which the tiny
+            models were trained as the unconditional input.
         text_dim: Width of an embedding.
     """
 
@@ -185,11 +193,11 @@ class EncodedTexts:
         self._kept: dict[str, torch.Tensor] = {}
 
     def __len__(self) -> int:
-        """Prompts."""
+        """Number of prompts."""
         return len(self.prompts)
 
     def read(self, indices: Sequence[int]) -> torch.Tensor:
-        """Their embeddings [B, text, text_dim], in that order."""
+        """Embeddings [B, text, text_dim] of the prompts with these indices, in this order."""
         return torch.cat([self._encode(self.prompts[index]) for index in indices])
 
     def empty(self) -> torch.Tensor:
@@ -211,8 +219,8 @@ class EncodedTexts:
 def encode_texts(
     prompts: Sequence[str], encoder: PromptEncoder, size: str, *, negative_prompt: str | None = None
 ) -> EncodedTexts:
-    """Embeddings of prompts for a size of transformer; None is the world's negative prompt."""
-    negative = world_of(size).negative_prompt if negative_prompt is None else negative_prompt
+    """Embeddings of prompts for a size of transformer; None is the format's negative prompt."""
+    negative = video_format(size).negative_prompt if negative_prompt is None else negative_prompt
     return EncodedTexts(
         prompts, encoder, negative_prompt=negative, text_dim=size_config(size).text_dim
     )
@@ -220,7 +228,7 @@ def encode_texts(
 
 def load_encoder(size: str) -> PromptEncoder:
     """The text encoder that a size of transformer was trained with."""
-    return load_text(world_of(size), size_config(size).text_len)
+    return load_text(video_format(size), size_config(size).text_len)
 
 
 def draw_prompts(num_prompts: int, seed: int) -> list[str]:

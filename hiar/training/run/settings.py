@@ -1,4 +1,4 @@
-"""What a training run is made with: one frozen tree of settings, read from a preset or a file."""
+"""Settings of a training run: one frozen tree, read from a preset or a file."""
 
 from __future__ import annotations
 
@@ -57,21 +57,22 @@ class TrainConfig:
     Attributes:
         stage: pretrain, ode-init or distill.
         steps: Training steps.
-        seed: Of every draw.
-        size: Of the trained network: tiny, wan-1.3b or wan-14b.
+        seed: Seed of every draw.
+        size: Size of the trained network: tiny, wan-1.3b or wan-14b.
         init: Weights it begins with: tiny/teacher, wan2.1-1.3b, a file, or random.
-        teacher, teacher_size: The real score (distill).
-        critic: Weights the fake score begins with; "" is the teacher's, or `init` if that is of
-            another size (distill).
-        prompts: File of prompts, one a line; "" is those of the trajectories (distill).
+        teacher, teacher_size: Weights and size of the real score (distill).
+        critic: Weights that the fake score begins with; "" takes the teacher's, or `init` if the
+            teacher has another size (distill).
+        prompts: File of prompts, one a line; "" takes those of the trajectories (distill).
         trajectories: Folder made by `hiar trajectories` (ode-init, and distill's forward-KL).
         clips: File of encoded clips; "" encodes scenes of the tiny world (pretrain).
-        num_clips: How many of those to encode.
+        num_clips: Number of scenes to encode (pretrain).
         latent_frames: Length of the videos that it trains on.
-        dtype: Of the computation; the weights and the optimiser stay float32.
-        checkpoint_activations: Keep only each layer's input, compute the rest again.
-        stage_config: The stage's own settings.
-        run: How it is carried out.
+        dtype: Data type of the computation; the weights and the optimiser stay float32.
+        checkpoint_activations: Keep only each layer's input, and compute the rest again in the
+            backward pass.
+        stage_config: Settings that only this stage has.
+        run: How the run is carried out.
     """
 
     stage: StageName
@@ -109,7 +110,7 @@ class TrainConfig:
         return int(getattr(config, "sampler", config).frames_per_block)
 
     def facts(self) -> dict[str, Any]:
-        """What decides the weights, as JSON: all but `run`."""
+        """The settings that decide the weights, as JSON: all but `run`."""
         facts = asdict(self)
         facts.pop("run")
         facts[_table_name(self.stage)] = facts.pop("stage_config")
@@ -125,7 +126,7 @@ def load_train_config(
     Args:
         name_or_path: A preset or a TOML file.
         changes: `key=value` changes.
-        stage: What the command line asks for; must agree with the file.
+        stage: Stage that the command line names; it must agree with the file.
 
     Raises:
         UsageError: For anything unknown, missing or of a wrong type, by name.

@@ -1,4 +1,4 @@
-"""From settings to a stage that can run: networks, data, shards, and what makes samples."""
+"""From settings to a stage that can run: networks, data, sharding and samples."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from hiar.training.run.networks import (
     load_network,
     load_vae,
     size_config,
+    video_format,
     weights_fact,
-    world_of,
 )
 from hiar.training.run.preview import Preview, make_preview
 from hiar.training.run.sharding import is_sharded, mesh_of, shard_from_first
@@ -49,7 +49,7 @@ CLIPS = "clips.safetensors"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A stage, and what samples its product after so many steps."""
+    """A stage, and a function that samples its product after a number of training steps."""
 
     stage: Stage
     preview: Callable[[int], Preview]
@@ -59,10 +59,10 @@ class Builder:
     """Builds the parts of one run.
 
     Args:
-        config: Settings.
+        config: Settings of the run.
         out: Folder of the run.
         ranks: This process among its peers.
-        device: Its device.
+        device: Device of this process.
     """
 
     def __init__(self, config: TrainConfig, out: Path, ranks: Ranks, device: torch.device) -> None:
@@ -91,7 +91,7 @@ class Builder:
         return facts
 
     def network(self, weights: str, size: str, *, trained: bool) -> CausalWan:
-        """A network on the device, cut over the processes if need be."""
+        """A network on the device, sharded over the processes if need be."""
         model = self._placed(weights, size, trained)
         model.checkpoint_activations = self.config.checkpoint_activations and trained
         return model.requires_grad_(trained)
@@ -132,7 +132,7 @@ class Builder:
         return found
 
     def prompts(self) -> list[str]:
-        """Of the prompts file, or of the trajectories."""
+        """The prompts of the prompts file, or else of the trajectories."""
         config = self.config
         if config.prompts:
             return read_prompts(Path(config.prompts))
@@ -142,7 +142,7 @@ class Builder:
 
     def _latent_frame(self) -> tuple[int, int, int]:
         config = size_config(self.config.size)
-        return world_of(self.config.size).latent_shape(config.in_channels)
+        return video_format(self.config.size).latent_shape(config.in_channels)
 
     def _pretrain(self) -> Stage:
         config = self.config
@@ -165,7 +165,7 @@ class Builder:
             rng = np.random.default_rng(config.seed + 2)
             scenes = [draw_scene(rng) for _ in range(config.num_clips)]
             latents = encode_scenes(
-                load_vae(world_of("tiny")), scenes, num_frames(config.latent_frames),
+                load_vae(video_format("tiny")), scenes, num_frames(config.latent_frames),
                 Progress("encoding clips"),
             )  # fmt: skip
             write_clips(path, latents, [scene.prompt for scene in scenes])
@@ -200,18 +200,19 @@ class Builder:
         )  # fmt: skip
 
     def _reencode(self) -> ReencodeFn | None:
-        """For rollouts longer than the training length: their last part begins as a picture."""
+        """How a long rollout's last part is encoded anew; None if rollouts are never long."""
         if self.config.stage_config.max_rollout_frames is None:
             return None
-        vae = load_vae(world_of(self.config.size)).to(self.device)
+        vae = load_vae(video_format(self.config.size)).to(self.device)
         return partial(reencode_first, vae)
 
     def _preview(self, stage: Stage) -> Callable[[int], Preview]:
-        config, world = self.config, world_of(self.config.size)
+        config = self.config
         product: Any = stage.models[stage.product]
         own = getattr(config.stage_config, "sampler", None)
         sampler = own or SamplerConfig(frames_per_block=config.frames_per_block)
-        vae = cache(lambda: load_vae(world))
+        form = video_format(config.size)
+        vae = cache(lambda: load_vae(form))
 
         def preview(step: int) -> Preview:
             del step  # the same prompts and noise at every step
@@ -219,7 +220,7 @@ class Builder:
             prompts = known[: config.run.sample_prompts]
             return make_preview(
                 product, vae(), self.texts(prompts), prompts, sampler,
-                (config.run.sample_latent_frames, *self._latent_frame()), fps=world.fps,
+                (config.run.sample_latent_frames, *self._latent_frame()), fps=form.fps,
             )  # fmt: skip
 
         return preview

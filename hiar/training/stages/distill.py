@@ -17,11 +17,11 @@ from hiar.model.geometry import num_blocks
 from hiar.runtime.ranks import Ranks
 from hiar.training.data import Texts, Trajectories, TrajectoryBatch
 from hiar.training.draws import Role, RolloutDraws
-from hiar.training.ema import WeightAverage
+from hiar.training.ema import WeightEma
 from hiar.training.forward_kl import trajectory_loss
 from hiar.training.keyed import data_indices, keyed_integer
 from hiar.training.losses import critic_loss, dmd_loss
-from hiar.training.optimise import step_down
+from hiar.training.optimise import optimizer_step
 from hiar.training.rollout import rollout_with_exit
 from hiar.training.scores import (
     noise_for_score,
@@ -38,28 +38,29 @@ if TYPE_CHECKING:
     from hiar.training.recipes import DistillConfig
 
 ReencodeFn = Callable[[torch.Tensor], torch.Tensor]
-"""Latents [B, n, C, H, W] of a video's beginning -> its last frame encoded anew as a first one."""
+"""From a video's first latents [B, n, C, H, W] to their last frame, encoded as a first one."""
 
 
 class DistillStage:
     """Distillation by self-rollout.
 
-    A rollout's exit and length are drawn once a step and role, for all samples and processes:
-    sharded networks must be called equally often everywhere.
+    A rollout's exit step and length are drawn once for each training step and role, for all samples
+    and processes: sharded networks must be called equally often everywhere.
 
     Args:
-        student: Begins as the ODE-initialised model; its parameters get gradients.
-        teacher: The real score, bidirectional; frozen here.
-        critic: The fake score, begins as the teacher or a smaller one; its parameters get
+        student: The student, with the weights of the ODE-initialised model; its parameters get
             gradients.
+        teacher: The real score, bidirectional; frozen here.
+        critic: The fake score, with the weights of the teacher or of a smaller one; its parameters
+            get gradients.
         texts: Prompts.
         trajectories: The teacher's paths for the forward-KL term; None only without it.
-        config: Settings.
+        config: Settings of the run.
         latent_shape: (F, C, H, W) of a training video.
-        seed: Of every draw.
+        seed: Seed of every draw.
         ranks: This process among those that share a step's samples.
-        reencode_first: Makes the first latent frame of the last part of a long rollout what the
-            teacher expects, an encoded picture; None leaves it as the student made it.
+        reencode_first: Function that makes the first latent frame of a long rollout's last part
+            an encoded picture, as the teacher expects; None leaves it as the student made it.
     """
 
     product = "student"
@@ -90,11 +91,9 @@ class DistillStage:
             "critic": _optimiser(critic, config.critic_learning_rate, config),
         }
         self._samples = ranks.share(range(config.batch_size))
-        self._average = None
+        self._ema = None
         if config.ema_decay:
-            self._average = WeightAverage(
-                student, decay=config.ema_decay, start_step=config.ema_start
-            )
+            self._ema = WeightEma(student, decay=config.ema_decay, start_step=config.ema_start)
 
     def run_step(self, step: int) -> Mapping[str, float]:
         """One step of the critic, and before it one of the student if it is due."""
@@ -104,18 +103,18 @@ class DistillStage:
         return metrics | self.train_critic(step)
 
     def extra_state(self) -> dict[str, Any]:
-        """The averaged weights."""
-        return {} if self._average is None else {EMA_KEY: self._average.state()}
+        """The EMA of the student's weights."""
+        return {} if self._ema is None else {EMA_KEY: self._ema.state()}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `extra_state`."""
-        if self._average is not None:
-            self._average.load(state[EMA_KEY])
+        """Restore what `extra_state` returned."""
+        if self._ema is not None:
+            self._ema.load(state[EMA_KEY])
 
     def student_loss(
         self, step: int, samples: Sequence[int]
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        """Mean DMD loss over some samples of a step, with its graph, and what to log of it."""
+        """Mean DMD loss over some samples of a step, with its graph, and metrics to log."""
         draws = self.draws("student", step, samples)
         x0, mask = self._rollout(draws)
         noised, timesteps, _ = self._noised(x0.detach(), draws)
@@ -176,12 +175,12 @@ class DistillStage:
                 (term * (weight * share)).backward()
                 _add(metrics, {"forward_kl_loss": term.item()}, share)
             metrics["student_loss"] += weight * metrics["forward_kl_loss"]
-        metrics["student_gradient_norm"] = step_down(
+        metrics["student_gradient_norm"] = optimizer_step(
             self.optimisers["student"],
             learning_rate=self.config.learning_rate, clip_norm=self.config.clip_norm,
         )  # fmt: skip
-        if self._average is not None:
-            self._average.update(step)
+        if self._ema is not None:
+            self._ema.update(step)
         return metrics
 
     def train_critic(self, step: int) -> dict[str, float]:
@@ -191,29 +190,29 @@ class DistillStage:
             loss = self.critic_loss(step, samples)
             (loss * share).backward()
             _add(metrics, {"critic_loss": loss.item()}, share)
-        metrics["critic_gradient_norm"] = step_down(
+        metrics["critic_gradient_norm"] = optimizer_step(
             self.optimisers["critic"],
             learning_rate=self.config.critic_learning_rate, clip_norm=self.config.clip_norm,
         )  # fmt: skip
         return metrics
 
     def _micro_batches(self) -> Iterator[tuple[Sequence[int], float]]:
-        """This process's samples in parts, each with its share of them."""
+        """This process's samples in micro-batches, each with its share of all of them."""
         for samples in parts(self._samples, self.config.micro_batch):
             yield samples, len(samples) / len(self._samples)
 
     def draws(self, role: Role, step: int, samples: Sequence[int]) -> RolloutDraws:
-        """What is random about some samples of a step."""
+        """The random numbers of some samples of a step."""
         return RolloutDraws(
             self.config, self.texts, (self.num_frames, *self.frame_shape),
             seed=self.seed, role=role, step=step, samples=samples, device=self.student.device,
         )  # fmt: skip
 
     def _rollout(self, draws: RolloutDraws) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The student's prediction at the exit, the training length of it, and what of it counts.
+        """The student's predictions at the exit step, and a mask of the values that count.
 
-        Of a longer rollout the last frames are kept. Their first block leans on context that the
-        teacher does not see, so it does not count.
+        The last frames of a longer rollout are kept. Their first block depends on context that the
+        teacher does not see, so it does not count. The mask is None if all values count.
         """
         x0 = rollout_with_exit(
             self.student, draws.text, draws.noise, self.config.sampler, draws.exit_step,
@@ -236,7 +235,7 @@ class DistillStage:
     def _noised(
         self, x0: torch.Tensor, draws: RolloutDraws
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Videos with noise at a level drawn for each, their timesteps, and the noise."""
+        """Videos with noise at a level drawn for each; their timesteps [B]; and the noise."""
         shift = self.config.sampler.shift
         timesteps = score_timesteps(draws.uniform(), shift=shift)
         noise = draws.normal(x0.shape[1:], "score noise")
@@ -253,7 +252,7 @@ def _optimiser(
 
 
 def _add(metrics: dict[str, float], found: Mapping[str, float], share: float) -> None:
-    """Add a part's share of each mean."""
+    """Add a micro-batch's share of each mean to the metrics."""
     for name, value in found.items():
         metrics[name] = metrics.get(name, 0.0) + share * value
 

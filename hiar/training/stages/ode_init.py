@@ -1,7 +1,7 @@
-"""The stage that makes a causal student of the teacher: regression on ODE pairs.
+"""The stage that turns the teacher into a causal student: regression on ODE pairs.
 
-Each block of a video is taken at a point of the teacher's path drawn for it alone, with that
-point's own noise level as its timestep; the student, block-causal, predicts the path's clean end.
+For each block of a video a point of the teacher's path is drawn, and the point's noise level is the
+block's timestep; the student, block-causal, predicts the path's clean end.
 Source: Self-Forcing and CausVid, ODE regression; the paper, Sec. 4.1.
 """
 
@@ -21,7 +21,7 @@ from hiar.sampling.config import NUM_TRAIN_TIMESTEPS
 from hiar.sampling.sigmas import x0_from_flow
 from hiar.training.data import Trajectories
 from hiar.training.keyed import data_indices, keyed_uniform
-from hiar.training.optimise import one_cycle
+from hiar.training.optimise import warmup_cosine
 from hiar.training.stages.one_network import OneNetworkStage
 
 if TYPE_CHECKING:
@@ -37,11 +37,12 @@ class OdeInitConfig:
         batch_size: Trajectories a step, all processes together.
         micro_batch: Trajectories in memory at once; None is all of a process's share.
         learning_rate: Peak of the schedule.
-        schedule: constant (the release), or one_cycle.
+        schedule: constant (the release), or one_cycle (linear warm-up, then a cosine to zero).
         warmup_steps: Steps of linear warm-up (one_cycle only).
         frames_per_block: Latent frames of a block.
-        beta1, beta2, weight_decay, clip_norm: Of AdamW and of the gradient.
-        ema_decay: Of the average of the weights; 0 keeps none.
+        beta1, beta2, weight_decay: Settings of AdamW.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Decay of the weights' EMA; 0 keeps none.
     """
 
     steps: int
@@ -68,8 +69,8 @@ def mix_levels(
     """A video whose blocks lie at different points of its path.
 
     Args:
-        points: [B, K + 1, F, C, H, W].
-        choice_BN: Which point each block is taken from, int64 [B, blocks].
+        points: Points of the paths [B, K + 1, F, C, H, W].
+        choice_BN: Index of the point that each block is taken from, int64 [B, blocks].
         frames_per_block: Latent frames of a block.
 
     Returns:
@@ -93,10 +94,10 @@ def regression_loss(
 
     Args:
         model: The student.
-        points: [B, K + 1, F, C, H, W], the last one clean.
-        sigmas: [K + 1].
-        text: [B, text, text_dim].
-        choice_BN: Which point each block is taken from, int64 [B, blocks], below K.
+        points: Points of the paths [B, K + 1, F, C, H, W], the last one clean.
+        sigmas: Noise level of each point [K + 1].
+        text: Text embeddings [B, text, text_dim].
+        choice_BN: Index of the point that each block is taken from, int64 [B, blocks], below K.
         frames_per_block: Latent frames of a block.
     """
     x = mix_levels(points, choice_BN, frames_per_block)
@@ -114,8 +115,8 @@ class OdeInitStage(OneNetworkStage):
     Args:
         student: Begins with the teacher's weights; its parameters get gradients.
         trajectories: Points of the teacher's paths.
-        config: Settings.
-        seed: Of every draw.
+        config: Settings of the run.
+        seed: Seed of every draw.
         ranks: This process among those that share a step's samples.
     """
 
@@ -134,11 +135,11 @@ class OdeInitStage(OneNetworkStage):
         self._trajectories, self._config, self._seed = trajectories, config, seed
 
     def learning_rate(self, step: int) -> float:
-        """Constant, or one cycle."""
+        """Constant, or warm-up and cosine."""
         config = self._config
         if config.schedule == "constant":
             return config.learning_rate
-        return config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
+        return config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
 
     def loss(self, step: int, samples: Sequence[int]) -> torch.Tensor:
         """The loss on trajectories and levels that belong to the samples."""

@@ -1,4 +1,4 @@
-"""What the stages that train one network on one loss have in common."""
+"""The common part of the stages that train one network on one loss."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from hiar.training.ema import WeightAverage
-from hiar.training.optimise import step_down
+from hiar.training.ema import WeightEma
+from hiar.training.optimise import optimizer_step
 from hiar.training.stages.stage import EMA_KEY
 
 if TYPE_CHECKING:
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 
 class OneNetworkConfig(Protocol):
-    """What every such stage must be told.
+    """Settings that every such stage has.
 
     Attributes:
         batch_size: Samples of a step, all processes together.
         micro_batch: Samples in memory at once; None is all of a process's share.
-        learning_rate, weight_decay, clip_norm: Of AdamW and of the gradient.
-        ema_decay: Of the average of the weights; 0 keeps none.
+        learning_rate: Peak learning rate.
+        weight_decay: Weight decay of AdamW.
+        clip_norm: Largest norm of the gradient.
+        ema_decay: Decay of the weights' EMA; 0 keeps none.
     """
 
     @property
@@ -46,8 +48,8 @@ class OneNetworkStage(ABC):
 
     Args:
         model: The network; its parameters get gradients.
-        config: Settings.
-        betas: Of AdamW.
+        config: Settings of the run.
+        betas: Betas of AdamW.
         ranks: This process among those that share a step's samples.
     """
 
@@ -71,7 +73,7 @@ class OneNetworkStage(ABC):
         self._samples = ranks.share(range(config.batch_size))
         self._micro_batch = config.micro_batch or config.batch_size
         decay = config.ema_decay
-        self._average = WeightAverage(model, decay=decay) if decay else None
+        self._ema = WeightEma(model, decay=decay) if decay else None
 
     @abstractmethod
     def loss(self, step: int, samples: Sequence[int]) -> torch.Tensor:
@@ -79,7 +81,7 @@ class OneNetworkStage(ABC):
 
     @abstractmethod
     def learning_rate(self, step: int) -> float:
-        """Of a step."""
+        """Learning rate of a training step."""
 
     def run_step(self, step: int) -> Mapping[str, float]:
         """One optimiser step."""
@@ -89,19 +91,19 @@ class OneNetworkStage(ABC):
             loss.backward()
             total += loss.item()
         rate = self.learning_rate(step)
-        norm = step_down(self._optimiser, learning_rate=rate, clip_norm=self._clip_norm)
-        if self._average is not None:
-            self._average.update(step)
+        norm = optimizer_step(self._optimiser, learning_rate=rate, clip_norm=self._clip_norm)
+        if self._ema is not None:
+            self._ema.update(step)
         return {"loss": total, "gradient_norm": norm, "learning_rate": rate}
 
     def extra_state(self) -> dict[str, Any]:
-        """The averaged weights."""
-        return {} if self._average is None else {EMA_KEY: self._average.state()}
+        """The EMA weights."""
+        return {} if self._ema is None else {EMA_KEY: self._ema.state()}
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `extra_state`."""
-        if self._average is not None:
-            self._average.load(state[EMA_KEY])
+        """Restore what `extra_state` returned."""
+        if self._ema is not None:
+            self._ema.load(state[EMA_KEY])
 
 
 def parts(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:

@@ -1,4 +1,4 @@
-"""The stage that makes a model from encoded clips: flow matching, in any attention."""
+"""The stage that trains a model on encoded clips: flow matching, under any attention."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hiar.model.geometry import num_blocks
 from hiar.runtime.ranks import Ranks
 from hiar.training.flow_matching import Batch, FlowMatchingConfig, flow_matching_loss, noise_levels
 from hiar.training.keyed import data_indices, keyed_normal, keyed_uniform
-from hiar.training.optimise import one_cycle
+from hiar.training.optimise import warmup_cosine
 from hiar.training.stages.one_network import OneNetworkStage
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ class Clips(Protocol):
     """A set of encoded clips that any sample can be read from."""
 
     def __len__(self) -> int:
-        """Clips."""
+        """Number of clips."""
         ...
 
     def read(self, indices: Sequence[int]) -> Batch:
-        """Those clips, in that order, on the CPU."""
+        """The clips with these indices, in this order, on the CPU."""
         ...
 
 
@@ -35,9 +35,9 @@ class PretrainStage(OneNetworkStage):
 
     Args:
         model: The transformer; its parameters get gradients.
-        clips: What it learns.
-        config: Settings.
-        seed: Of every draw.
+        clips: Encoded clips to train on.
+        config: Settings of the run.
+        seed: Seed of every draw.
         ranks: This process among those that share a step's samples.
     """
 
@@ -56,9 +56,9 @@ class PretrainStage(OneNetworkStage):
         self._clips, self._config, self._seed = clips, config, seed
 
     def learning_rate(self, step: int) -> float:
-        """Warm-up, then half a cosine."""
+        """Linear warm-up, then half a cosine down to zero."""
         config = self._config
-        return config.learning_rate * one_cycle(step, config.steps, config.warmup_steps)
+        return config.learning_rate * warmup_cosine(step, config.steps, config.warmup_steps)
 
     def loss(self, step: int, samples: Sequence[int]) -> torch.Tensor:
         """The loss on clips, noise and noise levels that belong to the samples."""

@@ -15,7 +15,7 @@ from hiar.training.flow_matching import (
     noise_levels,
 )
 from hiar.training.keyed import data_indices
-from hiar.training.optimise import one_cycle
+from hiar.training.optimise import warmup_cosine
 from hiar.training.stages.pretrain import PretrainStage
 
 pytestmark = pytest.mark.numerics
@@ -198,13 +198,13 @@ def test_teacher_forcing_sees_clean_blocks_before(
     torch.testing.assert_close(found, torch.stack(errors).mean(), rtol=1e-5, atol=1e-6)
 
 
-def test_one_cycle_by_hand() -> None:
-    assert [one_cycle(step, 12, 4) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+def test_warmup_and_cosine_by_hand() -> None:
+    assert [warmup_cosine(step, 12, 4) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     # Half a cosine over the 8 steps that follow: 1 at the start, 1/2 in the middle.
-    found = [one_cycle(step, 12, 4) for step in (4, 6, 8, 10)]
+    found = [warmup_cosine(step, 12, 4) for step in (4, 6, 8, 10)]
     assert found == pytest.approx([1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5])
-    assert one_cycle(12, 12, 4) == pytest.approx(0)
-    assert one_cycle(0, 10, 0) == 1
+    assert warmup_cosine(12, 12, 4) == pytest.approx(0)
+    assert warmup_cosine(0, 10, 0) == 1
 
 
 def test_the_learning_rate_follows_the_cycle(
@@ -224,7 +224,7 @@ def test_the_learning_rate_follows_the_cycle(
     stage = PretrainStage(make_model(), Repeated(batch), config, seed=0)
     for index in range(config.steps):
         stage.run_step(index)
-    assert rates == pytest.approx([0.01 * one_cycle(i, 6, 2) for i in range(6)])
+    assert rates == pytest.approx([0.01 * warmup_cosine(i, 6, 2) for i in range(6)])
 
 
 def test_a_part_of_a_block_is_refused(make_model: Callable[..., CausalWan], batch: Batch) -> None:

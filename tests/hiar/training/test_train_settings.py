@@ -10,7 +10,7 @@ import torch
 from hiar.errors import UsageError
 from hiar.runtime.folder_settings import differing
 from hiar.tiny.dynamics import dynamic_degree
-from hiar.training.ema import WeightAverage
+from hiar.training.ema import WeightEma
 from hiar.training.keyed import data_indices, keyed_integer, keyed_normal, keyed_uniform
 from hiar.training.recipes import ABLATIONS, ablation, recipe
 from hiar.training.run.config_files import preset_names, read_config
@@ -107,7 +107,7 @@ def test_every_item_is_used_once_an_epoch() -> None:
 
 def test_average_of_weights_by_hand() -> None:
     model = torch.nn.Linear(1, 1, bias=False)
-    average = WeightAverage(model, decay=0.75, start_step=1)
+    average = WeightEma(model, decay=0.75, start_step=1)
     values = []
     for step, value in enumerate((10.0, 2.0, 6.0, 6.0)):
         torch.nn.init.constant_(model.weight, value)
@@ -115,7 +115,7 @@ def test_average_of_weights_by_hand() -> None:
         values.append([float(v) for v in average.weights.values()])
     # Begins as the weights after step 1; then 3/4 old + 1/4 new.
     assert values == [[], [2.0], [3.0], [3.75]]
-    twin = WeightAverage(model, decay=0.75, start_step=1)
+    twin = WeightEma(model, decay=0.75, start_step=1)
     twin.load(average.state())
     assert twin.weights["weight"].item() == 3.75
     twin.load({})
