@@ -74,6 +74,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_executor(parser)
     _add_output(parser)
+    _add_commands(parser)
+    return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     status = commands.add_parser("status", help="how far a reproduction is, at any time")
     status.set_defaults(handler=_status)
@@ -92,7 +97,6 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     for command in (status, verify):
         _add_output(command)
-    return parser
 
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
