@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drift.files import atomic_write_text, dump_json
+from reports.render.as_data import csv_text
 from reports.render.as_latex import escape
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def write_texts(entry: FigureEntry, drawing: Drawing, scale: str, folder: Path) 
     texts = {"md": to_markdown(entry, drawing), "tex": to_latex(entry, drawing)}
     texts["json"] = to_json(entry, drawing, scale)
     if drawing.data:
-        texts["csv"] = to_csv(drawing)
+        texts["csv"] = csv_text(drawing.data)
     paths = []
     for suffix, text in texts.items():
         paths.append(folder / f"{entry.name}.{suffix}")
@@ -55,15 +54,6 @@ def to_latex(entry: FigureEntry, drawing: Drawing) -> str:
             "",
         ]
     )
-
-
-def to_csv(drawing: Drawing) -> str:
-    """Renders the data as CSV, one line for each point or frame."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(drawing.data[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(drawing.data)
-    return stream.getvalue()
 
 
 def to_json(entry: FigureEntry, drawing: Drawing, scale: str) -> str:

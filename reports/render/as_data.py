@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drift.files import dump_json
@@ -49,11 +48,15 @@ def to_csv(table: Table) -> str:
         for row in table.rows
         for column in table.columns
     ]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return stream.getvalue()
+    return csv_text(lines)
+
+
+def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """Renders flat records with the same keys as CSV; None is an empty field."""
+    import pandas as pd  # noqa: PLC0415  (a plan and --help need no table)
+
+    # As objects, so that a count beside a missing one is not turned into a float.
+    return pd.DataFrame(records, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _row_record(table: Table, row: Row) -> dict[str, Any]:

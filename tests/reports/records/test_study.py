@@ -26,7 +26,7 @@ def run_of(table: str, row: str) -> RunSpec:
 
 
 def weights_of(model: StudyModel) -> str:
-    """Of a run: the default model's need not be named."""
+    """Weights that a run names; the default model's need no name."""
     return "" if model is HIAR else str(ASSETS / model.folder / WEIGHTS_FILE)
 
 
