@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoints"
 EXTRA = "extra"
+ZIP_WRITER = "inline_container.cc"
+"""In what torch says when its zip writer fails (PyTorch, caffe2/serialize/inline_container.cc)."""
 
 
 def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: int) -> None:
@@ -53,6 +55,9 @@ def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: i
         stage: What is trained.
         ranks: All processes take part.
         keep: Checkpoints kept; 0 keeps all.
+
+    Raises:
+        UsageError: If the disk does not take it.
     """
     target = _path(out, step)
     partial = target.with_suffix(".part")
@@ -62,8 +67,17 @@ def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: i
         partial.mkdir(parents=True)
     ranks.wait()
     state = _state(stage) | {EXTRA: stage.extra_state()}
-    with _one_process_is_fine():
-        save(state, checkpoint_id=partial, no_dist=not distributed.is_initialized())
+    try:
+        with _one_process_is_fine():
+            save(state, checkpoint_id=partial, no_dist=not distributed.is_initialized())
+    except CheckpointException as error:  # no Exception, and it hides what the disk said
+        reason = _reason_of_disk(error)
+        if reason is None:
+            raise
+        raise UsageError(
+            f"the checkpoint {target} cannot be written ({reason}): make room, then run the same "
+            "command again to go on from the one before"
+        ) from error
     if ranks.is_first:
         if target.exists():
             shutil.rmtree(target)
@@ -71,6 +85,19 @@ def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: i
         for old in _steps(out)[:-keep] if keep else []:
             shutil.rmtree(_path(out, old))
     ranks.wait()
+
+
+def _reason_of_disk(error: CheckpointException) -> str | None:
+    """What the disk said when a checkpoint was written; None if something else went wrong."""
+    for failure, _ in error.failures.values():
+        link: BaseException | None = failure
+        while link is not None:
+            if isinstance(link, OSError):
+                return link.strerror
+            link = link.__cause__ or link.__context__
+        if ZIP_WRITER in str(failure):  # from another process, which sends no chain of errors
+            return "a write failed"
+    return None
 
 
 def last_step(out: Path) -> int | None:
