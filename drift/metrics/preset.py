@@ -41,6 +41,14 @@ class PresetTerm:
             raise ValueError(f"weight of {self.metric} is {self.weight}; it must not be negative")
 
 
+BESIDE_THE_SCORE = tuple(
+    PresetTerm(metric=metric, family="exposure", scale=scale, weight=0.0)
+    for metric, scale in (("brightness", 0.10), ("contrast", 0.05), ("clipped", 0.10))
+)
+"""Metrics that are reported beside every score and count in none, unless a preset names them. Their
+scales are ours: a tenth of the range, and of contrast a tenth of its largest value, 0.5."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """A named set of terms, in the order in which metrics are listed everywhere."""
@@ -67,12 +75,12 @@ class Preset:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def term(self, metric: str) -> PresetTerm:
-        """Returns the term of one metric.
+        """Returns the term of one metric: the preset's own, else one without weight.
 
         Raises:
-            KeyError: the preset has no such metric.
+            KeyError: the preset has no such metric, and it is none of `BESIDE_THE_SCORE`.
         """
-        return {term.metric: term for term in self.terms}[metric]
+        return {term.metric: term for term in (*BESIDE_THE_SCORE, *self.terms)}[metric]
 
     def check_covers(self, metrics: tuple[str, ...]) -> None:
         """Refuses metrics that the preset cannot score.
@@ -80,7 +88,8 @@ class Preset:
         Raises:
             UsageError: a metric without a term, or no weight on any of them.
         """
-        absent = [name for name in metrics if name not in self.metrics]
+        known = {*self.metrics, *(term.metric for term in BESIDE_THE_SCORE)}
+        absent = [name for name in metrics if name not in known]
         if absent:
             raise UsageError(
                 f"preset {self.name} has no scale for {', '.join(absent)}; score with --metrics "

@@ -6,10 +6,19 @@ add its line here and its term in a preset, and a test of the same name.
 
 from collections.abc import Sequence
 
-from drift.metrics.preset import preset_v1
+from drift.metrics.preset import BESIDE_THE_SCORE, preset_v1
 from drift.metrics.spec import Metric, MetricSpec, Variant
 
-__all__ = ["FAST", "GROUPS", "METRICS", "Metric", "MetricSpec", "Variant", "resolve_metrics"]
+__all__ = [
+    "EXPOSURE",
+    "FAST",
+    "GROUPS",
+    "METRICS",
+    "Metric",
+    "MetricSpec",
+    "Variant",
+    "resolve_metrics",
+]
 
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec
@@ -115,13 +124,50 @@ METRICS: dict[str, MetricSpec] = {
             labels=("sharpening", "blurring"),
             source="Pech-Pacheco et al. 2000, 4-neighbour kernel",
         ),
+        MetricSpec(
+            name="brightness",
+            version=1,
+            unit="mean luminance, 0..1",
+            slope_unit="luminance",
+            better="steady",
+            log_floor=None,
+            labels=("brightening", "darkening"),
+            source="luma of ITU-R BT.601",
+        ),
+        MetricSpec(
+            name="contrast",
+            version=1,
+            unit="standard deviation of luminance, 0..0.5",
+            slope_unit="luminance",
+            better="steady",
+            log_floor=None,
+            labels=("gaining contrast", "losing contrast"),
+            source="root mean square contrast (Peli 1990)",
+        ),
+        MetricSpec(
+            name="clipped",
+            version=1,
+            unit="share of pixels with a channel at 0 or 255, 0..1",
+            slope_unit="share",
+            better="steady",
+            log_floor=None,
+            labels=("clipping more", "clipping less"),
+            source="ours",
+        ),
     )
 }
 
 FAST: tuple[str, ...] = ("saturation", "sharpness")
 """Metrics that need neither weights nor torch."""
 
-GROUPS: dict[str, tuple[str, ...]] = {"fast": FAST, "all": preset_v1().metrics}
+EXPOSURE: tuple[str, ...] = tuple(term.metric for term in BESIDE_THE_SCORE)
+"""Metrics of light, reported beside the score; they need neither weights nor torch."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "fast": FAST,
+    "exposure": EXPOSURE,
+    "all": preset_v1().metrics,
+}
 """`all` always means every metric of the default preset, even if one were not in `METRICS`."""
 
 
@@ -138,7 +184,7 @@ def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:
         ValueError: a name is unknown, or there is none.
     """
     wanted = {metric for name in names for metric in GROUPS.get(name, (name,))}
-    known = preset_v1().metrics
+    known = (*preset_v1().metrics, *EXPOSURE)
     for name in names:
         if name not in known and name not in GROUPS:
             choices = ", ".join((*METRICS, *GROUPS))

@@ -61,7 +61,9 @@ def aggregate(
             "excess_ci95": intervals["excess",],
         },
         "leave_one_out": _leave_one_out(columns, intervals, value, metrics),
-        "weight_sensitivity": _weight_sensitivity([entries[m]["drift"] for m in metrics]),
+        "weight_sensitivity": _weight_sensitivity(
+            [entries[name]["drift"] for name in metrics if weights[name] > 0]
+        ),
         "correlation": _correlation(scores, metrics),
         "worst": _worst(scores),
     }
