@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Frame = NDArray[np.uint8]
 
 SECONDS = 2.0
-"""Of each end that is shown."""
+"""Seconds of each end that are shown."""
 MAX_WIDTH_PX = 240
 CRF = 27
 """H.264 quality of the page's copies; measurements never see them."""
@@ -28,13 +28,12 @@ POSTER_QUALITY = 70
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Both ends of one video.
+    """The two ends of one video, as films for the page.
 
     Attributes:
         first, last: Data URIs of mp4 files, each `seconds` long at most.
         first_poster, last_poster: Data URIs of their first pictures, for print and before playing.
-        starts_s: When each end starts in the video.
-        pixelated: Whether pictures are so small that they are shown enlarged, pixel by pixel.
+        starts_s: Second of the video at which each end starts.
     """
 
     label: str
@@ -50,12 +49,12 @@ class Clip:
 
     @property
     def pixelated(self) -> bool:
-        """Whether a browser enlarges it."""
+        """Whether pictures are so small that a browser shows them enlarged, pixel by pixel."""
         return self.width < 128
 
 
 def clips_to_make(measurements: Measurements) -> list[tuple[str, VideoRecord]]:
-    """Lists every run's label and video of the first prompt that was sampled."""
+    """Lists, for every run, its label and its video of the first prompt that was sampled."""
     runs = [run for run in measurements.preset.runs if measurements.videos.get(run.name)]
     if not runs:
         return []
@@ -93,7 +92,7 @@ def make_clip(label: str, video: VideoRecord) -> Clip:
 
 
 def shrink(frame: Frame) -> Frame:
-    """Fits a picture into the page: at most 240 pixels wide, even sizes, as the codec needs.
+    """Shrinks a picture to at most 240 pixels of width and to even sizes, which the codec needs.
 
     Args:
         frame: uint8 [height, width, 3].

@@ -1,4 +1,4 @@
-"""The reproduction folder: one process at a time, one preset, nothing of others overwritten."""
+"""Guards the reproduction folder: one process, one preset, no file of others overwritten."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def locked(out: Path) -> Iterator[None]:
     """Makes the folder and keeps other processes out of it; the kernel lifts the lock if we die.
 
     Raises:
-        UsageError: When another process works there, or the folder cannot be written.
+        UsageError: Another process works there, or the folder cannot be written.
     """
     path = out / LOCK
     try:
@@ -80,7 +80,7 @@ def read_identity(out: Path) -> Identity | None:
     """Reads what a folder holds; None for a new one.
 
     Raises:
-        UsageError: When another version of the toolkit made it.
+        UsageError: Another version of the toolkit made it.
     """
     path = out / "reproduction.json"
     try:
@@ -101,7 +101,7 @@ def check_identity(out: Path, ours: Identity, *, resume: bool) -> None:
     """Refuses a folder that holds results of something else.
 
     Raises:
-        UsageError: Another preset, or this one by another spec, unless all is run again.
+        UsageError: It holds another preset, or this one by another spec with `resume` set.
     """
     theirs = read_identity(out)
     if theirs is None or theirs == ours or (theirs.preset == ours.preset and not resume):
@@ -118,17 +118,17 @@ def check_identity(out: Path, ours: Identity, *, resume: bool) -> None:
 
 
 def write_identity(out: Path, identity: Identity) -> None:
-    """Says in the folder what it holds."""
+    """Writes into the folder what it holds."""
     data = {"schema": FOLDER_SCHEMA, **identity.__dict__}
     if read_identity(out) != identity:
         atomic_write_text(out / "reproduction.json", json.dumps(data, indent=1) + "\n")
 
 
 def refuse_foreign(out: Path, jobs: tuple[Job, ...]) -> None:
-    """Stops before anything runs if an output is there that no record of ours accounts for.
+    """Refuses a folder with an output that no record of ours accounts for.
 
     Raises:
-        UsageError: Naming the file.
+        UsageError: There is such a file, which is named.
     """
     for job in jobs:
         there = [out / path for path in job.outputs if (out / path).exists()]
