@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from hiar.codecs.text import PromptEncoder
     from hiar.codecs.tiny_decoder import TinyDecoder
     from hiar.model.transformer import CausalWan
+    from hiar.sampling.cells import OnCell
     from hiar.sampling.pipelined.chain import Chain
-    from hiar.sampling.sampler import OnCell
     from hiar.sampling.schedule import Cell
 
     Picture = Image | NDArray[np.uint8]

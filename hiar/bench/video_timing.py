@@ -19,7 +19,7 @@ from hiar.model.geometry import num_blocks, token_grid
 from hiar.runtime.device import Mark, Stopwatch
 from hiar.sampling.noise import initial_noise
 from hiar.sampling.sampler import sample_latents
-from hiar.sampling.schedule import Cell, schedule_of, waves
+from hiar.sampling.schedule import Cell, cell_groups, schedule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,12 +114,7 @@ class CellClock:
 
 def groups_by_first_cell(sampler: SamplerConfig, blocks: int) -> dict[Cell, tuple[Cell, ...]]:
     """Cells that run in one call, by the first of them."""
-    if sampler.wave_batch:
-        grid = waves(len(sampler.steps), blocks)
-        groups = [tuple(Cell(step, block) for step, block in wave) for wave in grid]
-    else:
-        groups = [(cell,) for cell in schedule_of(sampler).cells(blocks)]
-    return {group[0]: group for group in groups}
+    return {group[0]: group for group in cell_groups(sampler, blocks)}
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """Which kernel computes attention at inference: PyTorch's choice, cuDNN, flash-attn or flex.
 
-`auto` times the ones that work here, once for each device, dtype and shape, and remembers the
-fastest, in memory and in a small file. Every backend computes the same function; they differ in
-rounding only. Training keeps PyTorch's.
+`auto` times the backends that work here, once for each device, dtype and shape, and remembers the
+fastest one in memory and in a small file. All backends compute the same function and differ in
+rounding only. Training uses PyTorch's choice.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def attention_backend(
     Args:
         name: sdpa (PyTorch chooses: flash, cuDNN, efficient or math), cudnn, flash_attn, flex, or
             auto.
-        device, dtype: Of queries, keys and values.
-        memory: Where `auto` keeps what it measured; None takes `default_memory()`.
+        device, dtype: Device and dtype of queries, keys and values.
+        memory: File in which `auto` keeps what it measured; None means `default_memory()`.
 
     Raises:
         UsageError: For an unknown name, or a backend that does not work here.
@@ -63,7 +63,7 @@ class MeasuredAttention:
 
     Args:
         candidates: Backends by name.
-        device, dtype: Of queries, keys and values.
+        device, dtype: Device and dtype of queries, keys and values.
         memory: JSON file of earlier findings; unreadable is the same as empty.
     """
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hiar.errors import UsageError
 
 ATTENTION_BACKENDS = ("sdpa", "cudnn", "flash_attn", "flex", "auto")
-"""What may compute attention at inference, see `hiar.model.attention_backends`."""
+"""Names of the ways to compute attention at inference, see `hiar.model.attention_backends`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class WanConfig:
         text_len: Text embeddings attended per prompt; shorter prompts are padded with zero rows.
         in_channels, out_channels: Latent channels.
         patch_size: Latent frames, rows and columns in one token; one latent frame a token.
-        eps: Of every normalisation.
+        eps: Constant added to the variance in every normalisation.
     """
 
     dim: int

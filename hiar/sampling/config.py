@@ -22,24 +22,26 @@ class SamplerConfig:
         steps: Denoising steps as unwarped timesteps in (0, 1000], falling.
         warp: Map each step through the shifted sigma table, as the release does
             ([1000, 750, 500, 250] becomes [1000, 937.5, 833.33, 625] at shift 5).
-        shift: Of the sigma table, > 0.
+        shift: Shift of the sigma table, > 0.
         frames_per_block: Latent frames denoised together.
-        order: In which order the (step, block) cells run. `block_first` finishes a block before
-            the next (Self-Forcing); `step_first` sweeps all blocks at a step before the next
+        order: Sequence of the (step, block) cells. `block_first` finishes a block before the next
+            one begins (Self-Forcing); `step_first` runs a step for all blocks before the next
             step (HiAR); `diagonal` gives the same result as `step_first`, wave by wave; `hybrid`
-            begins block-first, see the next two.
-        block_first_steps: Of `hybrid`: first steps that a block runs at once, before the next
-            block (HiAR release, inference_hybrid, frame_first_steps).
-        block_first_blocks: Of `hybrid`: first blocks that run all their steps before the next
-            block, and are then clean context (HiAR release, inference_hybrid_block0).
+            begins block-first, as the next two settings say.
+        block_first_steps: Order `hybrid` only: number of leading steps that each block runs back
+            to back before the next block starts (HiAR release, inference_hybrid,
+            frame_first_steps).
+        block_first_blocks: Order `hybrid` only: number of leading blocks that run all their steps
+            before the next block starts, and are clean context from then on (HiAR release,
+            inference_hybrid_block0).
         context: Noise level at which earlier blocks are seen: that of the step's `output`
-            (HiAR), its `input`, or `clean`.
+            (HiAR), that of its `input`, or `clean`.
         stochastic: True predicts x0 and adds fresh noise (the release); False takes an Euler
             step (the paper's Algorithm 1).
-        window: Latent frames visible to a block, its own and the sink included; None = all.
-        sink: First latent frames that never leave the window.
-        wave_batch: Run the cells of a wave in one forward pass (order `diagonal`): fewer, larger
-            calls. The same result up to rounding.
+        window: Latent frames visible to a block, including its own and the sink; None means all.
+        sink: Number of latent frames at the start of the video that never leave the window.
+        wave_batch: Whether the cells of a wave run in one forward pass (order `diagonal` only):
+            fewer, larger calls, and the same result up to rounding.
     """
 
     steps: tuple[float, ...] = (1000, 750, 500, 250)

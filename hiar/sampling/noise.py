@@ -1,13 +1,14 @@
-"""Noise that belongs to a place in the computation, not to the moment it is drawn.
+"""Noise that depends on where it is used in the computation, not on when it is drawn.
 
-Every draw is keyed by (seed, prompt, block, step), so any order of the same cells, any batch and
-any number of processes sees the same noise. Draws are made on the CPU in float32 and moved, so
-the device does not matter either.
+Every draw is keyed by (seed, prompt, block, step). Any order of the same cells, any batch and any
+number of processes therefore see the same noise. Draws are made on the CPU in float32 and then
+moved, so the noise does not depend on the device either.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     RenoiseFn = Callable[[int, int], torch.Tensor]
 
 INITIAL_STEP = 0
-"""Key of a block's first noise; the draw after step s has key s + 1."""
+"""Step in the key of a block's initial noise; the noise added after step s has s + 1."""
 
 
 def keyed_noise(
@@ -27,14 +28,14 @@ def keyed_noise(
     """Unit normal noise for one prompt, block and step.
 
     Args:
-        shape: Of the result.
-        seed: Of the run.
-        prompt_index: Position of the prompt in its list (and of the sample, see `sample_key`).
-        block: Block index.
-        step: 0 for the initial noise, s + 1 for the noise added after step s.
+        shape: Shape of the result.
+        seed: Seed of the run.
+        prompt_index: Noise key of the video: the position of its prompt in the list of prompts.
+        block: Index of the block.
+        step: 0 for the initial noise, s + 1 for the noise that is added after step s.
 
     Returns:
-        float32 on the CPU.
+        Noise of that shape, float32 on the CPU.
     """
     key = hashlib.sha256(f"{seed}/{prompt_index}/{block}/{step}".encode()).digest()
     generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
@@ -69,20 +70,35 @@ def initial_noise(
     return torch.cat(blocks, dim=1)
 
 
-def keyed_renoise(
-    block_shape: Sequence[int],
-    *,
-    seed: int,
-    prompt_indices: Sequence[int],
-    device: torch.device | str,
-    dtype: torch.dtype,
-) -> RenoiseFn:
-    """The sampler's default `renoise(step, block)`: [B, F, C, H, W] keyed noise on the device."""
+@dataclass(frozen=True, kw_only=True)
+class KeyedNoise:
+    """All noise of the blocks of several videos, keyed by (seed, prompt, block, step).
 
-    def renoise(step: int, block: int) -> torch.Tensor:
+    Attributes:
+        block_shape: Shape of a block, (F, C, H, W).
+        seed: Seed of the run.
+        prompt_indices: Noise key of each video of the batch.
+        device: Device on which the noise is wanted.
+        dtype: Dtype in which the noise is wanted; it is drawn in float32.
+    """
+
+    block_shape: Sequence[int]
+    seed: int
+    prompt_indices: Sequence[int]
+    device: torch.device | str = "cpu"
+    dtype: torch.dtype = torch.float32
+
+    def first(self, block: int) -> torch.Tensor:
+        """The initial noise [B, F, C, H, W] of a block."""
+        return self._draw(block, INITIAL_STEP)
+
+    def renoise(self, step: int, block: int) -> torch.Tensor:
+        """The noise [B, F, C, H, W] that is added to a block after a step: a `RenoiseFn`."""
+        return self._draw(block, step + 1)
+
+    def _draw(self, block: int, key_step: int) -> torch.Tensor:
         noise = block_noise(
-            block_shape, seed=seed, prompt_indices=prompt_indices, block=block, step=step + 1
-        )
-        return noise.to(device=device, dtype=dtype)
-
-    return renoise
+            self.block_shape, seed=self.seed, prompt_indices=self.prompt_indices, block=block,
+            step=key_step,
+        )  # fmt: skip
+        return noise.to(device=self.device, dtype=self.dtype)

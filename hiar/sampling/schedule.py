@@ -34,11 +34,12 @@ class Schedule:
 
     Attributes:
         stages: Steps in groups. A block runs the steps of a stage one after the other against one
-            cache, and is then left in that cache for the blocks after it.
-        context: Level at which it is left there, see `SamplerConfig`.
-        lead_blocks: First blocks that run every step at once, each before the next; all stages
-            see them clean.
-        by_wave: Run the anti-diagonals of the (stage, block) grid, not stage after stage.
+            cache, and is then written to that cache as context for the blocks after it.
+        context: Noise level at which the block is written there, see `SamplerConfig`.
+        lead_blocks: Number of blocks at the start that run all their steps before the next block
+            begins; all stages see them clean.
+        by_wave: Whether the anti-diagonals of the (stage, block) grid run one after the other,
+            and not the stages.
     """
 
     stages: tuple[range, ...]
@@ -83,10 +84,11 @@ class Schedule:
             yield from ((stage, block) for stage in range(len(self.stages)) for block in blocks)
 
     def context_level(self, cell: Cell, num_blocks: int | None) -> Level | None:
-        """The level at which a context pass leaves a block for later ones; None if none is due.
+        """The noise level at which a context pass writes a block; None if no such pass is due.
 
-        A block is shown once its stage is through. With `input` context the denoising pass has
-        left the right keys already. The last block of a video has no later block.
+        The context pass is due when the block has run all steps of its stage. With `input` context
+        there is none, because the denoising pass has written the right keys and values already;
+        nor for the last block of a video, which no block follows.
 
         Args:
             cell: The cell that has just run.
@@ -102,7 +104,7 @@ class Schedule:
         return "clean" if is_finished or self.context == "clean" else "output"
 
     def is_through(self, cell: Cell) -> bool:
-        """Whether the cell is its block's last one in the stage; a lead block has one stage."""
+        """Whether the block has run all steps of the cell's stage; a lead block has one stage."""
         if cell.block < self.lead_blocks:
             return cell.step + 1 == self.num_steps
         return cell.step + 1 == self.stages[self.stage_of(cell.step)].stop
@@ -135,6 +137,16 @@ def waves(num_rows: int, num_blocks: int | None) -> Iterator[tuple[tuple[int, in
             for row, block in pairs
             if block >= 0 and (num_blocks is None or block < num_blocks)
         )
+
+
+def cell_groups(config: SamplerConfig, num_blocks: int | None) -> Iterator[tuple[Cell, ...]]:
+    """All cells of a video in sequence; the cells of a group run in one forward pass."""
+    schedule = schedule_of(config)
+    if config.wave_batch:
+        for wave in waves(schedule.num_steps, num_blocks):
+            yield tuple(Cell(step, block) for step, block in wave)
+    else:
+        yield from ((cell,) for cell in schedule.cells(num_blocks))
 
 
 def context_calls(config: SamplerConfig, block: int, num_blocks: int | None) -> int:

@@ -1,7 +1,8 @@
 """The shifted flow-matching noise scale: x = (1 - sigma) x0 + sigma noise, flow = noise - x0.
 
-Source: HiAR release (2026-06-19), utils/scheduler.py; the paper's Eqs. 1-3. Looking a sigma up is
-"nearest entry of a 1000-entry table", as there: timestep 0 is not in the table and finds 0.005.
+Source: HiAR release (2026-06-19), utils/scheduler.py; the paper's Eqs. 1-3. As in the release, the
+sigma of a timestep is the nearest entry of a table of 1000: timestep 0 is not in the table, and
+gets 0.005.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One denoising step: the model's timestep in [0, 1000] and the sigma that goes with it."""
+    """One denoising step: the model's timestep in [0, 1000] and its noise level sigma."""
 
     timestep: float
     sigma: float

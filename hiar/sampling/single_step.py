@@ -1,7 +1,7 @@
 """One denoising step of a whole video from pure noise, under either attention: Fig. 5.
 
-The causal pass is block-causal over the same noise, every frame at sigma 1, as the forward-KL term
-of Table 3's "causal" row sees it.
+The causal pass is block-causal over the same noise, with every frame at sigma 1, as in the
+forward-KL term of Table 3's "causal" row.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def denoise_once(
     *,
     frames_per_block: int = 3,
 ) -> torch.Tensor:
-    """Predicts the clean video from noise in a single pass.
+    """Predict the clean video from noise in a single pass.
 
     Args:
         model: The network.
         noise: [B, F, C, H, W], unit normal.
         text: [B, text, text_dim].
-        attention: Who sees whom.
-        frames_per_block: Latent frames of a block (block_causal only).
+        attention: Which frames a frame sees.
+        frames_per_block: Latent frames of a block (`block_causal` only).
 
     Returns:
         x0 [B, F, C, H, W].

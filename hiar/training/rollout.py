@@ -18,9 +18,10 @@ import torch
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
 from hiar.model.kv_cache import CacheSlot
+from hiar.sampling.cells import CellRunner
+from hiar.sampling.checks import check_noise, fit_prompt_indices
 from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
-from hiar.sampling.noise import keyed_renoise
-from hiar.sampling.sampler import CellRunner, prompt_indices
+from hiar.sampling.noise import KeyedNoise
 from hiar.sampling.schedule import Cell, schedule_of
 from hiar.sampling.sigmas import add_noise, sigma_at
 from hiar.training.gradient_cache import BlockPass, CacheGradient, GradientCache
@@ -75,11 +76,11 @@ def rollout_with_exit(
     """
     _check(text, noise, config, exit_step, gradient_frames)
     if renoise is None:
-        renoise = keyed_renoise(
-            (config.frames_per_block, *noise.shape[2:]), seed=seed,
-            prompt_indices=prompt_indices(prompt_index, noise.shape[0]),
+        renoise = KeyedNoise(
+            block_shape=(config.frames_per_block, *noise.shape[2:]), seed=seed,
+            prompt_indices=fit_prompt_indices(prompt_index, noise.shape[0]),
             device=noise.device, dtype=noise.dtype,
-        )  # fmt: skip
+        ).renoise  # fmt: skip
     blocks = _run_stages_before(exit_step, model, text, noise, config, renoise)
     stage = _ExitStage(
         model, text, config, renoise, exit_step, cache_gradient=cache_gradient,
@@ -226,11 +227,7 @@ def _check(
     exit_step: int,
     gradient_frames: int | None,
 ) -> None:
-    if noise.ndim != 5 or noise.shape[0] != text.shape[0]:
-        raise UsageError(
-            f"noise has shape {tuple(noise.shape)}: it must be [B, F, C, H, W] with "
-            f"B = {text.shape[0]}, the batch of the text"
-        )
+    check_noise(noise, text)
     size, total = config.frames_per_block, noise.shape[1]
     num_blocks(total, size)
     if not 0 <= exit_step < len(config.steps):

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from hiar.sampling.checks import check_finite
 from hiar.sampling.pipelined.tasks import Task, rank_tasks
-from hiar.sampling.sampler import CellRunner, ContextPass, check_finite
 from hiar.sampling.schedule import Cell
 
 if TYPE_CHECKING:
+    from hiar.sampling.cells import CellPass, CellRunner
     from hiar.sampling.pipelined.timeline import Timeline
 
 
@@ -78,7 +79,8 @@ class PipelineStage:
         self._runner, self._steps, self._links = runner, steps, links
         self._first_noise, self._timeline = first_noise, timeline
         self._fused, self._on_cell = fused, on_cell
-        self._due: dict[int, ContextPass] = {}
+        self._pending: dict[int, CellPass] = {}
+        """By step, the context pass of the newest block, while it has not run."""
 
     def blocks(self) -> Iterator[tuple[int, torch.Tensor]]:
         """Run all blocks; with no number of blocks there is no end.
@@ -113,10 +115,10 @@ class PipelineStage:
     def _denoise(self, task: Task, latents: torch.Tensor) -> torch.Tensor:
         assert task.kind in ("denoise", "fused") and task.step is not None
         cell = Cell(task.step, task.block)
-        after = self._due.pop(task.step) if task.kind == "fused" else None
+        context = [self._pending.pop(task.step)] if task.kind == "fused" else []
         with self._timeline.span(task.kind, task.block, task.step):
-            (output,), due = self._runner.denoise([cell], [latents], after=after)
-        self._due.update({each.cell.step: each for each in due})
+            (output,), pending = self._runner.denoise([cell], [latents], context=context)
+        self._pending.update({each.cell.step: each for each in pending})
         if self._on_cell is not None:
             self._on_cell(cell, output)
         return output
@@ -134,7 +136,7 @@ class PipelineStage:
     def _write_context(self, task: Task) -> None:
         assert task.step is not None
         with self._timeline.span("context", task.block, task.step):
-            self._runner.show([self._due.pop(task.step)])
+            self._runner.write_context([self._pending.pop(task.step)])
 
     def _end(self, block: int) -> None:
         """Free the caches, and wait until every block has gone to the rank after."""

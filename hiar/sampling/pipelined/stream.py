@@ -13,16 +13,18 @@ import torch
 
 from hiar.errors import UsageError
 from hiar.runtime.device import Stopwatch
+from hiar.sampling.cells import CellRunner
+from hiar.sampling.checks import check_memory, fit_initial, fit_prompt_indices
+from hiar.sampling.noise import KeyedNoise
 from hiar.sampling.pipelined.chain import Chain, ChainLinks
 from hiar.sampling.pipelined.stage import PipelineStage
 from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.pipelined.timeline import Timeline
-from hiar.sampling.sampler import fit_initial, keyed_runner, prompt_indices
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
+    from hiar.sampling.cells import OnCell
     from hiar.sampling.config import SamplerConfig
-    from hiar.sampling.sampler import OnCell
 
 
 def stream_pipelined(
@@ -66,14 +68,18 @@ def stream_pipelined(
             f"order {config.order!r}{' with wave_batch' if config.wave_batch else ''} has no "
             "pipeline: use 'diagonal' without wave_batch, it samples the same video"
         )
-    if num_blocks is None and config.window is None:
-        raise UsageError("a stream without end needs a window, or memory would grow: set a window")
+    check_memory(config, num_blocks)
+    noise = KeyedNoise(
+        block_shape=(config.frames_per_block, *latent_shape), seed=seed,
+        prompt_indices=fit_prompt_indices(prompt_index, text.shape[0]), device=model.device,
+    )  # fmt: skip
     if initial_latents is not None:
         initial_latents = fit_initial(initial_latents, text.shape[0], latent_shape)
+        initial_latents = initial_latents.to(noise.device, noise.dtype)
     return _stream(
-        model, text, config, chain, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
-        indices=prompt_indices(prompt_index, text.shape[0]), initial_latents=initial_latents,
-        on_cell=on_cell, fused=fused, steps=split_steps(len(config.steps), chain.num_ranks),
+        model, text, config, chain, noise, num_blocks=num_blocks,
+        initial_latents=initial_latents, on_cell=on_cell, fused=fused,
+        steps=split_steps(len(config.steps), chain.num_ranks),
         timeline=timeline or Timeline(chain.rank, Stopwatch(model.device)),
     )  # fmt: skip
 
@@ -84,25 +90,23 @@ def _stream(
     text: torch.Tensor,
     config: SamplerConfig,
     chain: Chain,
+    noise: KeyedNoise,
     *,
-    latent_shape: Sequence[int],
     num_blocks: int | None,
-    seed: int,
-    indices: Sequence[int],
     initial_latents: torch.Tensor | None,
     on_cell: OnCell | None,
     fused: bool,
     steps: Sequence[range],
     timeline: Timeline,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    runner, first_noise = keyed_runner(
-        model, text, config, latent_shape=latent_shape, num_blocks=num_blocks, seed=seed,
-        indices=indices, initial_latents=initial_latents,
+    runner = CellRunner(
+        model, text, config, noise.renoise, latent_shape=noise.block_shape[1:],
+        num_blocks=num_blocks, initial_latents=initial_latents,
     )  # fmt: skip
-    block_shape = (text.shape[0], config.frames_per_block, *latent_shape)
+    block_shape = (text.shape[0], *noise.block_shape)
     links = ChainLinks(chain, block_shape, num_blocks=num_blocks, device=model.device)
     stage = PipelineStage(
-        runner, steps[chain.rank], links, first_noise=first_noise, timeline=timeline,
+        runner, steps[chain.rank], links, first_noise=noise.first, timeline=timeline,
         fused=fused, on_cell=on_cell,
     )  # fmt: skip
     yield from stage.blocks()

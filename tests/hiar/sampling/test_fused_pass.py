@@ -8,9 +8,10 @@ import torch
 
 from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.model.transformer import CausalWan
+from hiar.sampling.cells import CellPass, CellRunner
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.noise import block_noise, keyed_renoise
-from hiar.sampling.sampler import CellRunner, ContextPass, sample_latents
+from hiar.sampling.noise import KeyedNoise, block_noise
+from hiar.sampling.sampler import sample_latents
 from hiar.sampling.schedule import Cell
 
 pytestmark = pytest.mark.numerics
@@ -65,19 +66,19 @@ def sample_fused(model: CausalWan, text: torch.Tensor, config: SamplerConfig) ->
     """Sweep step after step; a context pass waits for the next block and runs with it."""
     runner = CellRunner(
         model, text, config,
-        keyed_renoise(SHAPE, seed=0, prompt_indices=[0], device="cpu", dtype=torch.float32),
+        KeyedNoise(block_shape=SHAPE, seed=0, prompt_indices=[0]).renoise,
         latent_shape=SHAPE[1:], num_blocks=5,
     )  # fmt: skip
     state = [
         block_noise(SHAPE, seed=0, prompt_indices=[0], block=block, step=0) for block in range(5)
     ]
     for step in range(4):
-        due: ContextPass | None = None
+        context: list[CellPass] = []
         for block in range(5):
-            outputs, shown = runner.denoise([Cell(step, block)], [state[block]], after=due)
-            state[block] = outputs[0]
-            due = shown[0] if shown else None
-        assert due is None  # nothing sees the last block
+            (state[block],), context = runner.denoise(
+                [Cell(step, block)], [state[block]], context=context
+            )
+        assert context == []  # nothing sees the last block
     return torch.cat(state, dim=1)
 
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from hiar.sampling.noise import initial_noise, keyed_noise, keyed_renoise
+from hiar.sampling.noise import KeyedNoise, initial_noise, keyed_noise
 
 pytestmark = pytest.mark.numerics
 
@@ -73,9 +73,7 @@ def test_prompts_are_counted_from_0() -> None:
 
 @pytest.mark.parametrize("prompts", [[3], [3, 0], [8, 3, 1]])
 def test_renoise_is_independent_of_batch_and_order(prompts: list[int]) -> None:
-    renoise = keyed_renoise(
-        SHAPE, seed=5, prompt_indices=prompts, device="cpu", dtype=torch.float32
-    )
+    renoise = KeyedNoise(block_shape=SHAPE, seed=5, prompt_indices=prompts).renoise
     for step, block in ((2, 1), (0, 0), (2, 1), (1, 7)):
         drawn = renoise(step, block)[prompts.index(3)]
         # Step s adds noise with key s + 1; key 0 is the initial noise.
@@ -85,6 +83,6 @@ def test_renoise_is_independent_of_batch_and_order(prompts: list[int]) -> None:
 
 
 def test_renoise_has_the_dtype_asked_for() -> None:
-    renoise = keyed_renoise(SHAPE, seed=5, prompt_indices=[0], device="cpu", dtype=torch.bfloat16)
+    noise = KeyedNoise(block_shape=SHAPE, seed=5, prompt_indices=[0], dtype=torch.bfloat16)
     expected = keyed_noise(SHAPE, seed=5, prompt_index=0, block=0, step=1).bfloat16()
-    assert torch.equal(renoise(0, 0)[0], expected)
+    assert torch.equal(noise.renoise(0, 0)[0], expected)

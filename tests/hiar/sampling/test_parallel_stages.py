@@ -15,14 +15,15 @@ from hiar.model.transformer import CausalWan
 from hiar.runtime.device import Stopwatch
 from hiar.runtime.prefetch import in_background
 from hiar.runtime.ranks import check_address
+from hiar.sampling.cells import CellRunner
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.noise import block_noise, keyed_renoise
+from hiar.sampling.noise import KeyedNoise, block_noise
 from hiar.sampling.pipelined.chain import Chain, free_gpu
 from hiar.sampling.pipelined.stage import PipelineStage
 from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.pipelined.stream import stream_pipelined
 from hiar.sampling.pipelined.timeline import Span, Timeline, chrome_trace, wait_share
-from hiar.sampling.sampler import CellRunner, sample_latents
+from hiar.sampling.sampler import sample_latents
 from hiar.sampling.schedule import Cell
 
 pytestmark = pytest.mark.numerics
@@ -67,7 +68,7 @@ def run_stages(
 ) -> tuple[torch.Tensor, list[list[Span]], list[Cell]]:
     """Each stage in a thread: the last one's blocks, everyone's spans, all cells."""
     queues: list[Queue[torch.Tensor]] = [Queue() for _ in range(num_ranks - 1)]
-    noise = {"seed": 3, "prompt_indices": KEYS}
+    noise = KeyedNoise(block_shape=SHAPE, seed=3, prompt_indices=KEYS)
     finished: list[torch.Tensor] = []
     cells: list[Cell] = []
     timelines = [Timeline(rank, Stopwatch(torch.device("cpu"))) for rank in range(num_ranks)]
@@ -75,13 +76,12 @@ def run_stages(
     @torch.no_grad()
     def work(rank: int, steps: range) -> None:
         runner = CellRunner(
-            model, text, config, keyed_renoise(SHAPE, device="cpu", dtype=torch.float32, **noise),
-            latent_shape=SHAPE[1:], num_blocks=num_blocks, initial_latents=initial,
+            model, text, config, noise.renoise, latent_shape=SHAPE[1:], num_blocks=num_blocks,
+            initial_latents=initial,
         )  # fmt: skip
         stage = PipelineStage(
             runner, steps, QueueLinks(rank, queues), timeline=timelines[rank], fused=fused,
-            first_noise=lambda block: block_noise(SHAPE, block=block, step=0, **noise),
-            on_cell=lambda cell, _: cells.append(cell),
+            first_noise=noise.first, on_cell=lambda cell, _: cells.append(cell),
         )  # fmt: skip
         for block, latents in stage.blocks():
             assert 0 <= block < num_blocks

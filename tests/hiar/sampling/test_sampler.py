@@ -12,7 +12,7 @@ from hiar.errors import UsageError
 from hiar.model.kv_cache import CacheSlot
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.noise import initial_noise, keyed_noise, keyed_renoise
+from hiar.sampling.noise import KeyedNoise, initial_noise, keyed_noise
 from hiar.sampling.sampler import sample_latents, stream_latents
 
 pytestmark = pytest.mark.numerics
@@ -290,9 +290,7 @@ def test_the_default_noise_is_keyed_by_step_and_block(small_model: CausalWan, dr
     noise, bank = noise_and_bank(config)
     initial = initial_noise(1, 5, (3, *SHAPE), seed=3)
     assert torch.equal(noise, initial)
-    keyed = keyed_renoise(
-        (3, *SHAPE), seed=3, prompt_indices=[0], device="cpu", dtype=torch.float32
-    )
+    keyed = KeyedNoise(block_shape=(3, *SHAPE), seed=3, prompt_indices=[0]).renoise
     text = draw(1, 4, 8)
     default = sample_latents(small_model, text, noise, config, seed=3)
     for renoise in (bank, keyed):
