@@ -95,11 +95,10 @@ def run_command(
             sys.stderr.write(f"{new_line}{parser.prog}: {interrupted}\n")
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, OSError):
-            closed = _output_is_closed(error)
-            _forget_output()
-            if closed:
-                return PIPE_CLOSED
+        is_closed = _output_is_closed(error)
+        _forget_output()
+        if is_closed:
+            return PIPE_CLOSED
         ending = exit_code_of(error)
         if ending is None or "--debug" in words:
             raise
@@ -127,7 +126,7 @@ def line_of(error: BaseException, out: object = None) -> str:
         path = error.filename or out or "the output"
         remedy = REMEDIES.get(error.errno or 0)
         words = f"{_text(path)}: {error.strerror}" + (f"; {remedy}" if remedy else "")
-    return " ".join(words.splitlines())
+    return "; ".join(line.strip() for line in words.splitlines() if line.strip())
 
 
 def _text(path: object) -> str:
@@ -156,8 +155,10 @@ def _flush_output() -> None:
     """Write what stdout still holds, while an error can still be told."""
     try:
         sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, "stdout") from error
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _output_is_closed(error: BaseException) -> bool:

@@ -217,17 +217,25 @@ def needed_weights(dimension: str, protocol: Protocol) -> tuple[str, ...]:
 
 
 def weight_roots(environment: Mapping[str, str] = os.environ) -> dict[Root, Path]:
-    """The three folders: from their variables, else upstream's and the libraries' defaults."""
+    """The three folders: from their variables, else upstream's and the libraries' defaults.
+
+    Raises:
+        UsageError: If one of them is no folder.
+    """
     cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     defaults: dict[Root, Path] = {
         "vbench": Path("~/.cache/vbench").expanduser(),  # upstream does not read XDG_CACHE_HOME
         "torch": cache / "torch",
         "huggingface": cache / "huggingface",
     }
-    return {
+    roots = {
         root: Path(environment.get(VARIABLES[root]) or default).expanduser().absolute()
         for root, default in defaults.items()
     }
+    for root, folder in roots.items():
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is not a folder: set {VARIABLES[root]} to one")
+    return roots
 
 
 def locate(weight: WeightFile, roots: Mapping[Root, Path]) -> Path:

@@ -33,7 +33,10 @@ def read_prompts(path: Path) -> list[str]:
     except FileNotFoundError:
         raise UsageError(f"no prompt file {path}: give a text file, one prompt a line") from None
     except OSError as error:
-        raise UsageError(f"the prompt file {path} cannot be read: {error.strerror}") from None
+        raise UsageError(
+            f"the prompt file {path} cannot be read: {error.strerror}: give a text file, one "
+            "prompt a line"
+        ) from None
     except UnicodeDecodeError:
         raise UsageError(f"the prompt file {path} is not UTF-8: save it as UTF-8") from None
     prompts = [line.strip() for line in text.split("\n") if line.strip()]

@@ -211,7 +211,10 @@ def load_preset(name: str, spec: Path | None = None) -> Preset:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise UsageError(f"--spec {spec}: {reason}; give a TOML file") from None
-    presets = read_spec(text)
+    try:
+        presets = read_spec(text)
+    except UsageError as error:
+        raise UsageError(f"{spec or shipped}: {error}") from None
     if name not in presets:
         raise UsageError(f"--preset {name}: unknown; choose from {', '.join(presets)}")
     return presets[name]

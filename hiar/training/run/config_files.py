@@ -58,7 +58,7 @@ def _read(name_or_path: str, seen: tuple[str, ...] = ()) -> Table:
             f"no config {name_or_path!r}: give a TOML file that exists or a preset: {known}"
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"the config {path} cannot be read: {error}") from None
+        raise UsageError(f"the config {path} cannot be read ({error}): give a TOML file") from None
     base = table.pop("base", None)
     if base is None:
         return table
