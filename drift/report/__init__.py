@@ -1,4 +1,4 @@
-"""`report.html`: one page with charts and thumbnails, without a network.
+"""`report.html`: one page with charts and thumbnails that loads nothing from elsewhere.
 
-Imports `drift.record`; knows nothing of `drift.compare`.
+Imports `drift.record` and the rooms below it; never imports `drift.compare`.
 """

@@ -1,4 +1,4 @@
-"""Charts as inline SVG. Only numbers enter them, so nothing needs escaping; CSS colours them."""
+"""Charts as inline SVG, coloured by CSS. They contain numbers only, so nothing needs escaping."""
 
 import itertools
 import math
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from drift.report.plot import Plot, caption, number, rect, stroke, ticks
 
-MAX_LINES = 60  # more videos than this are drawn as the range of nine in ten
+MAX_LINES = 60  # more videos are drawn as the range that holds nine in ten of them
 HISTOGRAM_BINS = 16
 SPARK_WIDTH, SPARK_HEIGHT = 64, 20
 FRAME_WIDTH, FRAME_HEIGHT, FRAME_POINTS = 240, 72, 80
@@ -18,12 +18,12 @@ FRAME_WIDTH, FRAME_HEIGHT, FRAME_POINTS = 240, 72, 80
 def segment_chart(
     videos: Sequence[Sequence[float]], mean: Sequence[float], band: Sequence[Sequence[float]]
 ) -> str:
-    """Draws the segment values of one metric: videos thin, their mean thick on its 95 % band.
+    """Draws the segment values of one metric: thin lines for videos, a thick one for their mean.
 
     Args:
         videos: (videos, segments) segment values.
-        mean: (segments,) their mean.
-        band: (segments, 2) interval of the mean.
+        mean: (segments,) mean over the videos.
+        band: (segments, 2) 95 % interval of the mean, drawn as a band.
 
     Returns:
         An `<svg>` element.
@@ -53,12 +53,12 @@ def segment_chart(
 
 
 def change_histogram(changes: Sequence[float], mean: float, ci: Sequence[float]) -> str:
-    """Draws how many videos change by how much: falling left of 0, rising right of it.
+    """Draws a histogram of the videos' total changes, falling ones left of 0, rising ones right.
 
     Args:
-        changes: (videos,) signed total change of each.
-        mean: Their mean.
-        ci: Its interval.
+        changes: (videos,) signed total change of each video.
+        mean: Mean of the changes.
+        ci: 95 % interval of the mean.
 
     Returns:
         An `<svg>` element.
@@ -100,9 +100,9 @@ def score_bar(value: float, ci: Sequence[float], floor: float | None) -> str:
     """Draws the score with its interval from 0 to 1, and the noise floor as a mark.
 
     Args:
-        value: The score.
-        ci: Its interval.
-        floor: What the same segments score in no order, if known.
+        value: Score, in [0, 1].
+        ci: 95 % interval of the score.
+        floor: Score of the same segments in random order; None if it is not known.
 
     Returns:
         An `<svg>` element.
@@ -126,7 +126,7 @@ def sparkline(segments: Sequence[float], scale: float) -> str:
 
     Args:
         segments: (segments,) values.
-        scale: Change that counts as drift 1; what goes beyond is cut off.
+        scale: Change that counts as drift 1; larger ones are cut off.
 
     Returns:
         An `<svg>` element.
@@ -147,8 +147,8 @@ def frame_chart(values: ArrayLike, segments: Sequence[float]) -> str:
     """Draws the values of one video over its frames, and its segment values as steps.
 
     Args:
-        values: (n,) values on the scale of the slopes; averaged to at most 80 points.
-        segments: (segments,) means.
+        values: (n,) values on the scale of the slopes; they are averaged to at most 80 points.
+        segments: (segments,) segment means.
 
     Returns:
         An `<svg>` element without labels.
@@ -172,7 +172,7 @@ def frame_chart(values: ArrayLike, segments: Sequence[float]) -> str:
 
 
 def bin_means(values: NDArray[np.float64], most: int) -> list[float]:
-    """Means of at most `most` equal runs of the values; the values themselves if they are fewer."""
+    """Means of `most` equal parts of the values; the values themselves if they are no more."""
     if values.size <= most:
         return [float(value) for value in values]
     edges = np.arange(most + 1) * values.size // most

@@ -21,7 +21,7 @@ SHOWN = frozenset(
         *("media", "warnings", "bootstrap", "provenance", "invalid", "worst"),
     }
 )
-"""Fields of `summary.json` that have a place of their own; any other stands under More."""
+"""Fields of `summary.json` that have a place of their own; all others are listed under More."""
 
 
 def render_report(
@@ -33,13 +33,13 @@ def render_report(
     """Renders the page of a run.
 
     Args:
-        run: What was measured.
-        scores: The scored videos, in order of path.
+        run: Everything that was measured.
+        scores: Scores of the videos of status `ok`, in order of path.
         summary: Content of `summary.json`.
         thumbnails: Content hash -> WebP in base 64; none by default.
 
     Returns:
-        HTML text; every name from outside is escaped.
+        HTML text, in which every name that comes from outside is escaped.
     """
     script, style = _part("report.js"), _part("report.css")
     environment = jinja2.Environment(
@@ -70,7 +70,7 @@ def render_report(
 
 
 def _are_rows(values: Iterable[Any]) -> bool:
-    """Whether these are objects with the same fields, so that a table can show them."""
+    """Whether all values are objects with the same fields, so that a table can show them."""
     items = list(values)
     return bool(items) and all(
         isinstance(item, dict) and item and list(item) == list(items[0]) for item in items
@@ -78,7 +78,7 @@ def _are_rows(values: Iterable[Any]) -> bool:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in words where None says something."""
+    """The settings, with words in place of a None that means something."""
     return {**config, **({"fps": "every frame"} if config.get("fps", 0) is None else {})}
 
 
@@ -87,7 +87,7 @@ def _part(name: str) -> str:
 
 
 def _charts(name: str, summary: dict[str, Any], scores: Sequence[VideoScore]) -> tuple[str, str]:
-    """Segment curves and the distribution of the total changes of one metric."""
+    """Segment curves and histogram of the total changes of one metric."""
     entry = summary["metrics"][name]
     parts = [score.metrics[name] for score in scores]
     steps = summary["segments"] - 1
@@ -110,7 +110,7 @@ def _score_bar(drift: dict[str, Any]) -> str:
 
 
 def format_number(value: Any) -> str:
-    """Four significant digits, a dash for what does not exist, and text as it is."""
+    """A number with four significant digits, a dash for None, and text unchanged."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -120,7 +120,7 @@ def format_number(value: Any) -> str:
 
 
 def format_signed(value: float | None) -> str:
-    """Three significant digits with their sign; exactly 0 has none, and a dash for None."""
+    """A number with its sign and three significant digits, `0` for 0, and a dash for None."""
     if value is None:
         return "–"
     return f"{value:+.3g}".replace("-", "−") if value else "0"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Plot:
-    """A rectangle with linear axes: data (x0..x1, y0..y1) inside margins, in SVG units."""
+    """A rectangle with linear axes; its data (x0..x1, y0..y1) lie inside margins in SVG units."""
 
     width: float
     height: float
@@ -21,21 +21,21 @@ class Plot:
     y1: float
 
     def x(self, value: float) -> float:
-        """Horizontal place of a value."""
+        """Horizontal position of a value."""
         share = (value - self.x0) / (self.x1 - self.x0)
         return self.left + share * (self.width - self.left - self.right)
 
     def y(self, value: float) -> float:
-        """Vertical place of a value; SVG counts downwards."""
+        """Vertical position of a value; SVG counts downwards."""
         share = (self.y1 - value) / (self.y1 - self.y0)
         return self.top + share * (self.height - self.top - self.bottom)
 
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
-        """The `points` of a polyline."""
+        """The `points` attribute of a polyline."""
         return " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in zip(xs, ys, strict=True))
 
     def svg(self, parts: Sequence[str], label: str) -> str:
-        """An `<svg>` element; `label` is what a screen reader says, plain words of ours."""
+        """An `<svg>` element; `label`, which is not escaped, is what a screen reader says."""
         return (
             f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-label="{label}" '
             f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
@@ -91,10 +91,10 @@ def rect(css: str, x: float, y: float, width: float, height: float) -> str:
 
 
 def caption(x: float, y: float, anchor: str, words: str) -> str:
-    """A small text; `words` are ours."""
+    """A small text; `words` are not escaped."""
     return f'<text class="tick" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
 
 
 def number(value: float) -> str:
-    """A tick's number with a minus sign of the right width."""
+    """The number of a tick, with a minus sign as wide as a digit."""
     return f"{value:.6g}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""One video as the report shows it: its row, and the pictures and curves behind it."""
+"""One video as the report shows it: its row in the table, its pictures and its curves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from drift.score.score import MetricScore, VideoScore, slope_values
 from drift.video.discover import printable
 from drift.video.thumbnails import strip_size
 
-DETAIL_BUDGET_BYTES = 20_000_000  # pictures and curves of all videos together
+DETAIL_BUDGET_BYTES = 20_000_000  # largest size of the pictures and curves of all videos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +18,10 @@ class MetricView:
     """One metric of one video.
 
     Args:
-        name: The metric.
-        part: Its score.
-        spark: SVG of its segments.
-        chart: SVG of its values over the frames, or empty.
+        name: Name of the metric.
+        part: Score of the metric.
+        spark: SVG of the segments.
+        chart: SVG of the values over the frames, or empty.
         low: Smallest value of the chart.
         high: Largest value of the chart.
     """
@@ -39,13 +39,13 @@ class VideoView:
     """One video.
 
     Args:
-        rank: Place, 0 for the one that drifts most.
-        name: Its path, on one line.
-        row: What was measured.
-        score: Its score.
-        metrics: Its metrics, in order.
+        rank: Place in the order of drift; 0 for the video that drifts most.
+        name: Path of the video, on one line.
+        row: Measurements of the video.
+        score: Score of the video.
+        metrics: Metrics of the video, in order.
         picture: WebP of three thumbnails in base 64, or empty.
-        picture_size: Its width and height in pixels.
+        picture_size: Width and height of the picture in pixels.
     """
 
     rank: int
@@ -58,28 +58,28 @@ class VideoView:
 
     @property
     def haystack(self) -> str:
-        """What the filter looks in."""
+        """Text that the filter of the page searches."""
         return f"{self.name} {self.row.prompt}".lower()
 
     @property
     def labels(self) -> str:
-        """The directions of its metrics, as `metric:label`."""
+        """Directions of the metrics, as `metric:label`."""
         return " ".join(f"{metric.name}:{metric.part.label}" for metric in self.metrics)
 
 
 def view_videos(
     run: RunData, scores: Sequence[VideoScore], thumbnails: Mapping[str, str]
 ) -> list[VideoView]:
-    """Lays out every scored video, most drift first.
+    """Prepares every scored video for the page, in falling order of drift.
 
     Args:
-        run: What was measured.
-        scores: The scored videos.
+        run: Everything that was measured.
+        scores: Scores of the videos of status `ok`.
         thumbnails: Content hash -> WebP in base 64, where there is one.
 
     Returns:
-        Views. Pictures and curves end when together they reach 20 MB: that is beyond the thousandth
-        video, and the videos that drift most have them.
+        Views of the videos. Pictures and curves are left out once those before reach 20 MB, which
+        is after more than a thousand videos.
     """
     rows = {row.path: row for row in run.rows}
     views: list[VideoView] = []

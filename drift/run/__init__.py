@@ -1,4 +1,4 @@
-"""A resumable run over a folder: what is left to do, processes that measure, records.
+"""A resumable run over folders of videos: plan, worker processes, measuring, results.
 
 Import `score_folder` from `score_folder`. Imports every room but `drift.cli`.
 """

@@ -1,4 +1,4 @@
-"""Measures one video: hash, decode once, per-frame values. Runs in a worker process."""
+"""Measures one video, in a worker process: hashes it, decodes it once, computes its values."""
 
 import base64
 import math
@@ -29,9 +29,9 @@ class Task:
 
     Args:
         path: Name in results.
-        file: The video.
-        run: Folder whose records may be reused.
-        plan: What is measured and how.
+        file: Path of the video.
+        run: Folder of the run, whose records are reused.
+        plan: Metrics to measure, and how.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A task's record, how many of its frames were decoded now, and how long that took."""
+    """Record of a task's video, the number of frames decoded for it now, and the time taken."""
 
     path: str
     record: VideoRecord
@@ -54,10 +54,10 @@ def measure(task: Task) -> Measured:
     """Measures the metrics of a task that no record of the same content holds yet.
 
     Args:
-        task: The video, the run and the plan.
+        task: Video, run and plan.
 
     Returns:
-        The record with old and new values; a video that cannot be scored has its status.
+        The record with old and new values. Its status says so if the video cannot be scored.
     """
     start = time.perf_counter()
     try:
@@ -90,7 +90,11 @@ def _unreadable(reason: str) -> VideoRecord:
 
 
 def _file_state(file: Path) -> tuple[int, int, int]:
-    """What changes when someone writes to a file. A pipe would block, so it is refused here."""
+    """Inode, size and time of a file, which change when someone writes to it.
+
+    Raises:
+        OSError: the path is not a regular file. Opening a pipe would block.
+    """
     state = file.stat()
     if not stat.S_ISREG(state.st_mode):
         kind = "a folder" if stat.S_ISDIR(state.st_mode) else "a pipe, socket or device"
@@ -106,7 +110,7 @@ def _changed_since(before: tuple[int, int, int], file: Path) -> bool:
 
 
 def _merged(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
-    """Adds what an earlier run measured on the same content to a new record."""
+    """Adds the values that an earlier run measured on the same content to a new record."""
     if old is None or new.status != "ok":
         return new
     keys, values = {**old.keys, **new.keys}, {**old.values, **new.values}
@@ -138,7 +142,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         known = asdict(media) if media else {}
         return VideoRecord(sha256=sha256, status=error.status, reason=error.reason, media=known)
     except RuntimeError as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's; a run without networks has none
+        if type(error).__name__ == "OutOfMemoryError":  # torch's; it may be absent
             raise UsageError(f"{task.path}: out of GPU memory; give a smaller --batch") from None
         raise
     for name, series in values.items():
@@ -155,7 +159,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
 
 
 def _batches(frames: Iterator[NDArray[np.uint8]], settings: MetricSettings) -> Iterator[FrameBatch]:
-    """Cuts a video into batches whose length follows from the size of its first frame."""
+    """Cuts a video into batches whose length depends on the size of the first frame."""
     first = 0
     held: list[NDArray[np.uint8]] = []
     for frame in frames:
@@ -179,7 +183,7 @@ def _check_size(frame: NDArray[np.uint8], specs: Sequence[MetricSpec]) -> None:
 
 
 def _check_finite(metric: str, series: list[float]) -> None:
-    """A metric that gives NaN is our fault, not the video's."""
+    """Raises ArithmeticError at a value that is not finite: a fault of ours, not of the video."""
     for index, value in enumerate(series):
         if not math.isfinite(value):
             raise ArithmeticError(f"{metric} of frame {index} is {value}; please report this")

@@ -1,4 +1,4 @@
-"""What is measured on every video of a run and how; checked before the first one is decoded."""
+"""What is measured on every video of a run and how, checked before the first one is decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,13 +20,14 @@ INVALID = "INVALID: random weights (--random-weights); the learned metrics measu
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The same for all videos of a run.
+    """What is measured on every video of a run, and how.
 
     Args:
-        config: What is scored.
-        settings: How it is computed here.
-        keys: Metric -> what its values depend on besides the file; a change measures again.
-        weights: File -> sha256, or `random`.
+        config: Metrics, segments and sampling.
+        settings: Device, precision and batch of this machine.
+        keys: Metric -> everything besides the file that its values depend on; if it changes, the
+            metric is measured again.
+        weights: Weight file -> sha256, or `random`.
         precision: Learned metric -> float32 or bfloat16.
     """
 
@@ -38,16 +39,16 @@ class Plan:
 
     @property
     def learned(self) -> bool:
-        """Whether a network runs."""
+        """Whether some metric runs a network."""
         return bool(self.precision)
 
     @property
     def invalid(self) -> str | None:
-        """Why no number of the run means anything, if so."""
+        """Why the numbers of the run are meaningless; None if they are not."""
         return INVALID if self.learned and self.settings.random_weights else None
 
     def about(self) -> dict[str, Any]:
-        """What provenance says about it: no path of this machine."""
+        """Device, weights and precision for the provenance, without paths of this machine."""
         about: dict[str, Any] = {"device": self.settings.device_kind}
         if self.learned:
             about |= {"weights": dict(self.weights), "precision": dict(self.precision)}
@@ -55,17 +56,17 @@ class Plan:
 
 
 def make_plan(config: ScoreConfig, settings: MetricSettings) -> Plan:
-    """Finds weights and device, or says what is missing.
+    """Checks weights and device, and makes the plan.
 
     Args:
-        config: What to score.
-        settings: How to compute it.
+        config: Metrics, segments and sampling.
+        settings: Device, precision and weights folder.
 
     Returns:
         The plan.
 
     Raises:
-        UsageError: a weight file is missing or damaged, or the device is not there.
+        UsageError: a weight file is missing or damaged, or the device does not exist.
     """
     specs = [METRICS[name] for name in config.metrics]
     learned = [spec for spec in specs if spec.learned]
@@ -93,7 +94,7 @@ def make_plan(config: ScoreConfig, settings: MetricSettings) -> Plan:
 def _weights(
     specs: list[MetricSpec], config: ScoreConfig, settings: MetricSettings
 ) -> dict[str, tuple[str, str]]:
-    """Name -> file name and sha256."""
+    """Name of each weight -> file name and sha256."""
     names = [name for spec in specs for name in config.variant(spec).weights]
     if settings.random_weights:
         return {name: (name, RANDOM_WEIGHTS) for name in names}

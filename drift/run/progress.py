@@ -1,4 +1,4 @@
-"""Progress with the time left, on stderr: one line a video, or one moving line on a terminal."""
+"""Progress with the time left: a line a video, or one line that is rewritten on a terminal."""
 
 import sys
 import time
@@ -9,8 +9,8 @@ class Progress:
     """Counts finished videos.
 
     Args:
-        total: Videos in all.
-        stream: Where lines go; None shows nothing.
+        total: Number of videos.
+        stream: File to write to; None shows nothing.
     """
 
     def __init__(self, total: int, stream: TextIO | None = sys.stderr) -> None:
@@ -19,7 +19,7 @@ class Progress:
         self._start = time.monotonic()
 
     def step(self, text: str) -> None:
-        """Says that one more video is done, with `text` about it."""
+        """Counts one more finished video and shows `text` about it."""
         self._done += 1
         if self._stream is None:
             return

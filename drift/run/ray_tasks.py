@@ -1,7 +1,7 @@
-"""Runs measuring tasks on a Ray cluster; one whose worker or node dies is measured again.
+"""Measures videos on a Ray cluster; if a worker or node dies, its video is measured again.
 
 The videos and the run must be on storage that all nodes share, at the same path. Workers only
-compute, as those of `drift.run.pool`: the caller alone writes files.
+compute, like those of `drift.run.pool`; only the caller writes files.
 """
 
 import os
@@ -21,9 +21,9 @@ def measure_on_ray(tasks: Sequence[Task], address: str | None = None) -> Iterato
     """Measures every task, each in a Ray task with a CPU, or a GPU if the networks run on one.
 
     Args:
-        tasks: What to measure.
-        address: Of a running cluster, `auto` for the one of this machine; None is RAY_ADDRESS, or
-            a cluster of this machine alone, which ends with the work.
+        tasks: Videos to measure.
+        address: Address of a running cluster, or `auto` for that of this machine. None takes
+            RAY_ADDRESS; without it a cluster of this machine alone is started for the work.
 
     Yields:
         Results in the order in which they finish.
@@ -53,7 +53,7 @@ def _result(ray: Any, ref: Any, task: Task) -> Measured:
     try:
         measured: Measured = ray.get(ref)
     except ray.exceptions.RayTaskError as error:
-        raise error.as_instanceof_cause() from None  # what `measure` itself raised
+        raise error.as_instanceof_cause() from None  # the error that `measure` raised
     except ray.exceptions.RayError as error:
         raise WorkerError(
             f"{task.path}: its Ray worker was lost {LOST_WORKER_RETRIES + 1} times "

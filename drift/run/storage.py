@@ -1,7 +1,7 @@
-"""Folders in object storage (`s3://`, `gs://`, `memory://` ...) as folders of this machine.
+"""Copies of folders in object storage (`s3://`, `gs://`, `memory://` ...) on this machine.
 
-Videos and what a run has kept are copied to a cache folder before the work, and the run's results
-back after it. What is in the cache and unchanged in the storage is not copied again.
+Before the work, videos and the records of the run are copied to a cache folder; after it, the
+results are copied back. Files that have not changed since an earlier copy are not copied again.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+")
 
 
 def location(text: str) -> Path | str:
-    """A path of this machine, or an address as it stands."""
+    """A path of this machine, or an address unchanged."""
     return text if _ADDRESS.fullmatch(text) else Path(text)
 
 
@@ -32,17 +32,17 @@ def location(text: str) -> Path | str:
 def on_this_machine(
     folders: Sequence[Path | str], out: Path | str
 ) -> Iterator[tuple[list[Path], Path]]:
-    """Gives local folders for what may be addresses; a remote run goes back also after an error.
+    """Provides local copies of remote folders; the run is copied back even after an error.
 
     Args:
-        folders: Folders of videos.
-        out: Folder of the run.
+        folders: Paths or addresses of the folders of videos.
+        out: Path or address of the run's folder.
 
     Yields:
         Local folders of the videos, and of the run.
 
     Raises:
-        UsageError: An address cannot be read or written, or its package is not installed.
+        UsageError: an address cannot be read or written, or its package is not installed.
     """
     local = [folder if isinstance(folder, Path) else fetch(folder) for folder in folders]
     if isinstance(out, Path):
@@ -57,17 +57,17 @@ def on_this_machine(
 
 
 def fetch(address: str, *, missing_ok: bool = False) -> Path:
-    """Copies a remote folder to its place in the cache, as far as it is not there unchanged.
+    """Copies the files of a remote folder that are new or changed to the cache.
 
     Args:
-        address: Of the folder.
-        missing_ok: An empty or missing folder is none to complain of.
+        address: Address of the folder.
+        missing_ok: Accept an empty or missing folder.
 
     Returns:
-        The local folder, called like the remote one.
+        The local folder, with the same name as the remote one.
 
     Raises:
-        UsageError: There is no such folder, or it cannot be read.
+        UsageError: there is no such folder, or it cannot be read.
     """
     local = _cache_folder(address)
     with _storage(address) as (files, root):
@@ -90,10 +90,10 @@ def fetch(address: str, *, missing_ok: bool = False) -> Path:
 
 
 def send(local: Path, address: str) -> None:
-    """Copies a local folder to its address: files that are new or another size or time there.
+    """Copies the files of a local folder that are new or changed to its address.
 
     Raises:
-        UsageError: The address cannot be written.
+        UsageError: the address cannot be written.
     """
     with _storage(address) as (files, root):
         known, now = _read_index(local), {}
@@ -121,7 +121,7 @@ def _cache_folder(address: str) -> Path:
 
 @contextmanager
 def _storage(address: str) -> Iterator[tuple[Any, str]]:
-    """The file system and path of an address; what goes wrong there is one line."""
+    """File system and path of an address; errors within the block become a UsageError."""
     try:
         import fsspec  # noqa: PLC0415  (an extra)
     except ImportError:
@@ -146,7 +146,7 @@ def _relative(name: str, root: str) -> str:
 
 
 def _version(info: dict[str, Any]) -> str:
-    """What changes when a remote file does."""
+    """Size and stamp of a remote file, which change when the file does."""
     stamps = (info.get(key) for key in ("ETag", "md5Hash", "LastModified", "mtime", "created"))
     stamp = next((value for value in stamps if value), "")
     return f"{info.get('size')} {stamp}"
