@@ -40,7 +40,7 @@ from hiar.training.stages.distill import DistillStage
 
 SCHEMA = "training-step/1"
 LEAST_SHARE = 0.85
-"""Issue 6: of a step of the student, in forward and backward passes."""
+"""Least share of a student's step that forward and backward passes should take."""
 NETWORK_METHODS = ("forward", "forward_cached", "encode_text")
 
 
@@ -54,11 +54,11 @@ class RandomPrompts:
         return 1
 
     def read(self, indices: Sequence[int]) -> torch.Tensor:
-        """As `Texts.read`."""
+        """The prompt's embedding, once for each index."""
         return random(self._shape, len(indices), "text")
 
     def empty(self) -> torch.Tensor:
-        """As `Texts.empty`."""
+        """The unconditional input: zeros."""
         return torch.zeros(1, *self._shape)
 
 
@@ -74,16 +74,16 @@ class RandomTrajectories:
         return 1
 
     def read(self, indices: Sequence[int]) -> TrajectoryBatch:
-        """As `Trajectories.read`."""
+        """The trajectory, once for each index."""
         points = random(self._shape, len(indices), "points")
         return TrajectoryBatch(latents=points, sigmas=self.sigmas, text=self._texts.read(indices))
 
 
 class Stopwatch:
-    """Seconds in named parts; a part inside another is counted once, as the outer one's.
+    """Seconds of named parts; a part inside another counts for the outer one only.
 
     Args:
-        device: Whose work is timed.
+        device: Device whose work is timed.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -7,8 +7,8 @@
 
 Stages run in order: text, vae, latents, first_block, teacher. The study distils the teacher into
 every student (docs/tiny_study.md); the paper's recipe becomes the default tiny model. What makes a
-shipped model writes a training.json with the weights that says how they were made. What is done
-stays; transformers and students go on where they stopped.
+shipped model writes a training.json beside the weights that says how they were made. Finished
+results are kept; transformers and students resume from their checkpoints.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ NUM_HELD_OUT = 16
 STAGES = ("text", "vae", "latents", "first_block", "teacher")
 TEACHER = "tiny/teacher"
 SIGTERM_EXIT = 143
-"""As a shell says that a process was ended by SIGTERM."""
+"""Exit code by which a shell reports that SIGTERM ended a process."""
 Steps = Iterator[tuple[int, float]]
 
 
@@ -139,13 +139,13 @@ def add_study(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--estimate", action="store_true", help="time a few steps, train nothing")
     group.add_argument("--models", nargs="+", choices=names, metavar="M", help=" ".join(names))
     group.add_argument(
-        "--seeds", nargs="+", type=int, help="of the distillations (default: --seed)"
+        "--seeds", nargs="+", type=int, help="seeds of the distillations (default: --seed)"
     )
     group.add_argument("--jobs", type=int, default=2, help="processes side by side")
     group.add_argument("--teacher", help="weights of the teacher (default: the one in --out)")
     group.add_argument("--prompts", type=int, default=192, help="trajectories of the teacher")
-    group.add_argument("--ode-steps", type=int, help="of ODE regression (default: the preset's)")
-    group.add_argument("--steps", type=int, help="of every student (default: the preset's)")
+    group.add_argument("--ode-steps", type=int, help="steps of ODE regression (default: preset)")
+    group.add_argument("--steps", type=int, help="steps of every student (default: preset)")
     group.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="changes",
         help="change a setting of every student alike",
@@ -368,11 +368,11 @@ def run_flow_matching(
     """Train on one set of encoded clips, from the last checkpoint if there is one.
 
     Args:
-        args: Of the command.
-        name: Of the run's folder.
-        data: Name of the set.
-        start: Weights to begin with; None is random ones.
-        config: Settings.
+        args: Arguments of the command line.
+        name: Name of the run's folder.
+        data: Name of the set of clips.
+        start: Weights to begin with; None begins with random ones.
+        config: Settings of the run.
 
     Returns:
         The model and the loss curve.

@@ -1,8 +1,8 @@
 """The least a model call can take: its attention and matrix kernels, and nothing between them.
 
-Same modules, same weights, same shapes, dtype and attention backend as the sampler, on random
-values. What the sampler takes above this is norms, modulation, rotary turns, activations, copies
-into the cache, noise and Python.
+The kernels run with the sampler's modules, weights, shapes, dtype and attention backend, on random
+values. What the sampler takes beyond this time is norms, modulation, rotary embedding, activations,
+copies into the cache, noise and Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class KernelFloor:
     """Runs the bare kernels of model calls on one device.
 
     Args:
-        model: Whose kernels.
+        model: Model whose kernels are run.
         block_tokens: Tokens of a block.
         capacity_tokens: Keys that a block may see at most, its own included.
         max_groups: Blocks that run in one call at most.

@@ -34,8 +34,8 @@ def plot_timeline(path: Path, spans: Sequence[Span], title: str) -> None:
 
     Args:
         path: The PNG file.
-        spans: Of all ranks.
-        title: Above it.
+        spans: Spans of all ranks.
+        title: Title above the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """Timing one video, cell by cell, with the bare kernels of each cell right behind it.
 
-The pair shares the state of the machine, so their ratio holds on one that slows down and speeds
-up; what the kernels took is not counted in the video's time.
+A cell and its kernels run in the same state of the machine, so their ratio also holds where the
+machine's speed varies. The kernels' time is not counted in the video's time.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ class VideoTiming:
     """One timed run.
 
     Attributes:
-        seconds: Noise to clean latents, the whole video.
+        seconds: Seconds from noise to clean latents, the whole video.
         processor_s: The same in processor time of this process; None on a GPU.
         steady_block_s: Median over the steady blocks (window full, or the second half) of the
             compute a block takes, summed over its steps.
-        first_block_s: Start until the first block is clean.
-        floor_s, floor_processor_s: The bare kernels of the same calls, if they were run.
-        sha256: Of the latents' bytes.
+        first_block_s: Seconds from the start until the first block is clean.
+        floor_s: Seconds of the bare kernels of the same calls; None if they were not run.
+        floor_processor_s: The same in processor time; None on a GPU.
+        sha256: SHA-256 of the latents' bytes.
     """
 
     seconds: float
@@ -55,11 +56,11 @@ class CellClock:
     """Marks the end of every cell; given a floor, runs each cell's bare kernels after it.
 
     Args:
-        sampler: Of the video.
-        blocks: Of the video.
+        sampler: Settings of the video.
+        blocks: Blocks of the video.
         frame_tokens: Tokens of a latent frame.
-        device: Where it runs.
-        floor: The bare kernels, or None.
+        device: Device of the model.
+        floor: The bare kernels; None runs none.
     """
 
     def __init__(
@@ -79,14 +80,14 @@ class CellClock:
         self._previous = Mark()
 
     def start(self) -> None:
-        """Begin a video."""
+        """Begin timing a video."""
         self._previous = self.watch.mark()
         if self._floor is not None:
             self._floor.run_text()
             self._close_floor(self._previous)
 
     def on_cell(self, cell: Cell, *_: torch.Tensor) -> None:
-        """End a cell; of cells that ran as one, the first gets the time."""
+        """End a cell; the first of the cells that ran in one call gets the call's time."""
         end = self.watch.mark()
         self.cells.append((cell, self._previous, end))
         self._previous = end
@@ -100,7 +101,7 @@ class CellClock:
             self._close_floor(end)
 
     def finish(self) -> None:
-        """End the video; what came after the last cell counts for it."""
+        """End the video; the time after the last cell counts as part of that cell."""
         self.cells.append((self.cells[-1][0], self._previous, self.watch.mark()))
 
     def _close_floor(self, start: Mark) -> None:
@@ -187,7 +188,7 @@ def checksum(latents: torch.Tensor) -> str:
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """Median of the values that are there."""
+    """Median of the values that are not None; None if there are none."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
 

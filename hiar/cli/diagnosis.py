@@ -20,7 +20,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A Python package and what needs it; `module` is its import name."""
+    """A Python package and what it enables; `module` is its import name."""
 
     name: str
     module: str

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.description = (
         "Train a model: pretrain (flow matching), ode-init (a causal student from trajectories), "
-        "distill (self-rollout, DMD, forward-KL). The same command goes on where the run in DIR "
-        "stopped. Under torchrun, networks and samples are cut over the processes."
+        "distill (self-rollout, DMD, forward-KL). The same command resumes the run in DIR. Under "
+        "torchrun, networks and samples are shared out over the processes."
     )
     parser.add_argument("--stage", choices=STAGES, help="default: the config's")
     parser.add_argument(
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print the memory each process needs; train nothing"
     )
     parser.add_argument(
-        "--world-size", type=int, metavar="N", help="processes of the dry run (default 1)"
+        "--world-size", type=int, metavar="N", help="dry run: number of processes (default 1)"
     )
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.description = (
         "Integrate the teacher's ODE for each prompt and keep a few points of each path, in "
-        "shards with an index. Shards that are there are not made again. Under torchrun, "
+        "shards with an index. Finished shards are not made again. Under torchrun, "
         "processes share the shards; the files do not depend on their number."
     )
     texts = parser.add_mutually_exclusive_group(required=True)
@@ -37,24 +37,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="tiny", help="tiny (default), wan-1.3b or wan-14b")
     parser.add_argument(
         "--weights", metavar="W",
-        help="the teacher's: tiny/teacher, wan2.1-1.3b, wan2.1-14b or a file (default: its size's)",
+        help="teacher: tiny/teacher, wan2.1-1.3b, wan2.1-14b or a file (default: that of --size)",
     )  # fmt: skip
     parser.add_argument(
         "--preset", choices=("release", "paper"), default="release",
         help="release: shift 8; paper: the points are the student's own levels (shift 5)",
     )  # fmt: skip
     parser.add_argument("--steps", type=int, help="Euler steps (default 48)")
-    parser.add_argument("--shift", type=float, help="of the noise scale (default: the preset's)")
+    parser.add_argument("--shift", type=float, help="shift of the noise scale (default: preset)")
     parser.add_argument(
-        "--guidance", type=float, help=f"scale (default 6; {TINY_GUIDANCE:g} for the tiny teacher)"
+        "--guidance",
+        type=float,
+        help=f"guidance (default 6; {TINY_GUIDANCE:g} for the tiny teacher)",
     )
-    parser.add_argument("--saved", type=_indices, metavar="I,J,..", help="default 0,12,24,36,-1")
+    parser.add_argument(
+        "--saved", type=_indices, metavar="I,J,..", help="points to keep (default 0,12,24,36,-1)"
+    )
     parser.add_argument("--samples", type=int, default=1, help="trajectories a prompt")
-    parser.add_argument("--latent-frames", type=int, default=21, help="default 21: 5 s")
-    parser.add_argument("--negative-prompt", metavar="TEXT", help="default: the model's own")
+    parser.add_argument("--latent-frames", type=int, default=21, help="default 21: videos of 5 s")
+    parser.add_argument(
+        "--negative-prompt",
+        metavar="TEXT",
+        help="what guidance leads away from (default: the model's own)",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shard-size", type=int, default=32, help="trajectories a file")
-    parser.add_argument("--batch-size", type=int, default=8, help="sampled together")
+    parser.add_argument("--batch-size", type=int, default=8, help="trajectories sampled together")
     parser.add_argument("--store", choices=("float32", "float16"), default="float32")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
@@ -89,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
         encode_texts,
         load_encoder,
         load_network,
-        weights_fact,
         video_format,
+        weights_fact,
     )  # fmt: skip
     from hiar.training.stages.trajectory_files import TrajectoryPlan, write_trajectories  # noqa: PLC0415
 
@@ -100,14 +108,14 @@ def run(args: argparse.Namespace) -> int:
     ode = ode_config(args)
     if prompts is None:
         prompts = draw_prompts(args.draw_prompts, args.seed)
-    world = video_format(args.size)
-    negative = world.negative_prompt if args.negative_prompt is None else args.negative_prompt
+    form = video_format(args.size)
+    negative = form.negative_prompt if args.negative_prompt is None else args.negative_prompt
     weights = args.weights or default_teacher(args.size)
     with joined_ranks() as ranks:
         model = load_network(weights, args.size).to(device, getattr(torch, args.dtype))
         plan = TrajectoryPlan(
             ode=ode, prompts=tuple(prompts), samples=args.samples,
-            latent_shape=(args.latent_frames, *world.latent_shape(model.config.in_channels)),
+            latent_shape=(args.latent_frames, *form.latent_shape(model.config.in_channels)),
             negative_prompt=negative,
             model={"size": args.size, "weights": weights_fact(weights), "dtype": args.dtype},
             seed=args.seed, shard_size=args.shard_size, batch_size=args.batch_size,
@@ -122,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def ode_config(args: argparse.Namespace) -> OdeConfig:
-    """The preset with what the command line changes."""
+    """The preset, with the fields that the command line changes."""
     from hiar.training.trajectories import ODE_PRESETS  # noqa: PLC0415
 
     changes: dict[str, Any] = {"guidance": TINY_GUIDANCE} if args.size == "tiny" else {}

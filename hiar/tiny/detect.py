@@ -1,4 +1,4 @@
-"""What a video of the tiny world shows: simple detectors that know the world's palette and shapes.
+"""Detectors of what a video of the tiny world shows; they know the world's palette and shapes.
 
 They stand in for the semantic dimensions of VBench at this size, and only at this size: a number
 from here is a *tiny proxy*. On the world's own pictures they are right
@@ -29,25 +29,25 @@ BORDER_PX = 8
 COLOUR_MASS_RANGE = (0.5, 2.0)
 """Colour present: half to twice the mass that the scene's own picture has."""
 SOLID = 0.5
-"""Colour weight from which a pixel counts for which colour it is; below, it is mostly ground."""
+"""Least colour weight of a pixel whose colour is examined; below, it is mostly background."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptFollowing:
-    """Shares of the frames looked at that show what the prompt names, 0 to 1."""
+    """Shares of the examined frames that show what the prompt names, 0 to 1."""
 
     shape: float
     colour: float
 
     @property
     def mean(self) -> float:
-        """Of the two."""
+        """Mean of the two shares."""
         return (self.shape + self.colour) / 2
 
 
 @lru_cache(maxsize=4096)
 def scene_named(prompt: str) -> world.Scene:
-    """The scene that a prompt names, in the middle of all that the prompt leaves open.
+    """The scene that a prompt names, with the middle value of everything the prompt leaves open.
 
     Raises:
         UsageError: If the tiny world knows no such prompt.
@@ -69,7 +69,7 @@ def colour_weights(frame: Picture, scene: world.Scene) -> Weights:
 
     Args:
         frame: uint8 RGB (H, W, 3).
-        scene: Names the two colours.
+        scene: Scene that names the two colours.
 
     Returns:
         float32 (H, W).
@@ -90,7 +90,7 @@ def colour_seen(frame: Picture, scene: world.Scene) -> str:
     The direction does not change where a blurred or faded colour mixes with the background.
 
     Returns:
-        Its name; empty where nothing stands out of the background.
+        Name of the colour; empty where nothing stands out from the background.
     """
     away, lines = _from_background(frame, scene, tuple(world.COLOURS))
     squared = (lines**2).sum(-1)
@@ -117,7 +117,7 @@ def shape_seen(frame: Picture, scene: world.Scene) -> str:
     A shape that spins is seen right while it stands near its upright position only.
 
     Returns:
-        Its name; empty where nothing of the colour stands out of the background.
+        Name of the shape; empty where nothing of the colour stands out from the background.
     """
     weights = colour_weights(frame, scene)
     if weights.max() < SOLID:
@@ -147,11 +147,11 @@ def prompt_following(video: NDArray[np.uint8], prompt: str, *, every: int = 16) 
 
     Args:
         video: uint8 RGB (T, H, W, 3), 48 x 48 pixels.
-        prompt: Of the tiny world.
-        every: Frames from one looked at to the next, at least 1.
+        prompt: Prompt of the tiny world.
+        every: Step from one examined frame to the next, at least 1.
 
     Returns:
-        Shares of the frames looked at.
+        Shares of the examined frames.
 
     Raises:
         UsageError: For a prompt that the tiny world does not know.

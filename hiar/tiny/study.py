@@ -1,8 +1,8 @@
 """The tiny-world study as data: which models are trained, and which published rows each one fills.
 
-All share one teacher, one set of its trajectories, one student of ODE regression, one budget and
-one seed; they differ in their row of `hiar.training.recipes.ABLATIONS` alone. A row that other rows
-coincide with is trained once.
+All models share one teacher, one set of its trajectories, one ODE-initialised student, one budget
+and one seed; they differ only in their row of `hiar.training.recipes.ABLATIONS`. Rows that coincide
+are trained once.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class StudyModel:
     """One student of the study.
 
     Attributes:
-        name: Of its run.
+        name: Name of its run.
         row: Key of `ABLATIONS` that it is trained with.
         fills: Rows of Tables 2 and 3 that it is the model of.
-        folder: Of its weights among the tiny assets.
-        order, context: How it rolled out in training, so how it is sampled.
+        folder: Folder of its weights among the tiny assets.
+        order, context: How it was rolled out in training, and therefore how it is sampled.
     """
 
     name: str
@@ -64,7 +64,7 @@ STUDY_MODELS: tuple[StudyModel, ...] = (
     _other("fkl-bidirectional-2"),
     _other("fkl-bidirectional-4"),
 )
-"""The first is the default tiny model; a study that is cut short has the contrasts that count most.
+"""The first is the default tiny model. Order matters: a study cut short has the main contrasts.
 
 Table 3's "w/o re-training" is no model: `self-forcing` sampled step by step.
 """

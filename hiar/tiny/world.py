@@ -2,9 +2,9 @@
 
 A scene is a handful of words, which make its prompt, and a few numbers, which do not: where the
 shape starts, how fast it is, and the look of the scene. A look varies smoothly and no word names
-it, so whoever continues a video can know it from the frames before only: errors add up, as
-exposure and grading do in real footage. Colours are kept at mid saturation and edges near one
-pixel, so that a sampler that drifts has room to saturate, fade, sharpen or blur. Rendering is
+it, so a model that continues a video can know it only from the frames before: errors add up, as
+those of exposure and grading do in real footage. Colours are kept at mid saturation and edges near
+one pixel, so that a sampler that drifts has room to saturate, fade, sharpen or blur. Rendering is
 pure: a scene always gives the same pixels.
 """
 
@@ -49,7 +49,7 @@ MOTIONS = ("left", "right", "up", "down", "diagonally", "in a circle", "slowly a
 PANS = ("still", "panning left", "panning right")
 
 RADIUS_PX = 13.0
-"""Of the circle that every shape is inscribed in: large enough to tell the kinds apart."""
+"""Radius of the circle that every shape is inscribed in: large enough to tell the kinds apart."""
 SPEED_PX = 1.1
 MARGIN_PX = 1.0
 
@@ -59,9 +59,9 @@ class Look:
     """How a scene looks within what its words allow; each number in [-1, 1], 0 is the middle.
 
     Attributes:
-        hue: Of the shape, up to 8 degrees either way.
-        saturation, background_saturation: Of the colours, by factors 0.73 to 1.37.
-        brightness: Of the shape, up to 12 % either way.
+        hue: Hue of the shape, up to 8 degrees either way.
+        saturation, background_saturation: Saturation of the colours, by factors 0.73 to 1.37.
+        brightness: Brightness of the shape, up to 12 % either way.
         texture, background_contrast: Depth of the patterns, by factors 0.66 to 1.52.
         softness: Width of the outline, 0.5 to 2 pixels.
     """
@@ -82,8 +82,8 @@ class Scene:
     Attributes:
         colour, shape, texture, motion, background, pan: Words of the prompt.
         jitter: Six numbers in [-1, 1]: start x, start y, speed, radius, texture phase, background
-            phase. They are what the prompt does not say.
-        look: Nor does it say this.
+            phase. The prompt does not say them.
+        look: How the scene looks, which the prompt does not say either.
     """
 
     colour: str
@@ -148,7 +148,7 @@ def render(
     """Render a scene.
 
     Args:
-        scene: What to draw.
+        scene: Scene to draw.
         num_frames: Frames at 16 frames/s, at least 1.
         first_frame: Index of the first frame rendered.
         size_px: Height and width of the square picture.

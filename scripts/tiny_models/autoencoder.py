@@ -57,12 +57,13 @@ def clips_to_tensor(clips: list[NDArray[np.uint8]]) -> torch.Tensor:
 def inflate_from_pictures(vae: Any) -> None:
     """Start as a picture autoencoder that sees each frame alone and repeats it in time.
 
-    Temporal taps on the past are zeroed, so what is learned on pictures holds on clips at once;
-    the two temporal resamplers pass the newest frame on, down, and repeat it, up. Without this the
-    random past taps, which no picture ever trains, undo the pictures' training on the first clip.
+    Temporal weights on earlier frames are zeroed, so what is learned on pictures holds on clips at
+    once. The temporal downsampler passes the newest frame on, and the upsampler repeats it. Without
+    this the random weights on earlier frames, which no picture trains, would undo the training on
+    pictures with the first clip.
 
     Args:
-        vae: A diffusers `AutoencoderKLWan`, freshly initialised.
+        vae: A diffusers `AutoencoderKLWan` with fresh weights.
     """
     for name, module in vae.named_modules():
         if not isinstance(module, torch.nn.Conv3d) or module.kernel_size[0] != 3:
@@ -86,7 +87,7 @@ def train_autoencoder(
     Args:
         vae: A diffusers `AutoencoderKLWan` in float32.
         draw_clip: Given a number of frames T, returns a fresh uint8 RGB clip (T, H, W, 3).
-        config: Settings.
+        config: Settings of the run.
 
     Yields:
         Step index and loss.

@@ -31,18 +31,18 @@ def run_side_by_side(
     threads: int = 1,
     stream: TextIO | None = sys.stderr,
 ) -> None:
-    """Run each once what it needs is done, at most `jobs` at a time.
+    """Run each as soon as the runs that it needs are done, at most `jobs` at a time.
 
     Args:
-        runs: Those to run; a need that is not among them counts as done.
-        logs: Folder of a log a run.
+        runs: Runs to start; a needed run that is not among them counts as done.
+        logs: Folder with one log for each run.
         jobs: Processes at a time.
-        threads: Of each process.
-        stream: Where progress goes, a line a minute; None shows nothing.
+        threads: Threads of each process.
+        stream: Stream of progress, a line a minute; None shows nothing.
 
     Raises:
-        UsageError: If a run failed, once all that do not need it are done: its name, its last
-            lines and its log.
+        UsageError: If a run failed, after all that do not need it are done; names the run, its log
+            and the log's last lines.
     """
     if jobs < 1 or threads < 1:
         raise UsageError(f"jobs {jobs} and threads {threads} must be at least 1")

@@ -1,7 +1,7 @@
-"""The tiny-world study as runs of the `hiar` command: what is run, after what, what is done.
+"""The tiny-world study as runs of the `hiar` command: which there are, their order, which are done.
 
-    WORK/trajectories          of the teacher
-    WORK/ode-init              the student that every row begins as
+    WORK/trajectories          trajectories of the teacher
+    WORK/ode-init              the student whose weights every row begins with
     WORK/<model>-s<seed>       one distillation; log.jsonl, dynamics.jsonl, samples
 
 Each run is a process of its own, so that two fit side by side on two cores and one that is killed
@@ -31,21 +31,21 @@ EMA_WEIGHTS = "student_ema.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """What a whole study is made with.
+    """Settings of a whole study.
 
     Attributes:
-        work: Folder of its runs.
+        work: Folder of the runs.
         teacher: Weights of the teacher, as `hiar train` names them.
-        models: Those to train, of `STUDY_MODELS`.
-        seeds: Of the distillations.
-        base_seed: Of what all share: trajectories and ODE regression.
-        num_prompts: Trajectories.
-        ode_steps: Of ODE regression; None is the preset's.
-        steps: Of every distillation; None is the preset's.
-        changes: `key=value` changes of every distillation, as `hiar train --set`.
-        common: The same for all runs that train.
-        device: As `hiar train --device`.
-        latent_frames: Of every video.
+        models: Models of `STUDY_MODELS` to train.
+        seeds: Seeds of the distillations.
+        base_seed: Seed of what all runs share: trajectories and ODE regression.
+        num_prompts: Number of trajectories, one a prompt.
+        ode_steps: Training steps of ODE regression; None takes the preset's.
+        steps: Training steps of every distillation; None takes the preset's.
+        changes: `key=value` changes of every distillation, as for `hiar train --set`.
+        common: `key=value` changes of all runs that train.
+        device: Device of every run, as for `hiar train --device`.
+        latent_frames: Latent frames of every video.
     """
 
     work: Path
@@ -75,12 +75,12 @@ class StudyRun:
     """One process of the study.
 
     Attributes:
-        name: Of its folder in the work folder.
+        name: Name of the run and of its folder in the work folder.
         argv: Arguments of `hiar`.
-        out: Its folder.
+        out: Folder of the run.
         needs: Names of the runs whose results it reads.
-        config: Settings of a training run; None is the trajectories'.
-        model, seed: What it distils; None and 0 for the runs that all share.
+        config: Settings of a training run; None for the trajectories.
+        model, seed: Model and seed of a distillation; None and 0 for the runs that all share.
     """
 
     name: str
@@ -93,12 +93,12 @@ class StudyRun:
 
     @property
     def steps(self) -> int:
-        """Steps that it trains."""
+        """Training steps of the run; 0 for the trajectories."""
         return self.config.steps if self.config else 0
 
 
 def study_runs(study: StudyConfig) -> tuple[StudyRun, ...]:
-    """Every run of a study; each stands after those it needs."""
+    """Every run of a study; each comes after the runs that it needs."""
     shared = (_trajectories(study), _ode_init(study))
     return (
         *shared,
@@ -107,10 +107,10 @@ def study_runs(study: StudyConfig) -> tuple[StudyRun, ...]:
 
 
 def check_averages(runs: Sequence[StudyRun]) -> None:
-    """What ships is the average of a student's weights: make sure that there will be one.
+    """Check that every student will have an EMA of its weights, which is what ships.
 
     Raises:
-        UsageError: If some run ends before its average begins.
+        UsageError: If some run ends before its EMA begins.
     """
     for run in runs:
         config = run.config.stage_config if run.config and run.model else None
@@ -126,9 +126,9 @@ def check_averages(runs: Sequence[StudyRun]) -> None:
 
 
 def is_done(run: StudyRun) -> bool:
-    """Whether a training run's record is there and of these very settings and inputs.
+    """Whether a training run's record exists and holds these settings and inputs.
 
-    Of the trajectories it says no: their own command looks at settings and shards, and makes those
+    The trajectories are never done: their own command checks settings and shards, and makes those
     that are missing.
     """
     import torch

@@ -29,10 +29,10 @@ class RunEstimate:
     """What one run would take.
 
     Attributes:
-        name: Of the run.
-        steps: Of the whole run; trajectories for those.
+        name: Name of the run.
+        steps: Training steps of the whole run; for the trajectories, their number.
         step_s: Processor seconds a step, over student and critic as they alternate.
-        samples_s: Of all its previews.
+        samples_s: Seconds of all its previews.
     """
 
     name: str
@@ -42,7 +42,7 @@ class RunEstimate:
 
     @property
     def seconds(self) -> float:
-        """Of the whole run."""
+        """Seconds of the whole run."""
         return self.steps * self.step_s + self.samples_s
 
 

@@ -23,17 +23,17 @@ OPTIONS = {
     "--seed": "base_seed", "--prompts": "num_prompts", "--ode-steps": "ode_steps",
     "--steps": "steps",
 }  # fmt: skip
-"""Of the script, by field of a study."""
+"""Options of the script, and the field of a study that each sets."""
 MACHINE_KEYS = ("init", "teacher", "trajectories")
-"""Settings that are paths of the machine; the hashes beside them say what they were."""
+"""Settings that are paths on one machine; the hashes beside them identify the files."""
 
 
 def export(run: StudyRun, study: StudyConfig, assets: Path) -> Path:
     """Write a distilled student among the assets, its record last.
 
     Args:
-        run: Finished, of a model.
-        study: That it belongs to.
+        run: Finished distillation.
+        study: Study that the run belongs to.
         assets: Folder of all tiny assets.
 
     Returns:

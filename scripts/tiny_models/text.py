@@ -44,11 +44,11 @@ def train_text_encoder(
 
     Args:
         model: A transformers `UMT5EncoderModel`.
-        tokenizer: Its tokenizer.
-        text_len: Tokens a prompt is cut or padded to.
-        class_sizes: Choices of each word.
-        draw: Returns a prompt and the index of each of its words.
-        config: Settings.
+        tokenizer: Tokenizer of the model.
+        text_len: Tokens that a prompt is cut or padded to.
+        class_sizes: Number of choices of each word.
+        draw: Function that returns a prompt and the index of each of its words.
+        config: Settings of the run.
 
     Yields:
         Step index, loss, and the share of words named rightly.

@@ -2,7 +2,7 @@
 
     DIR/checkpoints/step-00000100/    torch.distributed.checkpoint: weights, optimisers, averages
     DIR/<product>.safetensors         at the end; `load_transformer` reads it
-    DIR/<product>_ema.safetensors     likewise, the averaged weights
+    DIR/<product>_ema.safetensors     at the end, the EMA weights
 
 A folder gets its name when it is whole, so a run that is killed goes on from the last whole one;
 it may go on with another number of processes.
@@ -52,7 +52,7 @@ def save_checkpoint(out: Path, step: int, stage: Stage, ranks: Ranks, *, keep: i
     Args:
         out: Folder of the run.
         step: Steps done.
-        stage: What is trained.
+        stage: Networks and optimisers to save.
         ranks: All processes take part.
         keep: Checkpoints kept; 0 keeps all.
 
@@ -110,7 +110,7 @@ def load_checkpoint(out: Path, step: int, stage: Stage) -> None:
     """Put a stage into the state that it had after `step` steps.
 
     Raises:
-        UsageError: If the checkpoint is damaged or of other networks.
+        UsageError: If the checkpoint is damaged or belongs to other networks.
     """
     path = _path(out, step)
     alone = not distributed.is_initialized()
@@ -136,7 +136,7 @@ def load_checkpoint(out: Path, step: int, stage: Stage) -> None:
 
 
 def save_weights(out: Path, stage: Stage, ranks: Ranks) -> list[Path]:
-    """Write the product's weights, and their average if there is one, in float32.
+    """Write the product's weights, and their EMA if there is one, in float32.
 
     Returns:
         The files.
@@ -157,7 +157,7 @@ def save_weights(out: Path, stage: Stage, ranks: Ranks) -> list[Path]:
 
 @contextmanager
 def _one_process_is_fine() -> Iterator[None]:
-    """Without torch's warning that it assumes what `no_dist` has just told it."""
+    """Silence torch's warning that it runs in one process: `no_dist` says so already."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         yield

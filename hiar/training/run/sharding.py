@@ -1,4 +1,4 @@
-"""FSDP2: networks cut over processes, computed in bfloat16 over float32 masters.
+"""FSDP2: networks sharded over processes, computed in bfloat16 over float32 masters.
 
 Each layer is a group of its own, gathered when it runs and let go after; what lies outside the
 layers is the root's group. Every entry of the network beside `forward` is registered, as weights
@@ -40,13 +40,13 @@ def joined(
     """The processes that torchrun started, joined over the CPU and over their GPUs.
 
     Args:
-        device: Of this process.
-        always: Join even one process alone, as sharding needs.
-        same: What all must have been started with, by name.
-        environment: Of torchrun.
+        device: Device of this process.
+        always: Form a process group even of one process, as sharding needs.
+        same: Facts that must agree in all processes, by name.
+        environment: Environment variables, torchrun's among them.
 
     Raises:
-        UsageError: As `hiar.runtime.ranks.join`.
+        UsageError: As in `hiar.runtime.ranks.join`.
     """
     num_ranks = num_ranks_of(environment)
     if num_ranks == 1 and not always:
@@ -79,12 +79,12 @@ def mesh_of(device: torch.device) -> DeviceMesh:
 
 
 def shard(model: CausalWan, mesh: DeviceMesh, dtype: torch.dtype) -> CausalWan:
-    """Cut a network over the processes, in place.
+    """Shard a network over the processes, in place.
 
     Args:
-        model: In float32, the same in every process.
+        model: Network in float32, the same in every process.
         mesh: The processes.
-        dtype: Of the computation.
+        dtype: Data type of the computation.
 
     Returns:
         The model.
@@ -95,7 +95,7 @@ def shard(model: CausalWan, mesh: DeviceMesh, dtype: torch.dtype) -> CausalWan:
         register_fsdp_forward_method,
     )
 
-    # It warns of outputs that are views, lest one be changed in place: none is.
+    # torch warns that FSDP outputs are views and must not be modified in place; we never do.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module")
     # Inputs stay as they are: a timestep of 937.5 is 936 in bfloat16. The model casts the rest.
     policy = MixedPrecisionPolicy(
@@ -128,12 +128,12 @@ def shard_from_first(
     No other process ever holds more than its part, so 14 billion weights need 56 GB of one host.
 
     Args:
-        load: Reads the network, on the CPU; called in the first process.
-        config: Its sizes.
+        load: Function that reads the network, on the CPU; called in the first process only.
+        config: Sizes of the network.
         ranks: This process among its peers.
-        mesh: The same.
-        dtype: Of the computation.
-        kept: Of the shards.
+        mesh: The processes.
+        dtype: Data type of the computation.
+        kept: Data type of the shards.
     """
     from torch.distributed.checkpoint.state_dict import (  # noqa: PLC0415
         StateDictOptions,

@@ -30,7 +30,7 @@ class ClipFile:
 
     Args:
         path: The safetensors file.
-        encoder: Of the prompts.
+        encoder: Text encoder of the prompts.
 
     Raises:
         UsageError: If the files are missing or damaged, or do not fit each other.
@@ -59,11 +59,11 @@ class ClipFile:
         ])  # fmt: skip
 
     def __len__(self) -> int:
-        """Clips."""
+        """Number of clips."""
         return len(self._latents)
 
     def read(self, indices: Sequence[int]) -> Batch:
-        """Those clips, in that order."""
+        """The clips with these indices, in this order."""
         rows = list(indices)
         return Batch(latents=self._latents[rows].float(), text=self._text[rows].float())
 
@@ -89,6 +89,6 @@ def encode_scenes(
 
 
 def write_clips(path: Path, latents: torch.Tensor, prompts: Sequence[str]) -> None:
-    """Write clips [N, F, C, H, W] for `ClipFile`; the tensor file, written last, vouches."""
+    """Write clips [N, F, C, H, W] for `ClipFile`, the prompts first and the latents last."""
     atomic_write_text(path.with_suffix(".json"), json.dumps(list(prompts), ensure_ascii=False))
     write_tensors(path, {"latents": latents})

@@ -1,4 +1,4 @@
-"""What the training loop asks of a stage, and randomness that needs no state.
+"""The interface between the training loop and a stage.
 
 Every draw is keyed by (seed, step, sample, purpose), so a resumed run needs no generator's state,
 and a run on many processes draws what a run on one does. The samples of a step are shared out by
@@ -13,18 +13,15 @@ backpropagates the mean over the samples of its own process; all have equally ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import Optimizer
 
 from hiar.errors import UsageError
 
-if TYPE_CHECKING:
-    pass
-
 EMA_KEY = "ema"
-"""In `extra_state`: averaged weights of the product by parameter name, when there are any."""
+"""Key of `extra_state`: EMA weights of the product by parameter name, if there are any."""
 
 
 class Stage(Protocol):
@@ -42,7 +39,7 @@ class Stage(Protocol):
 
     @property
     def product(self) -> str:
-        """Name of the network that the stage is run for: it is sampled, and saved at the end."""
+        """Name of the network that the stage makes: it is sampled, and saved at the end."""
         ...
 
     def run_step(self, step: int) -> Mapping[str, float]:
@@ -62,7 +59,7 @@ class Stage(Protocol):
         ...
 
     def load_extra_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `extra_state` returned."""
+        """Restore what `extra_state` returned."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""Teacher trajectories on disk: shards of a few dozen, and an index that vouches for them.
+"""Teacher trajectories on disk: shards of a few dozen, and an index of the finished folder.
 
-    DIR/settings.json          what is being made; a run with other settings is refused
+    DIR/settings.json          settings of the folder; a run with other settings is refused
     DIR/shard-00000.safetensors   latents [n, K + 1, F, C, H, W]
     DIR/index.json             written last: schema, settings, key, levels, shape, prompts, shards
 
@@ -42,19 +42,19 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16}
 
 @dataclass(frozen=True, kw_only=True)
 class TrajectoryPlan:
-    """What a folder of trajectories is made with.
+    """Settings of a folder of trajectories.
 
     Attributes:
-        ode: Of the teacher's path.
-        prompts: Texts; trajectory i belongs to prompt i // samples.
+        ode: Steps, guidance and saved points of the teacher's path.
+        prompts: The prompts; trajectory i belongs to prompt i // samples.
         samples: Trajectories a prompt.
         latent_shape: (F, C, H, W) of each video.
-        negative_prompt: What guidance leads away from.
+        negative_prompt: Prompt that guidance leads away from.
         model: Name and sha256 of the teacher and of what encodes text.
-        seed: Of the noise.
+        seed: Seed of the noise.
         shard_size: Trajectories a file.
         batch_size: Trajectories sampled together; changes rounding only.
-        dtype: Of the stored latents, a key of `DTYPES`.
+        dtype: Data type of the stored latents, a key of `DTYPES`.
     """
 
     ode: OdeConfig
@@ -78,11 +78,11 @@ class TrajectoryPlan:
             raise UsageError(f"dtype {self.dtype!r} is unknown: use one of {', '.join(DTYPES)}")
 
     def __len__(self) -> int:
-        """Trajectories."""
+        """Number of trajectories."""
         return len(self.prompts) * self.samples
 
     def facts(self) -> dict[str, Any]:
-        """What decides the content, as JSON: prompts by their hash."""
+        """The settings that decide the content, as JSON; prompts by their hash."""
         facts = asdict(replace(self, prompts=("",))) | {"ode": asdict(self.ode)}
         text = "\n".join(self.prompts)
         facts["prompts"] = (
@@ -98,7 +98,7 @@ class TrajectoryPlan:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one trajectory: (K + 1, F, C, H, W)."""
+        """Shape of one trajectory: (K + 1, F, C, H, W)."""
         return (len(self.ode.saved), *self.latent_shape)
 
     def shards(self) -> list[range]:
@@ -122,11 +122,11 @@ def write_trajectories(
     """Make every shard that is not there yet, then the index.
 
     Args:
-        plan: What to make.
-        out: Folder.
+        plan: Settings of the folder.
+        out: Folder to write.
         model: The teacher.
         texts: Embeddings of the plan's prompts.
-        progress: Gets one `advance` an Euler step of a batch.
+        progress: Progress display; one `advance` an Euler step of a batch.
         ranks: This process among those that share the shards.
 
     Returns:
@@ -206,8 +206,8 @@ class TrajectoryFolder:
     """Reads trajectories in any order; the whole folder is checked before the first.
 
     Args:
-        folder: Made by `hiar trajectories`.
-        texts: Embeddings of its prompts, of `prompts_of(folder)`.
+        folder: Folder made by `hiar trajectories`.
+        texts: Embeddings of the folder's prompts, `prompts_of(folder)`.
 
     Raises:
         UsageError: If the folder is unfinished, or a shard is missing, short or of another shape.
@@ -227,11 +227,11 @@ class TrajectoryFolder:
         self._samples = int(self.settings["samples"])
 
     def __len__(self) -> int:
-        """Trajectories."""
+        """Number of trajectories."""
         return len(self._places)
 
     def read(self, indices: Sequence[int]) -> TrajectoryBatch:
-        """Those trajectories, in that order."""
+        """The trajectories with these indices, in this order."""
         latents = []
         for index in indices:
             name, row = self._places[index]
