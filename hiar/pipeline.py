@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hiar.codecs.tiny_decoder import TinyDecoder
     from hiar.model.transformer import CausalWan
     from hiar.sampling.cells import OnCell
-    from hiar.sampling.pipelined.chain import Chain
+    from hiar.sampling.pipelined.group import PipelineGroup
     from hiar.sampling.schedule import Cell
 
     Picture = Image | NDArray[np.uint8]
@@ -94,7 +94,7 @@ class HiARPipeline:
         self.weights = weights
         self.sampler = sampler
         self.device = transformer.device
-        self.chain: Chain | None = None
+        self.group: PipelineGroup | None = None
         """Processes that share the steps of a stream; the last one gets the clean blocks."""
         self._offloads = False
 
@@ -267,8 +267,8 @@ class HiARPipeline:
         blocks = None if latent_frames is None else num_blocks(latent_frames, size, initial=given)
         text = self.text_encoder.encode(list(prompts))
         stream = stream_latents
-        if self.chain is not None:
-            stream = partial(stream_pipelined, chain=self.chain)
+        if self.group is not None:
+            stream = partial(stream_pipelined, group=self.group)
         with self._at_work(self.transformer):
             for _, latents in stream(
                 self.transformer, text, config, latent_shape=self.latent_shape, num_blocks=blocks,

@@ -150,11 +150,11 @@ def sample_folder(
         for sample in range(run.samples)
     ]
     pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
-    batches = ranks.share(list(batched(pending, run.batch_size)))
-    progress.start(len(batches) * run.num_blocks * ranks.num_own_steps(len(run.config.steps)))
+    batches, num_steps = own_work(pipeline, list(batched(pending, run.batch_size)), run, ranks)
+    progress.start(len(batches) * run.num_blocks * num_steps)
     started = time.monotonic()
     for batch in batches:
-        make_batch(pipeline, batch, out, run, progress, ranks)
+        make_batch(pipeline, batch, out, run, progress)
     progress.finish()
     ranks.wait()
     record = {
@@ -183,13 +183,26 @@ def batched(takes: Sequence[Take], size: int) -> Iterator[list[Take]]:
         yield from (same[start : start + size] for start in range(0, len(same), size))
 
 
+def own_work(
+    pipeline: HiARPipeline, batches: list[list[Take]], run: SampleRun, ranks: Ranks
+) -> tuple[list[list[Take]], int]:
+    """The batches that this process works on, and how many denoising steps of each it runs.
+
+    The processes of a pipeline divide the steps of every video; otherwise, processes divide the
+    batches.
+    """
+    num_steps = len(run.config.steps)
+    if pipeline.group is None:
+        return ranks.share(batches), num_steps
+    return batches, len(pipeline.group.own_steps(num_steps))
+
+
 def make_batch(
     pipeline: HiARPipeline,
     batch: Sequence[Take],
     out: Path,
     run: SampleRun,
     progress: Progress,
-    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
 ) -> None:
     """Sample, decode and write one batch; a video's sidecar is written last.
 
@@ -206,7 +219,8 @@ def make_batch(
         initial_latents=None if run.beginning is None else run.beginning.latents,
         on_cell=lambda *_: progress.advance(),
     )
-    if not ranks.gets_videos:
+    group = pipeline.group
+    if group is not None and not group.ranks.is_last:
         for _ in blocks:
             pass
         return
@@ -214,8 +228,8 @@ def make_batch(
         sidecar_path(out, take).unlink(missing_ok=True)  # it would vouch for the new pictures
         (out / f"{take.name}{PARTIAL}").unlink(missing_ok=True)
     started = time.monotonic()
-    watched = Watched(in_background(blocks) if ranks.is_pipeline else blocks, keep=run.save_latents)
-    write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch], ranks)
+    watched = Watched(blocks if group is None else in_background(blocks), keep=run.save_latents)
+    write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch])
     seconds = {
         "batch_size": len(batch),
         "sampling": round(watched.seconds, 3),
@@ -236,7 +250,7 @@ def make_batch(
 
 
 def write_videos(
-    pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], paths: Sequence[Path], ranks: Ranks
+    pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], paths: Sequence[Path]
 ) -> None:
     """Decode blocks into one mp4 a video of the batch, as they come.
 
@@ -250,7 +264,7 @@ def write_videos(
                 for writer, frames in zip(writers, to_output(video, "uint8"), strict=True):
                     writer.write(frames)
         except (RankLostError, KeyboardInterrupt) as error:
-            if not ranks.is_pipeline or not writers[-1].num_frames:
+            if pipeline.group is None or not writers[-1].num_frames:
                 raise
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # whoever ended the others ends us soon
             lost = error

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from math import inf
 
 from hiar.errors import UsageError
-from hiar.sampling.pipelined.chain import SLOTS
-from hiar.sampling.pipelined.stages import split_steps
-from hiar.sampling.pipelined.tasks import Task, rank_tasks
+from hiar.sampling.pipelined.links import SLOTS
+from hiar.sampling.pipelined.tasks import Task, rank_tasks, split_steps
 from hiar.sampling.pipelined.timeline import PASSES
 from hiar.sampling.schedule import Schedule
 

@@ -29,8 +29,9 @@ from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
+    from hiar.runtime.ranks import Ranks
     from hiar.sampling.config import SamplerConfig
-    from hiar.sampling.pipelined.chain import Chain
+    from hiar.sampling.pipelined.group import PipelineGroup
 
 PROMPT = "A striped blue ring moves up over a teal background while the camera pans slowly left."
 WAN = "wan-1.3b"
@@ -99,7 +100,7 @@ def time_text(model_name: str, text_len: int, device: torch.device, repeats: int
 def block_stream(
     model: CausalWan,
     sampler: SamplerConfig,
-    chain: Chain,
+    group: PipelineGroup,
     *,
     blocks: int,
     latent_size: tuple[int, int],
@@ -115,7 +116,7 @@ def block_stream(
     text = torch.zeros(1, 1, model.config.text_dim, device=model.device, dtype=model.dtype)
     if is_pipelined:
         stream = stream_pipelined(
-            model, text, sampler, chain, latent_shape=shape, num_blocks=blocks, fused=fused
+            model, text, sampler, group, latent_shape=shape, num_blocks=blocks, fused=fused
         )
         yield from (latents for _, latents in stream)
     elif sampler.order == "step_first":
@@ -130,7 +131,7 @@ def block_stream(
 def time_end_to_end(
     blocks: Callable[[], Iterable[torch.Tensor]],
     decoder: VideoAutoencoder,
-    chain: Chain,
+    ranks: Ranks,
     *,
     is_pipelined: bool,
 ) -> EndToEnd | None:
@@ -139,13 +140,14 @@ def time_end_to_end(
     Args:
         blocks: Function that begins a video and yields its latents [B, f, C, h, w].
         decoder: The VAE.
-        chain: The ranks; the last one of a pipeline decodes while the others sample.
+        ranks: This process among its peers; the last rank of a pipeline decodes while the others
+            sample.
         is_pipelined: Whether the ranks sample together.
     """
     if is_pipelined:
-        chain.wait()
+        ranks.wait()
     started = time.perf_counter()
-    if is_pipelined and not chain.is_last:
+    if is_pipelined and not ranks.is_last:
         for _ in blocks():
             pass
         return None

@@ -44,8 +44,8 @@ from hiar.runtime.device import (
 )
 from hiar.runtime.provenance import provenance
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.pipelined.chain import Chain, check_same, free_gpu
-from hiar.sampling.pipelined.stages import split_steps
+from hiar.sampling.pipelined.group import PipelineGroup, check_same, free_gpu
+from hiar.sampling.pipelined.tasks import split_steps
 from hiar.sampling.schedule import passes_per_block
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ COUNTED = "transformer only; one video; no text encoding, no decoding"
 def run_bench(
     config: BenchConfig,
     progress: Progress,
-    chain: Chain = Chain(),  # noqa: B008  (frozen)
+    group: PipelineGroup = PipelineGroup(),  # noqa: B008  (frozen)
     *,
     on_pipelined: Callable[[PipelineTiming], None] | None = None,
 ) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def run_bench(
     Args:
         config: What to time.
         progress: Progress display; one `advance` a run.
-        chain: This process among those that time together.
+        group: The processes that time together.
         on_pipelined: Called with the last run of order `pipelined`.
 
     Returns:
@@ -77,18 +77,20 @@ def run_bench(
     """
     check_device(config.device)
     if PIPELINED in config.orders:
-        split_steps(len(config.sampler(PIPELINED).steps), chain.num_ranks)
+        split_steps(len(config.sampler(PIPELINED).steps), group.ranks.num_ranks)
     model, weights = build_model(config)
-    check_same(chain, same_on_all_ranks(config, weights))
+    check_same(group.ranks, same_on_all_ranks(config, weights))
     model.attend = attention_backend(config.attention, model.device, model.dtype)
     if config.compile:
         compile_layers(model)
-    peak = chain.from_first(matmul_peak(model.device, model.dtype) if chain.is_first else 0.0)
+    peak = group.ranks.from_first(
+        matmul_peak(model.device, model.dtype) if group.ranks.is_first else 0.0
+    )
     progress.start(len(config.orders) * (config.warmup + config.repeats))
     with named_memory_error(config):
-        rows = time_orders(model, config, peak, progress, chain, on_pipelined)
+        rows = time_orders(model, config, peak, progress, group, on_pipelined)
         if config.decode:
-            rows = with_pictures(model, config, rows, chain)
+            rows = with_pictures(model, config, rows, group)
     progress.finish()
     machine = {
         "device_name": device_name(model.device),
@@ -132,20 +134,20 @@ def time_orders(
     config: BenchConfig,
     peak: float,
     progress: Progress,
-    chain: Chain,
+    group: PipelineGroup,
     on_pipelined: Callable[[PipelineTiming], None] | None,
 ) -> list[Row]:
     """The rows that this rank has a part in. `peak` is the matrix product's FLOP/s."""
     rows = []
     for order in config.orders:
         if order == PIPELINED:
-            row, timing = time_pipelined_order(model, config, peak, progress, chain)
+            row, timing = time_pipelined_order(model, config, peak, progress, group)
             rows.append(row)
             if on_pipelined is not None:
                 on_pipelined(timing)
-        elif chain.is_first:
+        elif group.ranks.is_first:
             rows.append(time_order(model, config, order, peak, progress))
-        chain.wait()
+        group.ranks.wait()
     return rows
 
 
@@ -197,7 +199,7 @@ def time_order(
 
 
 def time_pipelined_order(
-    model: CausalWan, config: BenchConfig, peak: float, progress: Progress, chain: Chain
+    model: CausalWan, config: BenchConfig, peak: float, progress: Progress, group: PipelineGroup
 ) -> tuple[Row, PipelineTiming]:
     """The row of order `pipelined` and its last run, the same on every rank."""
     sampler = config.sampler(PIPELINED)
@@ -207,12 +209,12 @@ def time_pipelined_order(
 
         def run(latent_frames: int) -> None:
             time_pipelined(
-                model, sampler, chain, latent_frames=latent_frames, latent_size=sizes.latent_size
+                model, sampler, group, latent_frames=latent_frames, latent_size=sizes.latent_size
             )
 
         compile_s = time_compile(run, sampler)
     probed, runs = time_all_ranks(
-        model, sampler, chain, progress, latent_frames=config.latent_frames,
+        model, sampler, group, progress, latent_frames=config.latent_frames,
         latent_size=sizes.latent_size, warmup=config.warmup, repeats=config.repeats,
         fused=config.fused,
     )  # fmt: skip
@@ -222,7 +224,7 @@ def time_pipelined_order(
     figures = Figures(
         seconds=statistics.median(seconds),
         seconds_range=(min(seconds), max(seconds)),
-        processor_s=max(processor_s) if len(processor_s) == chain.num_ranks else None,
+        processor_s=max(processor_s) if len(processor_s) == group.ranks.num_ranks else None,
         latency_s=statistics.median(run.latency_s for run in runs),
         first_block_s=statistics.median(run.finished_s[0] for run in runs),
         peak_memory_bytes=max(pipeline.rank_peak_memory_bytes),
@@ -289,30 +291,30 @@ def build_row(
 
 
 def with_pictures(
-    model: CausalWan, config: BenchConfig, rows: list[Row], chain: Chain
+    model: CausalWan, config: BenchConfig, rows: list[Row], group: PipelineGroup
 ) -> list[Row]:
     """The rows with what the same video takes with text before it and pictures after it."""
     decoder = build_decoder(config.model, free_gpu(model.device) or model.device)
     blocks = num_blocks(config.latent_frames, config.sampler(config.orders[0]).frames_per_block)
     text_s = 0.0
-    if chain.is_first:
+    if group.ranks.is_first:
         text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
-    chain.wait()
+    group.ranks.wait()
     found = {}
     for order in config.orders:
         is_pipelined = order == PIPELINED
         row = next((row for row in rows if row.order == order), None)
         stream = partial(
-            block_stream, model, config.sampler(order), chain, blocks=blocks,
+            block_stream, model, config.sampler(order), group, blocks=blocks,
             latent_size=bench_models()[config.model].latent_size, is_pipelined=is_pipelined,
             fused=row is not None and row.is_fused,
         )  # fmt: skip
-        takes_part = is_pipelined or chain.is_first
+        takes_part = is_pipelined or group.ranks.is_first
         runs = [
-            time_end_to_end(stream, decoder, chain, is_pipelined=is_pipelined)
+            time_end_to_end(stream, decoder, group.ranks, is_pipelined=is_pipelined)
             for _ in range(takes_part * (config.warmup + config.repeats))
         ]
-        counted = chain.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
+        counted = group.ranks.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
         found[order] = picture_figures(counted, config.latent_frames, text_s)
     return [replace(row, pictures=found[row.order]) for row in rows]
 

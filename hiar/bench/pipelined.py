@@ -16,15 +16,15 @@ from hiar.bench.rows import Contention, FusedChoice, Link, PassTable, PipelineFi
 from hiar.bench.video_timing import checksum, median, steady_blocks
 from hiar.model.geometry import num_blocks, token_grid
 from hiar.runtime.device import Stopwatch, peak_memory_bytes, reset_peak_memory
-from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.pipelined.stream import stream_pipelined
+from hiar.sampling.pipelined.tasks import split_steps
 from hiar.sampling.pipelined.timeline import PASSES, Span, Timeline, wait_share
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
     from hiar.runtime.progress import Progress
     from hiar.sampling.config import SamplerConfig
-    from hiar.sampling.pipelined.chain import Chain
+    from hiar.sampling.pipelined.group import PipelineGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def denoises(span: Span) -> bool:
 def time_pipelined(
     model: CausalWan,
     sampler: SamplerConfig,
-    chain: Chain,
+    group: PipelineGroup,
     *,
     latent_frames: int,
     latent_size: tuple[int, int],
@@ -134,7 +134,7 @@ def time_pipelined(
     Args:
         model: The transformer.
         sampler: Order `diagonal`, context, window.
-        chain: The ranks.
+        group: The processes of the pipeline.
         latent_frames: Latent frames of the video.
         latent_size: Rows and columns of a latent frame.
         fused: Run context passes with the next block's denoising, see `stream_pipelined`.
@@ -143,17 +143,17 @@ def time_pipelined(
     blocks = num_blocks(latent_frames, sampler.frames_per_block)
     config, device = model.config, model.device
     text = torch.zeros(1, 1, config.text_dim, device=device, dtype=model.dtype)
-    timeline = Timeline(chain.rank, Stopwatch(device))
+    timeline = Timeline(group.ranks.rank, Stopwatch(device))
     finished: list[torch.Tensor] = []
-    chain.wait()
+    group.ranks.wait()
     timeline.start()
     started = time.process_time()
     stream = stream_pipelined(
-        model, text, sampler, chain, latent_shape=(config.in_channels, *latent_size),
+        model, text, sampler, group, latent_shape=(config.in_channels, *latent_size),
         num_blocks=blocks, fused=fused, timeline=timeline,
     )  # fmt: skip
     for block, latents in stream:
-        if chain.is_last:
+        if group.ranks.is_last:
             finished.append(latents.cpu())
             if on_block is not None:
                 on_block(block, latents)
@@ -163,9 +163,9 @@ def time_pipelined(
         processor_s=processor_s,
         bytes_sent=timeline.bytes_sent,
         peak_memory_bytes=peak_memory_bytes(device),
-        sha256=checksum(torch.cat(finished, dim=1)) if chain.is_last else None,
+        sha256=checksum(torch.cat(finished, dim=1)) if group.ranks.is_last else None,
     )
-    return PipelineTiming(ranks=chain.gather(timing), sampler=sampler, blocks=blocks)
+    return PipelineTiming(ranks=group.ranks.gather(timing), sampler=sampler, blocks=blocks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +190,7 @@ class Probed:
 def time_all_ranks(
     model: CausalWan,
     sampler: SamplerConfig,
-    chain: Chain,
+    group: PipelineGroup,
     progress: Progress,
     *,
     latent_frames: int,
@@ -204,7 +204,7 @@ def time_all_ranks(
     Args:
         model: The transformer.
         sampler: Order `diagonal`, context, window.
-        chain: The ranks.
+        group: The processes of the pipeline.
         progress: Progress display; one `advance` a run.
         latent_frames: Latent frames of the video.
         latent_size: Rows and columns of a latent frame.
@@ -216,15 +216,15 @@ def time_all_ranks(
         What was measured before, and the counted runs.
     """
     probe = PassProbe(model, sampler, latent_size=latent_size, latent_frames=latent_frames)
-    choice = choose_fused(probe, fused, chain)
-    contention = measure_contention(probe, chain)
+    choice = choose_fused(probe, fused, group.ranks)
+    contention = measure_contention(probe, group.ranks)
     config, size = model.config, sampler.frames_per_block
     block_bytes = 4 * size * config.in_channels * latent_size[0] * latent_size[1]
     rows, columns = token_grid(*latent_size, config.patch_size)
     probed = Probed(
         fused=choice,
         contention=contention,
-        link=measure_link(chain, block_bytes, model.device),
+        link=measure_link(group.ranks, block_bytes, model.device),
         block_bytes=block_bytes,
         block_tokens=size * rows * columns,
     )
@@ -234,7 +234,7 @@ def time_all_ranks(
     for _ in range(warmup + repeats):
         runs.append(
             time_pipelined(
-                model, sampler, chain, latent_frames=latent_frames, latent_size=latent_size,
+                model, sampler, group, latent_frames=latent_frames, latent_size=latent_size,
                 fused=choice.chosen,
             )
         )  # fmt: skip

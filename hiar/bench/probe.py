@@ -15,8 +15,8 @@ from hiar.runtime.device import Stopwatch
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
+    from hiar.runtime.ranks import Ranks
     from hiar.sampling.config import SamplerConfig
-    from hiar.sampling.pipelined.chain import Chain
 
 ROUNDS = 5
 """Round trips of a message; the quickest counts."""
@@ -26,34 +26,34 @@ LARGE_FACTOR = 8
 """The large message is this many blocks, so that latency hardly counts in its time."""
 
 
-def measure_link(chain: Chain, num_bytes: int, device: torch.device) -> Link | None:
+def measure_link(ranks: Ranks, num_bytes: int, device: torch.device) -> Link | None:
     """Time messages to and fro between the first two ranks; None for one rank.
 
     Args:
-        chain: The ranks.
+        ranks: This process among its peers.
         num_bytes: Bytes of a block.
         device: Device of this rank.
     """
-    if chain.num_ranks == 1:
+    if ranks.num_ranks == 1:
         return None
     large_bytes = LARGE_FACTOR * max(num_bytes, SMALL_BYTES)
-    small_s = _one_way_s(chain, SMALL_BYTES, device)
-    large_s = _one_way_s(chain, large_bytes, device)
+    small_s = _one_way_s(ranks, SMALL_BYTES, device)
+    large_s = _one_way_s(ranks, large_bytes, device)
     rate = (large_bytes - SMALL_BYTES) / max(large_s - small_s, 1e-9)
-    link: Link = chain.from_first(Link(latency_s=small_s, bytes_per_s=rate))
+    link: Link = ranks.from_first(Link(latency_s=small_s, bytes_per_s=rate))
     return link
 
 
-def _one_way_s(chain: Chain, num_bytes: int, device: torch.device) -> float:
+def _one_way_s(ranks: Ranks, num_bytes: int, device: torch.device) -> float:
     """Half of the quickest round trip of a message; 0 on ranks that take no part."""
     from torch import distributed  # noqa: PLC0415
 
     message = torch.zeros(num_bytes // 4, device=device)
     watch, seconds = Stopwatch(device), [float("inf")]
-    chain.wait()
-    for _ in range(ROUNDS if chain.rank < 2 else 0):
+    ranks.wait()
+    for _ in range(ROUNDS if ranks.rank < 2 else 0):
         start = watch.mark()
-        if chain.is_first:
+        if ranks.is_first:
             distributed.send(message, 1)
             distributed.recv(message, 1)
         else:
@@ -151,32 +151,32 @@ class PassProbe:
         return [of(seconds) for seconds in found]
 
 
-def choose_fused(probe: PassProbe, mode: str, chain: Chain) -> FusedChoice:
+def choose_fused(probe: PassProbe, mode: str, ranks: Ranks) -> FusedChoice:
     """Whether to fuse, the same on every rank: as told, or what is faster on the first rank.
 
     Args:
         probe: Passes on this rank's device.
         mode: off, on or auto.
-        chain: The ranks.
+        ranks: This process among its peers.
     """
     if mode != "auto":
         return FusedChoice(mode=mode, chosen=mode == "on")
-    apart_s, fused_s = probe.seconds(probe.apart, probe.fused) if chain.is_first else (0.0, 0.0)
-    found: FusedChoice = chain.from_first(
+    apart_s, fused_s = probe.seconds(probe.apart, probe.fused) if ranks.is_first else (0.0, 0.0)
+    found: FusedChoice = ranks.from_first(
         FusedChoice(mode=mode, chosen=fused_s < apart_s, apart_s=apart_s, fused_s=fused_s)
     )
     return found
 
 
-def measure_contention(probe: PassProbe, chain: Chain) -> Contention | None:
+def measure_contention(probe: PassProbe, ranks: Ranks) -> Contention | None:
     """What ranks lose to one another through shared cores, caches and memory; None for one."""
-    if chain.num_ranks == 1:
+    if ranks.num_ranks == 1:
         return None
     alone = 0.0
-    for rank in range(chain.num_ranks):
-        if rank == chain.rank:
+    for rank in range(ranks.num_ranks):
+        if rank == ranks.rank:
             # The minimum counts: contention between ranks slows every repeat, other load only some.
             (alone,) = probe.seconds(probe.denoise, of=min)
-        chain.wait()
+        ranks.wait()
     (together,) = probe.seconds(probe.denoise, of=min)
-    return Contention.of(chain.gather(alone), chain.gather(together))
+    return Contention.of(ranks.gather(alone), ranks.gather(together))

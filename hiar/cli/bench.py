@@ -22,12 +22,12 @@ from hiar.errors import UsageError
 from hiar.model.config import ATTENTION_BACKENDS
 from hiar.runtime.progress import Progress
 from hiar.runtime.ranks import device_of_rank, num_ranks_of
-from hiar.sampling.pipelined.stages import split_steps
+from hiar.sampling.pipelined.tasks import split_steps
 
 if TYPE_CHECKING:
     from hiar.bench.config import BenchConfig
     from hiar.bench.pipelined import PipelineTiming
-    from hiar.sampling.pipelined.chain import Chain
+    from hiar.sampling.pipelined.group import PipelineGroup
 
 OK = 0
 
@@ -124,29 +124,29 @@ def run(arguments: argparse.Namespace) -> int:
     config = bench_config(arguments)
     if (arguments.timeline or arguments.trace) and PIPELINED not in config.orders:
         raise UsageError("--timeline and --trace show order pipelined: add it to --orders")
-    from hiar.sampling.pipelined.chain import joined_chain  # noqa: PLC0415
+    from hiar.sampling.pipelined.group import joined_group  # noqa: PLC0415
 
     same = asdict(config) | {"device": config.device.partition(":")[0]}
-    with joined_chain(arguments.device, timeout_s=arguments.rank_timeout, same=same) as chain:
-        time_orders(config, arguments, chain)
+    with joined_group(arguments.device, timeout_s=arguments.rank_timeout, same=same) as group:
+        time_orders(config, arguments, group)
     return OK
 
 
-def time_orders(config: BenchConfig, arguments: argparse.Namespace, chain: Chain) -> None:
+def time_orders(config: BenchConfig, arguments: argparse.Namespace, group: PipelineGroup) -> None:
     """Time the orders; the first rank writes the record and prints the table."""
     from hiar.bench.orders import run_bench  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
     from hiar.runtime.memory import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
-    shown = sys.stderr if chain.is_first else None
+    shown = sys.stderr if group.ranks.is_first else None
 
     def draw(timing: PipelineTiming) -> None:
-        if chain.is_first:
+        if group.ranks.is_first:
             write_timeline(timing, arguments)
 
-    record = run_bench(config, Progress("bench", shown), chain, on_pipelined=draw)
-    if chain.is_first:
+    record = run_bench(config, Progress("bench", shown), group, on_pipelined=draw)
+    if group.ranks.is_first:
         text = json.dumps(record, indent=1) + "\n"
         atomic_write_text(arguments.out, text)
         sys.stdout.write(text if arguments.json else format_table(record_of(record).rows))

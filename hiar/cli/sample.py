@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hiar.pipeline import HiARPipeline
     from hiar.runtime.ranks import Ranks
     from hiar.sample_folder import Beginning, SampleRun
+    from hiar.sampling.pipelined.group import PipelineGroup
 from hiar.arguments import size_px
 
 OK = 0
@@ -146,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
 
     keep_freed_memory()
     same = _same_on_all_ranks(args, prompts, changes)
-    with _joined(args, same, changes) as ranks, _out_of_memory_named():
+    with _joined(args, same, changes) as (ranks, group), _out_of_memory_named():
         pipeline = HiARPipeline.from_pretrained(
             args.model, transformer=args.weights, torch_dtype=args.dtype,
             device=device_of_rank(args.device), size_px=args.size, decoder=args.decoder,
@@ -165,8 +166,8 @@ def run(args: argparse.Namespace) -> int:
             beginning=beginning, save_latents=args.save_latents,
             attention=args.attention, compiled=args.compile, prompt_range=args.prompt_range,
         )  # fmt: skip
-        if ranks.is_pipeline:
-            _share_steps(pipeline, prompts, run, ranks)
+        if group is not None:
+            _share_steps(pipeline, prompts, run, group)
         if ranks.is_first:
             _warn_long_prompts(pipeline, prompts)
         ranks.wait()
@@ -188,36 +189,41 @@ def _same_on_all_ranks(
     return {"prompts": digest, **changes, **{name: getattr(args, name) for name in names}}
 
 
+@contextmanager
 def _joined(
     args: argparse.Namespace, same: dict[str, Any], changes: dict[str, Any]
-) -> AbstractContextManager[Ranks]:
-    """The processes of torchrun: they share each video's steps, or the prompts."""
+) -> Iterator[tuple[Ranks, PipelineGroup | None]]:
+    """Join the processes of torchrun; with a group they share each video's steps, else the list."""
     if args.order != PIPELINED:
         from hiar.runtime.ranks import joined_ranks  # noqa: PLC0415
 
-        return joined_ranks(same)
+        with joined_ranks(same) as ranks:
+            yield ranks, None
+        return
     from hiar.loading import sampler_of  # noqa: PLC0415
     from hiar.runtime.ranks import num_ranks_of  # noqa: PLC0415
-    from hiar.sampling.pipelined.chain import joined_chain  # noqa: PLC0415
-    from hiar.sampling.pipelined.stages import split_steps  # noqa: PLC0415
+    from hiar.sampling.pipelined.group import joined_group  # noqa: PLC0415
+    from hiar.sampling.pipelined.tasks import split_steps  # noqa: PLC0415
 
     if args.low_memory:
         raise UsageError("--low-memory moves networks about: leave it out with --order pipelined")
     config = apply_changes(sampler_of(args.model), changes)
     split_steps(len(config.steps), num_ranks_of())  # raises if a process would own none
-    return joined_chain(args.device, timeout_s=args.rank_timeout, same=same)
+    with joined_group(args.device, timeout_s=args.rank_timeout, same=same) as group:
+        yield group.ranks, group
 
 
-def _share_steps(pipeline: HiARPipeline, prompts: list[str], run: SampleRun, ranks: Ranks) -> None:
+def _share_steps(
+    pipeline: HiARPipeline, prompts: list[str], run: SampleRun, group: PipelineGroup
+) -> None:
     """Make the processes a pipeline, if all were started alike; decode on a GPU of its own."""
     from hiar.sample_folder import same_on_all_ranks  # noqa: PLC0415
-    from hiar.sampling.pipelined.chain import Chain, check_same, free_gpu  # noqa: PLC0415
+    from hiar.sampling.pipelined.group import check_same, free_gpu  # noqa: PLC0415
 
-    assert isinstance(ranks, Chain)
-    check_same(ranks, same_on_all_ranks(pipeline, prompts, run))
-    pipeline.chain = ranks
+    check_same(group.ranks, same_on_all_ranks(pipeline, prompts, run))
+    pipeline.group = group
     free = free_gpu(pipeline.device)
-    if ranks.is_last and free is not None:
+    if group.ranks.is_last and free is not None:
         pipeline.decoder.to(free)
 
 

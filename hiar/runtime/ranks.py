@@ -43,23 +43,14 @@ class Ranks:
         """Whether this process writes what is written once."""
         return self.rank == 0
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no process comes after this one."""
+        return self.rank + 1 == self.num_ranks
+
     def share(self, items: Sequence[T]) -> list[T]:
         """This process's part of a list that is the same in all: every num_ranks-th item."""
         return list(items[self.rank :: self.num_ranks])
-
-    @property
-    def is_pipeline(self) -> bool:
-        """Whether the processes share each video's steps, not the list."""
-        return False
-
-    @property
-    def gets_videos(self) -> bool:
-        """Whether finished videos come out at this process."""
-        return True
-
-    def num_own_steps(self, num_steps: int) -> int:
-        """Denoising steps of a video that this process runs."""
-        return num_steps
 
     def from_first(self, value: T) -> T:
         """The first process's value, in every process."""
@@ -70,6 +61,16 @@ class Ranks:
         box = [value]
         distributed.broadcast_object_list(box, src=0)
         return box[0]
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, in every process."""
+        if self.num_ranks == 1:
+            return [value]
+        from torch import distributed  # noqa: PLC0415
+
+        values: list[Any] = [None] * self.num_ranks
+        distributed.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Return when every process has come here."""

@@ -1,9 +1,9 @@
 """One rank's part of a pipeline: its steps of every block, between two neighbours.
 
-The cells, caches and noise are the sampler's. A stage takes a block from the rank before it, runs
-its own steps on it, hands it on, and only then leaves it in its caches as context: the passes that
-the next rank waits for come first. Noise is keyed by (seed, prompt, block, step), so each rank
-makes its own and none is sent; any number of ranks computes the same bits.
+Cells, caches and noise are those of the sampler. A stage takes a block from the rank before it,
+runs its own steps on it, sends it on, and only then writes it to its caches as context, because
+the next rank waits for the block and not for the context. Noise is keyed by (seed, prompt, block,
+step), so each rank draws its own and none is sent: any number of ranks computes the same bits.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class Links(Protocol):
         ...
 
     def receive(self, block: int) -> torch.Tensor:
-        """The latents of a block; valid until the next but one is received."""
+        """Wait for the latents of a block; they are valid until two more blocks are received."""
         ...
 
     def await_slot(self, block: int) -> None:
-        """Return when a further block may be handed on."""
+        """Return when another block may be sent."""
         ...
 
     def send(self, block: int, latents: torch.Tensor) -> None:
-        """Hand a block on, without waiting for its arrival."""
+        """Send a block on, without waiting for its arrival."""
         ...
 
     def finish(self, block: int) -> None:
-        """Return when all that was handed on has gone; `block` was the last."""
+        """Return when every block that was sent has gone; `block` was the last."""
         ...
 
 

@@ -1,7 +1,7 @@
 """Sample with several processes: each owns consecutive denoising steps (the paper, Sec. 3.2).
 
-The cells of a diagonal run at once, each on the rank that owns its step. The result is the one
-of the orders `step_first` and `diagonal`, bit for bit on devices of one kind.
+The cells of a diagonal run at the same time, each on the rank that owns its step. The result
+equals that of the orders `step_first` and `diagonal`, bit for bit on devices of one kind.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hiar.runtime.device import Stopwatch
 from hiar.sampling.cells import CellRunner
 from hiar.sampling.checks import check_memory, fit_initial, fit_prompt_indices
 from hiar.sampling.noise import KeyedNoise
-from hiar.sampling.pipelined.chain import Chain, ChainLinks
+from hiar.sampling.pipelined.group import PipelineGroup
+from hiar.sampling.pipelined.links import BlockLinks
 from hiar.sampling.pipelined.stage import PipelineStage
-from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.pipelined.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def stream_pipelined(
     model: CausalWan,
     text: torch.Tensor,
     config: SamplerConfig,
-    chain: Chain,
+    group: PipelineGroup,
     *,
     latent_shape: Sequence[int],
     num_blocks: int | None = None,
@@ -42,17 +42,17 @@ def stream_pipelined(
     fused: bool = False,
     timeline: Timeline | None = None,
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """This rank's part of `stream_latents`; every rank calls it with the same arguments.
+    """Run this rank's part of `stream_latents`; every rank calls it with the same arguments.
 
     Args:
         model: The transformer, the same weights on every rank.
-        text, config, latent_shape, num_blocks, seed, prompt_index, initial_latents: As for
-            `stream_latents`, with order `diagonal`.
-        chain: The ranks.
-        on_cell: Called after each cell of this rank.
-        fused: Run the context pass of a block with the denoising pass of the next one: the same
-            result up to rounding.
-        timeline: Where this rank's spans go.
+        text, latent_shape, num_blocks, seed, prompt_index, initial_latents: See `stream_latents`.
+        config: Settings of the sampler, with order `diagonal`.
+        group: The processes of the pipeline.
+        on_cell: Called after each cell of this rank with its block's latents.
+        fused: Whether the context pass of a block runs together with the denoising pass of the
+            next one, which gives the same result up to rounding.
+        timeline: Recorder of what this rank does when.
 
     Returns:
         Yields (block_index, float32 latents [B, frames_per_block, C, H, W] after this rank's
@@ -77,10 +77,10 @@ def stream_pipelined(
         initial_latents = fit_initial(initial_latents, text.shape[0], latent_shape)
         initial_latents = initial_latents.to(noise.device, noise.dtype)
     return _stream(
-        model, text, config, chain, noise, num_blocks=num_blocks,
+        model, text, config, group, noise, num_blocks=num_blocks,
         initial_latents=initial_latents, on_cell=on_cell, fused=fused,
-        steps=split_steps(len(config.steps), chain.num_ranks),
-        timeline=timeline or Timeline(chain.rank, Stopwatch(model.device)),
+        steps=group.own_steps(len(config.steps)),
+        timeline=timeline or Timeline(group.ranks.rank, Stopwatch(model.device)),
     )  # fmt: skip
 
 
@@ -89,14 +89,14 @@ def _stream(
     model: CausalWan,
     text: torch.Tensor,
     config: SamplerConfig,
-    chain: Chain,
+    group: PipelineGroup,
     noise: KeyedNoise,
     *,
     num_blocks: int | None,
     initial_latents: torch.Tensor | None,
     on_cell: OnCell | None,
     fused: bool,
-    steps: Sequence[range],
+    steps: range,
     timeline: Timeline,
 ) -> Iterator[tuple[int, torch.Tensor]]:
     runner = CellRunner(
@@ -104,9 +104,9 @@ def _stream(
         num_blocks=num_blocks, initial_latents=initial_latents,
     )  # fmt: skip
     block_shape = (text.shape[0], *noise.block_shape)
-    links = ChainLinks(chain, block_shape, num_blocks=num_blocks, device=model.device)
+    links = BlockLinks(group, block_shape, num_blocks=num_blocks, device=model.device)
     stage = PipelineStage(
-        runner, steps[chain.rank], links, first_noise=noise.first, timeline=timeline,
+        runner, steps, links, first_noise=noise.first, timeline=timeline,
         fused=fused, on_cell=on_cell,
     )  # fmt: skip
     yield from stage.blocks()

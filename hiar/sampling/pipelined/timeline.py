@@ -21,12 +21,12 @@ class Span:
 
     Attributes:
         kind: A pass of the model (`fused` is a block's context with the next block's denoising),
-            handing a block on, or waiting for one (or for a neighbour that is too far behind).
-        rank: Who.
-        block: Which block; of a fused pass, the one denoised.
-        step: At which step; None for transfers.
-        start_s, end_s: Since the run's common start.
-        processor_s: Of this process, in the same time; None on a GPU.
+            sending a block on, or waiting for one (or for a neighbour that is too far behind).
+        rank: Rank that did it.
+        block: Index of the block; in a fused pass, of the block that is denoised.
+        step: Index of the denoising step; None for transfers.
+        start_s, end_s: Seconds since the run's common start.
+        processor_s: Processor time of this process between start and end; None on a GPU.
     """
 
     kind: Kind
@@ -47,32 +47,32 @@ class Timeline:
     """Records the spans of one rank.
 
     Args:
-        rank: Whose.
-        watch: Of its device.
+        rank: Rank whose spans are recorded.
+        watch: Stopwatch of that rank's device.
     """
 
     def __init__(self, rank: int, watch: Stopwatch) -> None:
         self.bytes_sent = 0
-        """Handed on to the next rank."""
+        """Bytes of the blocks that were sent to the next rank."""
         self._rank, self._watch = rank, watch
         self._spans: list[tuple[Kind, int, int | None, Mark, Mark]] = []
         self._start = watch.mark()
 
     def start(self) -> None:
-        """Begin a run: spans count from now."""
+        """Begin a run: forget earlier spans, and count time from now."""
         self._spans.clear()
         self.bytes_sent = 0
         self._start = self._watch.mark()
 
     @contextmanager
     def span(self, kind: Kind, block: int, step: int | None = None) -> Iterator[None]:
-        """Record what the block of code does; nothing if it fails."""
+        """Record what the body of a `with` statement does; nothing is recorded if it fails."""
         start = self._watch.mark()
         yield
         self._spans.append((kind, block, step, start, self._watch.mark()))
 
     def spans(self) -> list[Span]:
-        """All spans so far, in sequence; waits for a GPU."""
+        """All spans so far, in sequence; on a GPU, this waits until its work is done."""
         return [
             Span(
                 kind=kind,
@@ -88,7 +88,7 @@ class Timeline:
 
 
 def wait_share(spans: Iterable[Span], blocks: Sequence[int]) -> float:
-    """Share of one rank's time over some consecutive blocks that it spent waiting, 0 to 1."""
+    """Share of one rank's time on some consecutive blocks that it spent waiting, 0 to 1."""
     chosen = [span for span in spans if span.block in blocks]
     if not chosen:
         return 0.0
@@ -98,7 +98,7 @@ def wait_share(spans: Iterable[Span], blocks: Sequence[int]) -> float:
 
 
 def chrome_trace(spans: Iterable[Span]) -> dict[str, Any]:
-    """The spans as a trace that chrome://tracing and Perfetto open: a row a rank."""
+    """The spans as a trace for chrome://tracing and Perfetto, with one row for each rank."""
     spans = list(spans)
     ranks = sorted({span.rank for span in spans})
     names: list[dict[str, Any]] = [

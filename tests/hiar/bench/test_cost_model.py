@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hiar.bench.cost_model import Machine, PassTimes, Prediction, predict
 from hiar.errors import UsageError
-from hiar.sampling.pipelined.stages import split_steps
+from hiar.sampling.pipelined.tasks import split_steps
 
 FREE = Machine()
 

@@ -22,7 +22,7 @@ from hiar.pipeline import HiARPipeline
 from hiar.runtime.progress import Progress
 from hiar.sample_folder import PARTIAL, SampleRun, sample_folder, write_videos
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.pipelined.chain import Chain
+from hiar.sampling.pipelined.group import PipelineGroup
 from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
 pytestmark = pytest.mark.numerics
@@ -59,12 +59,12 @@ def test_one_rank_makes_the_videos_of_diagonal(pipeline: HiARPipeline, tmp_path:
     run = SampleRun(config=DIAGONAL, latent_frames=9, batch_size=2)
     prompts, quiet = ["a red disc", "a blue ring"], Progress("test", None)
     sample_folder(pipeline, prompts, tmp_path / "alone", run, quiet)
-    pipeline.chain = Chain()
+    pipeline.group = PipelineGroup()
     try:
-        record = sample_folder(pipeline, prompts, tmp_path / "chain", run, quiet, pipeline.chain)
-        again = sample_folder(pipeline, prompts, tmp_path / "alone", run, quiet, pipeline.chain)
+        record = sample_folder(pipeline, prompts, tmp_path / "chain", run, quiet)
+        again = sample_folder(pipeline, prompts, tmp_path / "alone", run, quiet)
     finally:
-        pipeline.chain = None
+        pipeline.group = None
     assert (record["made"], again["made"]) == (2, 0)  # one order's videos serve the other
     names = sorted(path.name for path in (tmp_path / "alone").glob("*.mp4"))
     assert len(names) == 2
@@ -74,28 +74,37 @@ def test_one_rank_makes_the_videos_of_diagonal(pipeline: HiARPipeline, tmp_path:
 
 
 def test_what_was_decoded_is_kept_when_a_process_is_lost(
-    pipeline: HiARPipeline, tmp_path: Path, draw: Callable[..., torch.Tensor]
+    pipeline: HiARPipeline,
+    tmp_path: Path,
+    draw: Callable[..., torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pipeline, "group", PipelineGroup())
+
     def blocks() -> Iterator[torch.Tensor]:
         yield from draw(1, 6, 16, 4, 6).split(3, dim=1)
         raise RankLostError("rank 1 is gone")
 
     path = tmp_path / "0000-a.mp4"
     with pytest.raises(RankLostError, match="rank 1 is gone"):
-        write_videos(pipeline, blocks(), [path], Chain())
+        write_videos(pipeline, blocks(), [path])
     (kept,) = tmp_path.iterdir()
     assert kept.name == f"0000-a{PARTIAL}"
     with av.open(str(kept)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 9 + 12
 
 
-def test_nothing_is_kept_of_nothing(pipeline: HiARPipeline, tmp_path: Path) -> None:
+def test_nothing_is_kept_of_nothing(
+    pipeline: HiARPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "group", PipelineGroup())
+
     def blocks() -> Iterator[torch.Tensor]:
         raise RankLostError("rank 0 is gone")
         yield
 
     with pytest.raises(RankLostError):
-        write_videos(pipeline, blocks(), [tmp_path / "0000-a.mp4"], Chain())
+        write_videos(pipeline, blocks(), [tmp_path / "0000-a.mp4"])
     assert not list(tmp_path.iterdir())
 
 

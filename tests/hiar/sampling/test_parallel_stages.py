@@ -18,10 +18,10 @@ from hiar.runtime.ranks import check_address
 from hiar.sampling.cells import CellRunner
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.noise import KeyedNoise, block_noise
-from hiar.sampling.pipelined.chain import Chain, free_gpu
+from hiar.sampling.pipelined.group import PipelineGroup, free_gpu
 from hiar.sampling.pipelined.stage import PipelineStage
-from hiar.sampling.pipelined.stages import split_steps
 from hiar.sampling.pipelined.stream import stream_pipelined
+from hiar.sampling.pipelined.tasks import split_steps
 from hiar.sampling.pipelined.timeline import Span, Timeline, chrome_trace, wait_share
 from hiar.sampling.sampler import sample_latents
 from hiar.sampling.schedule import Cell
@@ -187,7 +187,7 @@ def test_one_rank_needs_no_process_group(
 ) -> None:
     text = draw(2, 3, 8)
     stream = stream_pipelined(
-        small_model, text, DIAGONAL, Chain(), latent_shape=SHAPE[1:], num_blocks=4, seed=3,
+        small_model, text, DIAGONAL, PipelineGroup(), latent_shape=SHAPE[1:], num_blocks=4, seed=3,
         prompt_index=KEYS,
     )  # fmt: skip
     blocks = dict(stream)
@@ -206,7 +206,9 @@ def test_settings_without_a_pipeline_are_named(
     small_model: CausalWan, draw: Callable[..., torch.Tensor], config: SamplerConfig, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        stream_pipelined(small_model, draw(1, 3, 8), config, Chain(), latent_shape=SHAPE[1:])
+        stream_pipelined(
+            small_model, draw(1, 3, 8), config, PipelineGroup(), latent_shape=SHAPE[1:]
+        )
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 BENCH = ("bench", "--config", "tiny", "--random-weights", "--warmup", 0, "--repeats", 1)
 ENDLESS = """
 import sys, torch
-from hiar.sampling.pipelined.chain import joined_chain
+from hiar.sampling.pipelined.group import joined_group
 from hiar.model.config import WanConfig
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.pipelined.stream import stream_pipelined
@@ -34,13 +34,13 @@ config = WanConfig(dim=16, ffn_dim=16, num_heads=2, num_layers=1, freq_dim=8, te
                    text_len=2, in_channels=4, out_channels=4)
 torch.manual_seed(0)
 model = CausalWan(config).eval().requires_grad_(False)
-with joined_chain("cpu", timeout_s=float(sys.argv[1])) as chain:
+with joined_group("cpu", timeout_s=float(sys.argv[1])) as group:
     stream = stream_pipelined(
-        model, torch.zeros(1, 1, 4), SamplerConfig(order="diagonal", window=6), chain,
+        model, torch.zeros(1, 1, 4), SamplerConfig(order="diagonal", window=6), group,
         latent_shape=(4, 4, 4),
     )
     for block, _ in stream:
-        if chain.is_last:
+        if group.ranks.is_last:
             print(block, flush=True)
 """
 
