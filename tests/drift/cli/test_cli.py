@@ -114,8 +114,10 @@ def processor_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_interrupt_leaves_whole_files_and_exit_130(make_video, pan, tmp_path, workers):
+@pytest.mark.parametrize(
+    ("sign", "workers"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 2)]
+)
+def test_interrupt_leaves_whole_files_and_exit_130(make_video, pan, tmp_path, sign, workers):
     (tmp_path / "v").mkdir()
     source = make_video(tmp_path / "v" / "000.mp4", pan("coffee", 60), "libx264").read_bytes()
     for index in range(1, 300):
@@ -130,7 +132,7 @@ def test_interrupt_leaves_whole_files_and_exit_130(make_video, pan, tmp_path, wo
     )
     assert process.stderr is not None
     assert "[1/300]" in process.stderr.readline()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sign)
     _, rest = process.communicate(timeout=30)
     assert process.returncode == 130, rest
     assert "Traceback" not in rest

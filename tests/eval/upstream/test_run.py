@@ -132,14 +132,15 @@ def is_dead(process: int) -> bool:
     return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
-def test_interrupt_ends_what_is_running(scene, fake_environment, tmp_path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_ends_what_is_running(scene, fake_environment, sign) -> None:
     environment = fake_environment(dynamic_degree="hang")
     command = [sys.executable, "-m", "eval", *map(str, scene())]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not (environment / "child.pid").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again to go on" in err
