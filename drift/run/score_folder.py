@@ -1,32 +1,29 @@
-"""`score_folder`: from folders of videos to a run, and rebuilding one from its values."""
+"""`score_folder` scores folders of videos into a run; `rebuild` scores a run's values anew."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_stale_temporaries
 from drift.metrics.preset import Preset, preset_v1
-from drift.metrics.registry import METRICS
 from drift.metrics.settings import MetricSettings
-from drift.provenance import collect_provenance
 from drift.record.records import VideoRecord, load_thumbnails, save_record
 from drift.record.summary import build_summary, score_videos
-from drift.record.tables import RunData, VideoRow, read_frames, write_frames, write_videos
+from drift.record.tables import RunData, read_frames, write_frames, write_videos
 from drift.report.page import render_report
+from drift.run.executors import Executor, ExecutorName
 from drift.run.measure import Measured, Task
-from drift.run.plan import make_plan
-from drift.run.pool import default_workers, measure_all
+from drift.run.plan import Plan, make_plan
 from drift.run.progress import Progress
 from drift.run.ranks import Ranks, gather, joined, ranks_of_torchrun
-from drift.run.ray_tasks import measure_on_ray
+from drift.run.run_data import run_data
 from drift.score.config import CutPolicy, ScoreConfig
-from drift.score.score import MIN_FRAMES_PER_SEGMENT, VideoScore, is_too_short
+from drift.score.score import VideoScore
 from drift.video.discover import VideoFile, find_videos, printable
 
-Executor: TypeAlias = Literal["local", "ray"]
 ProgressStream: TypeAlias = TextIO | Literal["stderr"] | None
 
 
@@ -35,9 +32,9 @@ class RunResult:
     """A finished run.
 
     Args:
-        out: Its folder.
+        out: Folder of the run.
         summary: Content of `summary.json`.
-        videos: The scored videos.
+        videos: Scores of the videos of status `ok`.
     """
 
     out: Path
@@ -67,78 +64,47 @@ def score_folder(
     recursive: bool = False,
     glob: str | None = None,
     workers: int | None = 1,
-    executor: Executor = "local",
+    executor: ExecutorName = "local",
     ray_address: str | None = None,
     progress: ProgressStream = "stderr",
 ) -> RunResult:
-    """Scores the drift of every video in one or more folders and writes a run.
+    """Scores the drift of every video in one or more folders; writes a run and returns it.
 
     Videos measured before in the same run folder (same content, metric and versions) are not
     decoded again. A broken video never stops the others: it stands in `failed`. Under torchrun
     each process measures its share of the videos and the first one writes the results.
 
     Args:
-        folders: A folder or several.
+        folders: One folder or several.
         out: Folder of the run; it gets frames.parquet, videos.csv, summary.json, report.html.
         config: Metrics and segments; the fast metrics and five segments by default.
         preset: Scales and weights; preset v1 by default.
         settings: Device, precision, batch and weights folder of the learned metrics.
         recursive: Look in sub-folders too.
         glob: Keep only videos whose name or relative path matches.
-        workers: Processes; None is one a CPU, as far as memory allows. More than one needs the
-            usual `if __name__ == "__main__":` guard in the calling script. No number depends on it.
+        workers: Number of processes, which changes no number; None takes one a CPU, as far as
+            memory allows. More than one needs `if __name__ == "__main__":` in the calling script.
         executor: `ray` measures each video in a task of a Ray cluster instead of these processes.
-        ray_address: Of a running cluster; None is RAY_ADDRESS, else one is started here.
-        progress: Where progress lines go: `stderr` is what it is at the time; None for none.
-
-    Returns:
-        The run.
+        ray_address: Address of a running cluster; None takes RAY_ADDRESS, or starts a cluster.
+        progress: Where progress lines go: `stderr`, an open file, or None for nowhere.
 
     Raises:
-        UsageError: no video, a folder that is none, a run folder that cannot be used, or weights
-            that are missing.
+        UsageError: there is no video, the run folder cannot be used, or weights are missing.
         WorkerError: a worker process died.
         StorageError: the disk of the run is full.
     """
     config, preset = config or ScoreConfig(), preset or preset_v1()
     preset.check_covers(config.metrics)
-    given = [folders] if isinstance(folders, str | Path) else folders
-    paths, run_folder = [Path(folder) for folder in given], Path(out)
-    _check_arguments(paths, run_folder, workers)
+    paths, run_folder = _checked_paths(folders, Path(out), workers)
     found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
     ranks, settings = ranks_of_torchrun(), settings or MetricSettings()
     plan = make_plan(config, replace(settings, device=ranks.device(settings.device)))
-    with joined(ranks):
-        if ranks.is_first:
-            run_folder.mkdir(parents=True, exist_ok=True)
-            remove_stale_temporaries(run_folder)
-        gather(ranks, None)  # the folder is ready
-        tasks = [Task(path=v.path, file=v.file, run=run_folder, plan=plan) for v in found.videos]
-        if executor == "ray":
-            measured = measure_on_ray(ranks.share(tasks), ray_address)
-        else:
-            workers = workers or default_workers(plan, ranks.num_local_ranks)
-            measured = measure_all(ranks.share(tasks), workers, ranks.num_local_ranks)
-        records = _collect(measured, ranks.share(tasks), ranks, progress)
-    run = RunData(
-        config=config,
-        rows=tuple(_row(video, records[video.path], config) for video in found.videos),
-        passed_over=found.passed_over,
-        warnings=found.warnings,
-        provenance={
-            **collect_provenance(learned=plan.learned),
-            **plan.about(),
-            "config": {
-                **asdict(config),
-                "metrics": list(config.metrics),
-                "variants": {name: config.variant(METRICS[name]).name for name in plan.precision},
-            },
-        },
-        preset=preset,
-    )
+    place = Executor(name=executor, workers=workers, ray_address=ray_address)
+    records = _measure_videos(found.videos, plan, run_folder, place, ranks, progress)
+    run = run_data(found, records, plan, preset)
     if ranks.is_first:
         write_frames(run_folder / "frames.parquet", run)
-    return _write_results(run, run_folder, write=ranks.is_first)
+    return write_results(run, run_folder, write=ranks.is_first)
 
 
 def rebuild(
@@ -147,12 +113,12 @@ def rebuild(
     """Rebuilds videos.csv, summary.json and report.html of a run without decoding.
 
     Args:
-        out: Folder of the run; its frames.parquet is read, and changed if the run is scored anew.
-        preset: Score the run with this preset from now on; None keeps its own.
-        cut_policy: Treat scene cuts this way from now on; None keeps the run's way.
+        out: Folder of the run. Its frames.parquet is read, and rewritten if an option changes it.
+        preset: Preset to score the run with from now on; None keeps the run's own.
+        cut_policy: How to treat scene cuts from now on; None keeps the run's policy.
 
     Returns:
-        The run.
+        The rebuilt run.
 
     Raises:
         UsageError: the folder holds no frames.parquet of a run, or the preset does not cover it.
@@ -166,34 +132,65 @@ def rebuild(
         about = {**old.provenance["config"], "cut_policy": config.cut_policy}
         run = replace(run, provenance={**old.provenance, "config": about})
         write_frames(path, run)
-    return _write_results(run, Path(out))
+    return write_results(run, Path(out))
 
 
-def _check_arguments(folders: Sequence[Path], out: Path, workers: int | None) -> None:
-    if not folders:
+def _checked_paths(
+    folders: str | Path | Sequence[str | Path], out: Path, workers: int | None
+) -> tuple[list[Path], Path]:
+    """Checks the arguments and returns the folders of videos and that of the run as paths."""
+    given = [folders] if isinstance(folders, str | Path) else folders
+    paths = [Path(folder) for folder in given]
+    if not paths:
         raise UsageError("no folder given; name at least one folder of videos")
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; give a folder for the run")
-    for folder in folders:
-        if folder.resolve() == out.resolve():
+    for path in paths:
+        if path.resolve() == out.resolve():
             raise UsageError(f"{out} holds the videos; give the run a folder of its own")
+    return paths, out
 
 
-def _collect(
-    measured: Iterator[Measured], mine: Sequence[Task], ranks: Ranks, stream: ProgressStream
+def _measure_videos(
+    videos: Iterable[VideoFile],
+    plan: Plan,
+    run: Path,
+    executor: Executor,
+    ranks: Ranks,
+    progress: ProgressStream,
 ) -> dict[str, VideoRecord]:
-    """Saves what no record held yet, each record as soon as it is there."""
-    stream = sys.stderr if stream == "stderr" else stream
-    progress = Progress(len(mine), stream if ranks.is_first else None)
-    records: dict[str, VideoRecord] = {}
-    for done in measured:
-        if done.record.status == "ok" and done.decoded_frames:
-            save_record(mine[0].run, done.record)
-        records[done.path] = replace(done.record, thumbnails="")  # on disk; not held a video
-        progress.step(_describe(done))
-    return {path: record for part in gather(ranks, records) for path, record in part.items()}
+    """Measures videos and saves each new record of status `ok` as soon as it is there.
+
+    Args:
+        videos: Videos of the run; each rank measures its share of them.
+        plan: What is measured and how.
+        run: Folder of the run, which is made if need be.
+        executor: Where videos are measured.
+        ranks: This process among those that score the run together.
+        progress: Where progress lines go.
+
+    Returns:
+        Path -> record of every video, the same in all ranks.
+    """
+    with joined(ranks):
+        if ranks.is_first:
+            run.mkdir(parents=True, exist_ok=True)
+            remove_stale_temporaries(run)
+        gather(ranks, None)  # wait until the folder is there
+        tasks = [Task(path=v.path, file=v.file, run=run, plan=plan) for v in videos]
+        mine = ranks.share(tasks)
+        stream = sys.stderr if progress == "stderr" else progress
+        shown = Progress(len(mine), stream if ranks.is_first else None)
+        records: dict[str, VideoRecord] = {}
+        for done in executor.measure(mine, plan, ranks):
+            if done.record.status == "ok" and done.decoded_frames:
+                save_record(run, done.record)
+            # The thumbnails are on disk now; those of all videos would fill the memory.
+            records[done.path] = replace(done.record, thumbnails="")
+            shown.step(_describe(done))
+        return {path: record for part in gather(ranks, records) for path, record in part.items()}
 
 
 def _describe(done: Measured) -> str:
@@ -207,31 +204,14 @@ def _describe(done: Measured) -> str:
     return f"{name}: {done.decoded_frames} frames at {rate:.{digits}f}/s"
 
 
-def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:
-    status, reason = record.status, record.reason
-    frames = int(record.media.get("frames", 0))
-    if status == "ok" and is_too_short(frames, config.segments):
-        need = MIN_FRAMES_PER_SEGMENT * config.segments
-        status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
-    sampled = [name for name in config.metrics if METRICS[name].sampled and config.every > 1]
-    if status == "ok" and sampled and frames < config.every * config.segments:
-        need = config.every * config.segments
-        rule = f"{config.segments} segments at every {config.every} frames need {need}"
-        status, reason = "too_short", f"{frames} frames; {rule}"
-    wanted = config.metrics if status == "ok" else ()
-    return VideoRow(
-        path=video.path,
-        prompt=video.prompt,
-        status=status,
-        reason=reason,
-        sha256=record.sha256,
-        media=record.media,
-        values={metric: record.values[metric] for metric in wanted},
-        frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
-    )
+def write_results(run: RunData, out: Path, *, write: bool = True) -> RunResult:
+    """Scores what was measured and writes videos.csv, summary.json and report.html.
 
-
-def _write_results(run: RunData, out: Path, *, write: bool = True) -> RunResult:
+    Args:
+        run: Everything that was measured.
+        out: Folder of the run.
+        write: Whether this process writes; of several only the first one does.
+    """
     preset = run.preset
     scores = score_videos(run, preset)
     summary = build_summary(run, scores, preset)

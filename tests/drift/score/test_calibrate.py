@@ -173,7 +173,7 @@ def test_published_scores_to_a_preset_that_reproduces_them(runs, command, flags)
 
 
 def test_a_folder_of_videos_is_a_reference(clips, command, tmp_path, monkeypatch):
-    monkeypatch.setattr("drift.run.score_folder.default_workers", lambda *_: 1)
+    monkeypatch.setattr("drift.run.executors.default_workers", lambda *_: 1)
     out = tmp_path / "ref.json"
     code, text, _ = command(
         "calibrate", "--reference", clips, "--out", out, "--metrics", "saturation"

@@ -6,7 +6,7 @@ import pytest
 from drift import ScoreConfig, UsageError, rebuild
 from drift.metrics.preset import preset_v1
 from drift.record.tables import write_frames
-from drift.run.score_folder import _write_results
+from drift.run.score_folder import write_results
 from drift.score.cuts import droppable, find_cuts
 from drift.score.score import score_video
 
@@ -87,7 +87,7 @@ def test_a_run_changes_its_policy_without_decoding(make_run, tmp_path):
     values = {"b.mp4": cut_at(pairs(), 55), "a.mp4": pairs(seed=3)}
     run = make_run(values)
     write_frames(tmp_path / "frames.parquet", run)
-    before = _write_results(run, tmp_path).summary
+    before = write_results(run, tmp_path).summary
     assert before["cuts"] == {
         "policy": "keep",
         "looked_for_in": ["dino_coherence", "lpips"],

@@ -1,0 +1,71 @@
+"""From the records of videos to the data of a run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from drift.metrics.preset import Preset
+from drift.metrics.registry import METRICS
+from drift.provenance import collect_provenance
+from drift.record.records import VideoRecord
+from drift.record.tables import RunData, VideoRow
+from drift.run.plan import Plan
+from drift.score.config import ScoreConfig
+from drift.score.score import MIN_FRAMES_PER_SEGMENT, is_too_short
+from drift.video.discover import Discovery, VideoFile
+
+
+def run_data(
+    found: Discovery, records: Mapping[str, VideoRecord], plan: Plan, preset: Preset
+) -> RunData:
+    """Everything that was measured in a run, with its provenance.
+
+    Args:
+        found: Videos of the run.
+        records: Path -> record of every video.
+        plan: What was measured and how.
+        preset: Scales and weights.
+
+    Returns:
+        The data of the run. A video that is too short for the segments has the status `too_short`.
+    """
+    config = plan.config
+    return RunData(
+        config=config,
+        rows=tuple(_row(video, records[video.path], config) for video in found.videos),
+        passed_over=found.passed_over,
+        warnings=found.warnings,
+        provenance={
+            **collect_provenance(learned=plan.learned),
+            **plan.about(),
+            "config": {
+                **asdict(config),
+                "metrics": list(config.metrics),
+                "variants": {name: config.variant(METRICS[name]).name for name in plan.precision},
+            },
+        },
+        preset=preset,
+    )
+
+
+def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:
+    status, reason = record.status, record.reason
+    frames = int(record.media.get("frames", 0))
+    if status == "ok" and is_too_short(frames, config.segments):
+        need = MIN_FRAMES_PER_SEGMENT * config.segments
+        status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
+    sampled = [name for name in config.metrics if METRICS[name].sampled and config.every > 1]
+    if status == "ok" and sampled and frames < config.every * config.segments:
+        need = config.every * config.segments
+        rule = f"{config.segments} segments at every {config.every} frames need {need}"
+        status, reason = "too_short", f"{frames} frames; {rule}"
+    wanted = config.metrics if status == "ok" else ()
+    return VideoRow(
+        path=video.path,
+        prompt=video.prompt,
+        status=status,
+        reason=reason,
+        sha256=record.sha256,
+        media=record.media,
+        values={metric: record.values[metric] for metric in wanted},
+        frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
+    )
