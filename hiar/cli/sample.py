@@ -36,8 +36,8 @@ CONTACT_SHEET = "contact_sheet.png"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.description = (
-        "Make one video a prompt: an mp4 and a JSON that says how it was made. Videos that are "
-        "there with the same settings are not made again. Under torchrun, processes share the "
+        "Make one video for each prompt: an mp4 and a JSON that says how it was made. Videos that "
+        "exist with the same settings are not made again. Under torchrun, processes share the "
         "prompts."
     )
     texts = parser.add_mutually_exclusive_group(required=True)
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_sampler(parser)
     _add_length(parser)
     parser.add_argument(
-        "--size", type=size_px, metavar="HxW", help="of the videos in pixels (default: the model's)"
+        "--size", type=size_px, metavar="HxW", help="size in pixels (default: the model's)"
     )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--init-image", type=Path, metavar="FILE", help="picture to begin with")
@@ -67,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-size", type=int, default=8,
         help="videos sampled together; a process of torchrun takes whole batches",
     )  # fmt: skip
-    parser.add_argument("--save-latents", action="store_true", help="keep them beside each video")
+    parser.add_argument(
+        "--save-latents", action="store_true", help="write latents beside each video"
+    )
     parser.add_argument(
         "--contact-sheet", action="store_true", help=f"write {CONTACT_SHEET}: frames of each video"
     )
@@ -75,15 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
     parser.add_argument(
         "--attention", choices=ATTENTION_BACKENDS, default="sdpa",
-        help="what computes it; changes speed and rounding only (default: sdpa)",
+        help="attention backend; changes speed and rounding only (default: sdpa)",
     )  # fmt: skip
-    parser.add_argument("--compile", action="store_true", help="fuse what lies between the kernels")
+    parser.add_argument(
+        "--compile", action="store_true", help="fuse the operations between the kernels"
+    )
     parser.add_argument(
         "--decoder", default="vae", metavar="NAME",
         help="vae (default), tiny-decoder (coarser, far faster), or the file of its weights",
     )  # fmt: skip
     parser.add_argument(
-        "--low-memory", action="store_true", help="only the network at work is on the GPU"
+        "--low-memory", action="store_true", help="keep only the network that is running on the GPU"
     )
 
 
@@ -180,7 +184,7 @@ def run(args: argparse.Namespace) -> int:
 def _same_on_all_ranks(
     args: argparse.Namespace, prompts: list[str], changes: dict[str, Any]
 ) -> dict[str, Any]:
-    """What all processes must have been started with, as far as it is known before a model is."""
+    """What all processes must have been started with, as far as it is known before loading."""
     names = (
         "model", "prompt_range", "seed", "samples", "batch_size", "latent_frames", "frames",
         "seconds", "minutes", "size", "dtype", "attention", "compile", "save_latents",
@@ -327,7 +331,7 @@ def _make(
 
 @contextmanager
 def _out_of_memory_named() -> Iterator[None]:
-    """Turn a GPU that is full into one line with the remedies."""
+    """Turn the error of a full GPU into one line with the remedies."""
     import torch  # noqa: PLC0415
 
     try:
