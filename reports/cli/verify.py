@@ -91,9 +91,10 @@ def read_manifest(out: Path) -> dict[str, Any]:
         raise UsageError(
             f"{path}: {reason}; give the --out of a reproduce-paper run that came to its end"
         ) from None
-    if data.get("schema") != MANIFEST_SCHEMA:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != MANIFEST_SCHEMA:
         raise UsageError(
-            f"{path}: schema is {data.get('schema')!r}, this reads {MANIFEST_SCHEMA!r}; run "
+            f"{path}: schema is {schema!r}, this reads {MANIFEST_SCHEMA!r}; run "
             "reproduce-paper again to write it anew"
         )
     return data
