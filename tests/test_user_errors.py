@@ -173,6 +173,23 @@ def test_a_folder_that_is_none(
     assert str(file) in line or str(link) in line
 
 
+@pytest.mark.parametrize("text", ["[]", "3", "null", "[", ""])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("reproduction.json", ["status", "{folder}"]),
+        ("reproduction.json", ["--preset", "smoke", "--out", "{folder}"]),
+        ("manifest.json", ["verify", "{folder}"]),
+    ],
+)
+def test_a_record_of_a_reproduction_that_is_another_thing(
+    name: str, arguments: list[str], text: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    done = run("reports", *(argument.format(folder=tmp_path) for argument in arguments))
+    assert str(tmp_path / name) in the_line("reports", done)
+
+
 WRITING = [
     ("hiar", ["sample", "--prompt", "a red disc", "--latent-frames", "3", "--out", "{out}"]),
     ("hiar", ["sample", "--prompt", "a red disc", "--latent-frames", "3", "--save-latents",
