@@ -128,7 +128,7 @@ class Block(nn.Module):
             modulation_BF6D: Projected timestep embedding; F is the number of frames, or 1.
             text: Cross-attention's keys and values, from `encode_text`.
             rotary: Cosines and sines for x's tokens, from `rotary_table`.
-            self_attention: Which keys the tokens see, and how they attend to them.
+            self_attention: Attention of the tokens to one another and to cached blocks.
             attend_text: Function that computes cross-attention.
 
         Returns:

@@ -34,7 +34,7 @@ class WholeVideo:
     """Self-attention among all tokens of a video.
 
     Attributes:
-        attention: Which frames a frame sees: all (`bidirectional`), those of its own block and of
+        attention: Frames that each frame sees: all (`bidirectional`), those of its own block and of
             earlier ones (`block_causal`), or its own noisy block and earlier clean blocks
             (`teacher_forcing`; the clean half of the tokens comes first).
         frames_per_block: Latent frames of a block.

@@ -116,7 +116,7 @@ class CausalWan(nn.Module):
             timesteps: [B, F] or [B], in [0, 1000].
             text: Text embeddings [B, text, text_dim], text <= text_len; they are padded with zero
                 rows, which are attended.
-            attention: Which frames a frame sees, see `WholeVideo`.
+            attention: Frames that each frame sees, see `WholeVideo`.
             frames_per_block: Latent frames of a block; `bidirectional` has no blocks.
             window: Latent frames visible, counted back from the end of a block; `block_causal`
                 only.

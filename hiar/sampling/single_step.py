@@ -37,7 +37,7 @@ def denoise_once(
         model: The network.
         noise: [B, F, C, H, W], unit normal.
         text: [B, text, text_dim].
-        attention: Which frames a frame sees.
+        attention: Frames that each frame sees.
         frames_per_block: Latent frames of a block (`block_causal` only).
 
     Returns:
