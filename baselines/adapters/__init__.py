@@ -1,4 +1,4 @@
 """Three ways to run a model: hiar's own engine, a diffusers pipeline, a program of its own.
 
-Import `open_adapter` from `adapter`. Imports `baselines.spec` and the registry.
+Import `open_adapter` from `factory`. Imports `baselines.spec` and the registry.
 """

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from baselines.spec import Length, ModelSpec
-from hiar.errors import UsageError
-
-
-class VideoFailedError(Exception):
-    """One video that could not be made; the message is one line, the others may go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,28 +108,6 @@ class Adapter(Protocol):
     def close(self) -> None:
         """End what the adapter has started."""
         ...
-
-
-def open_adapter(spec: ModelSpec, options: Options) -> Adapter:
-    """Load a model.
-
-    Raises:
-        UsageError: If weights or an environment are missing (each is named with its place), or
-            an option does not fit the model.
-    """
-    if options.num_steps is not None and spec.how == "hiar engine":
-        raise UsageError(f"--steps does not fit {spec.key}: its step list is part of its weights")
-    if spec.how == "hiar engine":
-        from baselines.adapters.hiar_engine import HiarEngine  # noqa: PLC0415  (torch)
-
-        return HiarEngine(spec, options)
-    if spec.how == "diffusers pipeline":
-        from baselines.adapters.diffusers_pipeline import DiffusersPipeline  # noqa: PLC0415
-
-        return DiffusersPipeline(spec, options)
-    from baselines.adapters.external_command import ExternalCommand  # noqa: PLC0415
-
-    return ExternalCommand(spec, options)
 
 
 def random_seed(seed: int, prompt_index: int) -> int:

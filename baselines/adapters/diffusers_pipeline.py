@@ -15,8 +15,9 @@ from typing import Any
 import diffusers
 import torch
 
-from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError, random_seed
+from baselines.adapters.adapter import Job, Options, Timing, random_seed
 from baselines.adapters.videos import to_uint8, write_video
+from baselines.errors import VideoFailedError
 from baselines.spec import Length, ModelSpec
 from baselines.weights import folder_sha256, require_weights
 from hiar.errors import UsageError

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError, random_seed
+from baselines.adapters.adapter import Job, Options, Timing, random_seed
 from baselines.adapters.environments import (
     code_path,
     environment_folder,
@@ -20,6 +20,7 @@ from baselines.adapters.environments import (
 )
 from baselines.adapters.process import Program, visible_devices
 from baselines.adapters.videos import read_frames, write_video
+from baselines.errors import VideoFailedError
 from baselines.spec import Command, Length, ModelSpec
 from baselines.weights import folder_sha256, require_weights
 from hiar.errors import UsageError

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from baselines.adapters.adapter import Job, Options, Timing, VideoFailedError
+from baselines.adapters.adapter import Job, Options, Timing
 from baselines.adapters.overlapping import overlapping_windows
 from baselines.adapters.videos import write_video
+from baselines.errors import VideoFailedError
 from baselines.spec import Distilled, Length, ModelSpec
 from baselines.wan_family import sampler_config
 from hiar.bench.video_timing import time_video

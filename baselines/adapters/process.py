@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from baselines.adapters.adapter import VideoFailedError
+from baselines.errors import VideoFailedError
 
 POLL_S = 0.05
 GRACE_S = 5.0

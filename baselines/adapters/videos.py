@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.adapters.adapter import VideoFailedError
+from baselines.errors import VideoFailedError
 from baselines.spec import Length
 from hiar.codecs.video import open_mp4
 

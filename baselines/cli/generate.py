@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from baselines.adapters.adapter import open_adapter
+from baselines.adapters.factory import open_adapter
 from baselines.cli.options import add_model_arguments, read_options
 from baselines.lengths import find_length
 from baselines.registry import find_model

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.adapters.adapter import Adapter, Job, VideoFailedError
+from baselines.adapters.adapter import Adapter, Job
+from baselines.errors import VideoFailedError
 from baselines.run.prompt_list import Prompt
 from baselines.spec import Length, ModelSpec
 from hiar.codecs.prompts import numbered

@@ -15,12 +15,12 @@ from baselines.adapters.adapter import (
     Adapter,
     Job,
     Options,
-    VideoFailedError,
-    open_adapter,
     random_seed,
 )
 from baselines.adapters.diffusers_pipeline import DiffusersPipeline
+from baselines.adapters.factory import open_adapter
 from baselines.cli.main import main
+from baselines.errors import VideoFailedError
 from baselines.lengths import find_length
 from baselines.registry import find_model
 from baselines.spec import Length, diffusers_layout

@@ -13,10 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from baselines.adapters import process
-from baselines.adapters.adapter import Job, Options, VideoFailedError, open_adapter, random_seed
+from baselines.adapters.adapter import Job, Options, random_seed
 from baselines.adapters.external_command import ExternalCommand
+from baselines.adapters.factory import open_adapter
 from baselines.adapters.process import Program
 from baselines.cli.main import main
+from baselines.errors import VideoFailedError
 from baselines.registry import find_model
 from baselines.spec import ModelSpec
 from baselines.weights import check_weights

@@ -12,7 +12,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from baselines.adapters.adapter import Job, Options, open_adapter
+from baselines.adapters.adapter import Job, Options
+from baselines.adapters.factory import open_adapter
 from baselines.adapters.hiar_engine import HiarEngine
 from baselines.adapters.overlapping import overlapping_windows
 from baselines.cli.main import main
@@ -195,7 +196,7 @@ def test_latents_that_are_not_finite_fail_that_video_alone(tmp_path: Path) -> No
         prompt="a", prompt_index=0, seed=0,
         length=Length(num_frames=9, arguments={"latent_frames": 3}),
     )  # fmt: skip
-    from baselines.adapters.adapter import VideoFailedError
+    from baselines.errors import VideoFailedError
 
     with pytest.raises(VideoFailedError, match="not finite"):
         engine.make(job, tmp_path / "video.mp4")

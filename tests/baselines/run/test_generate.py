@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from baselines.adapters.adapter import Job, Timing, VideoFailedError, random_seed
+from baselines.adapters.adapter import Job, Timing, random_seed
 from baselines.adapters.videos import read_frames, to_uint8, write_video
+from baselines.errors import VideoFailedError
 from baselines.registry import find_model
 from baselines.run.generate import Run, generate_folder
 from baselines.run.prompt_list import Prompt
