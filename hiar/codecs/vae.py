@@ -1,4 +1,6 @@
-"""Latents to pictures and back, through diffusers' `AutoencoderKLWan`.
+"""Latents to pictures and back, with the weights of diffusers' `AutoencoderKLWan`.
+
+Pictures are decoded by `hiar.codecs.wan_decoder` and encoded by diffusers.
 
 Latents outside this module are normalised (zero mean, unit variance a channel, with the means and
 deviations that the VAE's config holds) and ordered [B, F, C, H, W]; pictures are uint8 RGB.
@@ -10,20 +12,26 @@ slowly in long videos is a matter of few grey levels.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from einops import rearrange
 from torch import nn
 
+from hiar.codecs.wan_decoder.layers import History
+from hiar.codecs.wan_decoder.network import DecoderSizes, build_decoder
 from hiar.errors import UsageError
 from hiar.model.geometry import SPATIAL_STRIDE, TEMPORAL_STRIDE
 from hiar.runtime.notices import hush_notices
+from hiar.weights.tensor_files import read_tensors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+"""diffusers' name of a file that holds all weights of a model."""
 
 
 class BlockDecoder(Protocol):
@@ -61,29 +69,32 @@ class VideoAutoencoder:
     """A frozen video VAE.
 
     Args:
-        vae: A diffusers `AutoencoderKLWan`.
+        vae: A diffusers `AutoencoderKLWan`, or a `StoredVae`.
     """
 
     def __init__(self, vae: Any) -> None:
-        self.vae = vae.eval().requires_grad_(False)
+        self.vae: Any = vae.eval().requires_grad_(False) if isinstance(vae, nn.Module) else vae
+        self.decoder = build_decoder(
+            vae.config, vae.state_dict(), getattr(vae, "source", "the VAE"), vae.dtype
+        )
         shape = (1, -1, 1, 1, 1)
-        self._mean = torch.tensor(vae.config.latents_mean, dtype=torch.float32).view(shape)
-        self._std = torch.tensor(vae.config.latents_std, dtype=torch.float32).view(shape)
+        self._mean = torch.tensor(vae.config["latents_mean"], dtype=torch.float32).view(shape)
+        self._std = torch.tensor(vae.config["latents_std"], dtype=torch.float32).view(shape)
 
     @property
     def latent_channels(self) -> int:
         """Channels of a latent frame."""
-        return int(self.vae.config.z_dim)
+        return int(self.vae.config["z_dim"])
 
     @property
     def device(self) -> torch.device:
-        """Of the weights."""
-        device: torch.device = self.vae.device
-        return device
+        """Device of the weights."""
+        return self.decoder.device
 
     def to(self, device: torch.device | str) -> VideoAutoencoder:
         """Move the weights."""
         self.vae.to(device)
+        self.decoder.to(device)
         return self
 
     @torch.no_grad()
@@ -100,7 +111,7 @@ class VideoAutoencoder:
             UsageError: For other sizes: the VAE itself would drop the frames that are left over.
         """
         check_encodable(video)
-        mean = self.vae.encode(video.to(self.device, self.vae.dtype)).latent_dist.mean.float()
+        mean = self.vae.encode(video.to(self.device, self.decoder.dtype)).latent_dist.mean.float()
         normalised: torch.Tensor = (mean - self._mean.to(mean.device)) / self._std.to(mean.device)
         return normalised.transpose(1, 2)
 
@@ -116,7 +127,7 @@ class VideoAutoencoder:
         """Latents [B, F, C, h, w] as the VAE takes them: [B, C, F, h, w], not normalised."""
         z = latents.transpose(1, 2).to(self.device, torch.float32)
         raw: torch.Tensor = z * self._std.to(self.device) + self._mean.to(self.device)
-        return raw.to(self.vae.dtype)
+        return raw.to(self.decoder.dtype)
 
     def latent_size(self, height_px: int, width_px: int) -> tuple[int, int]:
         """Rows and columns of a latent frame."""
@@ -124,13 +135,11 @@ class VideoAutoencoder:
 
 
 class StreamingDecoder:
-    """Decodes one video block by block; the frames equal those of decoding it whole.
+    """Decodes videos block by block.
 
-    diffusers' decoder runs a latent frame at a time and keeps, for each causal convolution, the
-    two input frames before it. Its own `decode` forgets them at the end of every call; here the
-    list that holds them belongs to the stream, so several streams may share one VAE. What this
-    relies on in diffusers: `post_quant_conv`, and `decoder(x, feat_cache=, feat_idx=,
-    first_chunk=)` with one list entry a convolution (tests/hiar/codecs/test_vae_stream.py).
+    Each latent frame of each video is decoded alone: the frames of a video do not depend, in a
+    single bit, on the videos beside it or on how it is cut into blocks. Several streams may share
+    one VAE.
 
     Args:
         autoencoder: The VAE; its weights are shared.
@@ -141,10 +150,8 @@ class StreamingDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the video: the next block begins another."""
-        convolutions = (m for m in self._autoencoder.vae.decoder.modules())
-        num_slots = sum(isinstance(module, nn.Conv3d) for module in convolutions)
-        self._features: list[Any] = [None] * num_slots
+        """Forget the videos: the next block begins others."""
+        self._histories: list[History] = []
         self._shape: torch.Size | None = None
 
     @torch.no_grad()
@@ -160,25 +167,17 @@ class StreamingDecoder:
         Raises:
             UsageError: For a block whose shape is not that of the blocks before it.
         """
-        first = self._shape is None
-        self._shape = check_block(latents, self._autoencoder.latent_channels, self._shape)
-        vae = self._autoencoder.vae
-        groups = []
-        # Frame by frame throughout, so that frames do not depend on how a video is cut to blocks.
-        for index, z in enumerate(self._autoencoder.denormalise(latents).split(1, dim=2)):
-            groups.append(
-                vae.decoder(
-                    vae.post_quant_conv(z),
-                    feat_cache=self._features,
-                    feat_idx=[0],
-                    first_chunk=first and index == 0,
-                )
-            )
-        frames = torch.cat(groups, dim=2)
-        patch = vae.config.patch_size
-        if patch is not None:  # the pixels of a patch came out as channels, columns outermost
-            frames = rearrange(frames, "b (c q p) t h w -> b c t (h p) (w q)", p=patch, q=patch)
-        return frames.clamp(-1, 1)
+        channels = self._autoencoder.latent_channels
+        self._shape = check_block(latents, channels, self._shape)
+        if not self._histories:
+            self._histories = [History() for _ in latents]
+        videos = zip(self._autoencoder.denormalise(latents), self._histories, strict=True)
+        return torch.stack([self._decode_video(z, history) for z, history in videos])
+
+    def _decode_video(self, latents: torch.Tensor, history: History) -> torch.Tensor:
+        """Latents [C, f, h, w] of one video to its frames [3, T, 8 h, 8 w]."""
+        decoder = self._autoencoder.decoder
+        return torch.cat([decoder(frame, history) for frame in latents.unbind(dim=1)], dim=1)
 
 
 def check_block(latents: torch.Tensor, channels: int, shape: torch.Size | None) -> torch.Size:
@@ -228,18 +227,80 @@ def from_uint8(frames: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(frames.copy()).permute(3, 0, 1, 2)[None].float() / 127.5 - 1.0
 
 
+class StoredVae:
+    """An `AutoencoderKLWan` in a folder, as far as `VideoAutoencoder` needs one.
+
+    Only encoding needs diffusers, which takes seconds to import: it is loaded with the first video
+    that is to be encoded.
+
+    Args:
+        folder: Holds config.json and the safetensors file.
+        dtype: Number type of the weights.
+
+    Attributes:
+        config: What config.json holds.
+        source: The folder's name, for messages.
+
+    Raises:
+        UsageError: If the folder holds no config, or none that can be read.
+    """
+
+    def __init__(self, folder: Path, dtype: torch.dtype) -> None:
+        self.source = str(folder)
+        self.config = read_config(folder)
+        self.dtype = dtype
+        self._folder = folder
+        self._device: torch.device | str = "cpu"
+        self._loaded: Any = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tensors of the file."""
+        file = self._folder / WEIGHTS_NAME
+        return read_tensors(file if file.is_file() else self._folder)
+
+    def to(self, device: torch.device | str) -> StoredVae:
+        """Move the weights of what encodes."""
+        self._device = device
+        if self._loaded is not None:
+            self._loaded.to(device)
+        return self
+
+    def encode(self, video: torch.Tensor) -> Any:
+        """Encode as diffusers does: video [B, 3, T, H, W] in [-1, 1]."""
+        if self._loaded is None:
+            hush_notices()
+            from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
+
+            vae = AutoencoderKLWan.from_pretrained(
+                self._folder, torch_dtype=self.dtype, low_cpu_mem_usage=False,
+                local_files_only=True,
+            )  # fmt: skip
+            self._loaded = vae.eval().requires_grad_(False).to(self._device)
+        return self._loaded.encode(video)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a VAE's folder.
+
+    Raises:
+        UsageError: If there is none, or it is no `AutoencoderKLWan`'s.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UsageError(f"no VAE at {folder}: it needs config.json and its .safetensors file")
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        DecoderSizes.from_config(config)
+        _ = config["latents_mean"], config["latents_std"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is no config of a Wan VAE: {error!r}") from None
+    return config
+
+
 def load_autoencoder(folder: Path, dtype: torch.dtype = torch.float32) -> VideoAutoencoder:
     """Load a VAE from a folder of config.json and safetensors; nothing is downloaded.
 
     Raises:
-        UsageError: If the folder holds no config.
+        UsageError: If the folder holds no config, or weights that do not fit it.
     """
-    if not (folder / "config.json").is_file():
-        raise UsageError(f"no VAE at {folder}: it needs config.json and its .safetensors file")
-    hush_notices()
-    from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
-
-    vae = AutoencoderKLWan.from_pretrained(
-        folder, torch_dtype=dtype, low_cpu_mem_usage=False, local_files_only=True
-    )
-    return VideoAutoencoder(vae)
+    return VideoAutoencoder(StoredVae(folder, dtype))
