@@ -92,6 +92,16 @@ class Projections(nn.Module):
         return heads
 
 
+def modulation(num_rows: int, dim: int) -> nn.Parameter:
+    """Random rows [1, num_rows, dim] that the timestep's are added to.
+
+    On the meta device, where a model is made only to be filled from a file, nothing is drawn: for
+    that PyTorch would import its compiler, which takes two seconds.
+    """
+    rows = torch.empty(1, num_rows, dim)
+    return nn.Parameter(rows if rows.is_meta else torch.randn_like(rows) / dim**0.5)
+
+
 class Block(nn.Module):
     """Self-attention, cross-attention and feed-forward, modulated by the timestep per frame.
 
@@ -110,7 +120,7 @@ class Block(nn.Module):
         self.cross_attn = Projections(config)
         self.norm2 = nn.LayerNorm(dim, eps, elementwise_affine=False)
         self.ffn = FeedForward(dim, config.ffn_dim)
-        self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
+        self.modulation = modulation(6, dim)
 
     def forward(
         self,
@@ -189,7 +199,7 @@ class Head(nn.Module):
         patch = config.patch_size[1] * config.patch_size[2]
         self.norm = nn.LayerNorm(config.dim, config.eps, elementwise_affine=False)
         self.head = nn.Linear(config.dim, patch * config.out_channels)
-        self.modulation = nn.Parameter(torch.randn(1, 2, config.dim) / config.dim**0.5)
+        self.modulation = modulation(2, config.dim)
 
     def forward(self, x: torch.Tensor, embedding_BFD: torch.Tensor) -> torch.Tensor:
         """Project tokens [B, L, D] to patches [B, L, patch x out_channels]."""
