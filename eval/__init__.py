@@ -1,1 +1,1 @@
-"""VBench harness: prompts, layout, isolated runner, scores."""
+"""The VBench harness: prompts, checks of video folders, runs of upstream's code, and scores."""

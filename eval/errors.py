@@ -1,4 +1,4 @@
-"""What ends a command with one line and no traceback; wrong use is drift's `UsageError`."""
+"""Errors that end a command with one line and no traceback; wrong use is drift's `UsageError`."""
 
 
 class IsolatedError(RuntimeError):

@@ -1,4 +1,4 @@
-"""What each dimension needs and whether it is here: modules, weights, a GPU."""
+"""What each dimension needs, and what of it is missing: modules, weights, a GPU."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Lack:
 
 
 def steps_for(dimensions: Sequence[str], protocol: Protocol) -> tuple[Step, ...]:
-    """The steps of the recipe that dimensions need."""
+    """Steps of the recipe that some dimensions need."""
     steps = [CORE]
     if set(dimensions) & set(GRIT_DIMENSIONS):
         steps.append(detectron2_step())
@@ -33,7 +33,7 @@ def steps_for(dimensions: Sequence[str], protocol: Protocol) -> tuple[Step, ...]
 
 
 def modules_of(dimension: str, protocol: Protocol) -> tuple[str, ...]:
-    """Modules that must import for a dimension."""
+    """Modules that must import before a dimension can be measured."""
     long = ("vbench2_beta_long", f"vbench2_beta_long.{dimension}") if protocol.long else ()
     return ("vbench", f"vbench.{dimension}", *long)
 
@@ -46,17 +46,17 @@ def find_lacks(
     *,
     hashed: bool = False,
 ) -> tuple[Lack, ...]:
-    """What a dimension lacks here.
+    """Finds what a dimension lacks on this machine.
 
     Args:
-        dimension: Its name.
-        protocol: How it would be run.
-        inspection: Of the isolated environment; None if there is none.
-        roots: Folders of the weights.
-        hashed: Compare weights with their hashes, which reads all of them.
+        dimension: Name of the dimension.
+        protocol: Protocol under which it would be run.
+        inspection: Contents of the isolated environment; None if there is no environment.
+        roots: Folders that hold weights.
+        hashed: Whether to compare weights with their hashes, which reads all of them.
 
     Returns:
-        Nothing if it can run.
+        What is missing; empty if the dimension can run.
     """
     lacks = []
     if inspection is None:
@@ -89,10 +89,10 @@ def examine(
     *,
     hashed: bool,
 ) -> dict[str, Any]:
-    """Everything worth knowing before a run.
+    """Examines the environment, every dimension and every weight file.
 
     Returns:
-        Data for JSON: ``environment``, ``dimensions``, ``weights``.
+        The JSON record of ``hiar-vbench doctor``.
     """
     states: dict[str, tuple[State, str]] = {
         name: check(weight, roots, hashed=hashed) for name, weight in WEIGHTS.items()

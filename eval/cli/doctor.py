@@ -1,4 +1,4 @@
-"""`hiar-vbench doctor`: which dimensions can run here, and what each misses."""
+"""`hiar-vbench doctor`: which dimensions can run here, and what each lacks."""
 
 import argparse
 import json
@@ -12,14 +12,17 @@ from eval.protocol.protocols import PROTOCOLS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench doctor`."""
+    """Adds the arguments of `hiar-vbench doctor`."""
     parser.description = (
         "Import what upstream's dimensions import and look for their weights; takes about 20 s "
         "where there is an environment. Exit codes: 0 every dimension can run; 1 some cannot."
     )
     add_environment(parser)
     parser.add_argument(
-        "--protocol", choices=tuple(PROTOCOLS), default="vbench", help="(default: vbench)"
+        "--protocol",
+        choices=tuple(PROTOCOLS),
+        default="vbench",
+        help="protocol whose dimensions are examined (default: vbench)",
     )
     parser.add_argument("--verify", action="store_true", help="compare weights with their hashes")
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -25,11 +25,11 @@ SCHEMA = "vbench-layout/1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench layout`."""
+    """Adds the arguments of `hiar-vbench layout`."""
     parser.description = (
-        "Check names, counts, copies and headers; every missing file is named. Videos lie flat, "
-        "or in folders called like the dimensions. Exit codes: 0 complete; 1 something is wrong; "
-        "2 wrong use."
+        "Check the names, number, copies and headers of videos, and name every missing file. "
+        "Videos lie in the folder itself or in sub-folders named after the dimensions. Exit codes: "
+        "0 complete; 1 something is wrong; 2 wrong use."
     )
     add_videos(parser)
     add_environment(parser)
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def format_problems(layout: "Layout") -> str:
-    """A line a problem, then how many there are of each kind."""
+    """One line for each problem, then the number of problems of each kind."""
     lines = [
         f"{problem.kind}: {problem.name}{f' ({problem.detail})' if problem.detail else ''}"
         for problem in layout.problems

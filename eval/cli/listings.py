@@ -1,4 +1,4 @@
-"""`hiar-vbench dimensions` and `hiar-vbench protocols`: the tables that everything else uses."""
+"""`hiar-vbench dimensions` and `hiar-vbench protocols`: print the two tables."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from eval.protocol.protocols import PROTOCOLS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of both."""
+    """Adds the arguments that both commands have."""
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
 
 

@@ -10,7 +10,7 @@ from eval.cli import doctor, layout, listings, prompts, proxies, run, score, set
 Handler = Callable[[argparse.Namespace], int]
 COMMANDS: tuple[tuple[str, str, Any, Handler], ...] = (
     ("setup", "make or repair the isolated environment", setup, setup.run),
-    ("doctor", "which dimensions can run here, what each misses", doctor, doctor.run),
+    ("doctor", "which dimensions can run here, what each lacks", doctor, doctor.run),
     ("weights", "list, fetch or verify upstream's weights", weights, weights.run),
     ("prompts", "what to generate and what to call it", prompts, prompts.run),
     ("layout", "check a folder of videos before it is measured", layout, layout.run),

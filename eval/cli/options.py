@@ -14,7 +14,7 @@ OK, FAILED, WRONG_USE = 0, 1, 2
 
 
 def add_environment(parser: argparse.ArgumentParser) -> None:
-    """``--env``."""
+    """Adds ``--env``."""
     parser.add_argument(
         "--env",
         type=Path,
@@ -25,38 +25,40 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 
 
 def add_suite(parser: argparse.ArgumentParser) -> None:
-    """``--suite``."""
+    """Adds ``--suite``."""
     parser.add_argument(
         "--suite",
         type=Path,
         metavar="FILE",
-        help="VBench_full_info.json (default: the one in the environment)",
+        help="VBench's list of prompts, VBench_full_info.json (default: that of the environment)",
     )
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:
-    """``--protocol`` and ``--dimensions``."""
+    """Adds ``--protocol`` and ``--dimensions``."""
     parser.add_argument(
         "--protocol",
         choices=tuple(PROTOCOLS),
         default="vbench",
-        help="`hiar-vbench protocols` says what each is (default: vbench)",
+        help="way of running VBench, as `hiar-vbench protocols` describes it (default: vbench)",
     )
     parser.add_argument(
-        "--dimensions", metavar="A,B", help="names (default: all that the protocol has)"
+        "--dimensions",
+        metavar="A,B",
+        help="names of dimensions (default: all that the protocol has)",
     )
 
 
 def add_videos(parser: argparse.ArgumentParser) -> None:
-    """The folder of videos and how many a prompt has."""
+    """Adds the folder of videos and ``--samples``."""
     parser.add_argument("folder", metavar="VIDEOS", type=Path, help="folder of the videos")
     parser.add_argument(
-        "--samples", type=positive, default=5, help="videos a prompt, 1 to 5 (default: 5)"
+        "--samples", type=positive, default=5, help="videos for each prompt, 1 to 5 (default: 5)"
     )
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parses a whole number that is at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than 1")
@@ -64,7 +66,7 @@ def positive(text: str) -> int:
 
 
 def environment_of(arguments: argparse.Namespace) -> Path:
-    """The environment's folder."""
+    """Folder of the isolated environment: the one given, else the default."""
     from eval.upstream.environment import default_environment  # noqa: PLC0415  (only where it is needed)
 
     named: Path | None = arguments.env
@@ -72,7 +74,7 @@ def environment_of(arguments: argparse.Namespace) -> Path:
 
 
 def suite_of(arguments: argparse.Namespace) -> Path:
-    """The suite's file."""
+    """File of the suite: the one given, else the one in the environment."""
     from eval.protocol.prompts import find_suite  # noqa: PLC0415
 
     named: Path | None = arguments.suite

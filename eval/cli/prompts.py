@@ -23,34 +23,38 @@ from eval.protocol.protocols import PROTOCOLS, choose_dimensions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench prompts`."""
+    """Adds the arguments of `hiar-vbench prompts`."""
     parser.description = (
         "Print the prompts to generate, in VBench's order. Videos are called "
         "{short prompt}-{sample}.mp4 even when a longer version of the prompt is generated."
     )
     add_environment(parser)
     add_suite(parser)
-    parser.add_argument("--dimensions", metavar="A,B", help="only what these are measured on")
     parser.add_argument(
-        "--extended", type=Path, metavar="FILE", help="longer versions, line by line"
+        "--dimensions", metavar="A,B", help="only the prompts that these dimensions use"
+    )
+    parser.add_argument(
+        "--extended", type=Path, metavar="FILE", help="longer version of each prompt, line by line"
     )
     parser.add_argument(
         "--list",
         type=Path,
         metavar="FILE",
-        help="no VBench prompts: this list, such as MovieGenVideoBench's; for vbench-custom and "
-        "vbench-long-custom",
+        help="use this list instead of VBench's prompts, such as MovieGenVideoBench's, for "
+        "vbench-custom and vbench-long-custom",
     )
-    parser.add_argument("--first", type=positive, metavar="N", help="only the first N")
-    parser.add_argument("--samples", type=positive, default=5, help="videos a prompt (default: 5)")
+    parser.add_argument("--first", type=positive, metavar="N", help="only the first N prompts")
+    parser.add_argument(
+        "--samples", type=positive, default=5, help="videos for each prompt (default: 5)"
+    )
     parser.add_argument(
         "--format",
         choices=("text", "jsonl"),
         default="text",
-        help="text: a prompt a line; jsonl: with file names and dimensions, a line for each set of "
+        help="text: one prompt a line; jsonl: also file names and dimensions, one line per set of "
         "files (default: text)",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write here, not to stdout")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write to a file, not to stdout")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,7 +107,10 @@ def _row(prompt: Prompt, samples: int) -> dict[str, Any]:
 
 
 def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a set of files: a prompt's second line, and its longer version, are left out."""
+    """One row for each set of files.
+
+    A prompt that stands on several lines keeps its first row, with the dimensions of all of them.
+    """
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
         first = merged.setdefault(row["files"][0], row)

@@ -19,7 +19,7 @@ exit codes: 0 all videos measured; 2 wrong use, or a video that is broken
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench proxies`."""
+    """Adds the arguments of `hiar-vbench proxies`."""
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of videos")

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from eval.upstream.environment import Inspection
 
 IN_PROCESS = "temporal_flickering"
-# What a result depends on.
+# Packages of the environment that a result depends on.
 PACKAGES = ("vbench", "torch", "torchvision", "transformers", "timm", "opencv-python", "decord")
 _LOCK = Lock()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench run`."""
+    """Adds the arguments of `hiar-vbench run`."""
     parser.description = (
         "Check videos, modules and weights, then measure each dimension in a process of its own. "
         "What an earlier run into the same folder measured on the same videos is kept; a "
@@ -50,24 +50,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--devices",
         default="auto",
         metavar="D,E",
-        help="CUDA indices, one dimension at a time on each, or cpu (default: every GPU, else cpu)",
+        help="CUDA indices, or cpu; each measures one dimension at a time (default: every GPU, "
+        "else cpu)",
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=12.0,
         metavar="HOURS",
-        help="most hours a dimension may take (default: 12)",
+        help="longest time that a dimension may take (default: 12)",
     )
     parser.add_argument(
         "--in-process",
         action="store_true",
-        help=f"{IN_PROCESS} alone, by the toolkit itself: no environment, no weights",
+        help=f"measure only {IN_PROCESS}, with the toolkit's own code: no environment, no weights",
     )
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="measure the videos that are there; scores are then not comparable",
+        help="measure the videos that exist, although scores are then not comparable",
     )
 
 
@@ -159,10 +160,10 @@ def _run_isolated(
 
 
 def choose_devices(text: str, inspection: "Inspection") -> tuple[str, ...]:
-    """Devices to run on, as CUDA_VISIBLE_DEVICES names them.
+    """Parses the devices to run on, which are named as in CUDA_VISIBLE_DEVICES.
 
     Raises:
-        UsageError: More than there are, or no list at all.
+        UsageError: A device does not exist, or the list is empty.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     numbered = [str(index) for index in range(inspection.cuda_devices)]
@@ -208,6 +209,6 @@ def _run_in_process(
 
 
 def _tell(line: str) -> None:
-    with _LOCK:  # several dimensions at once
+    with _LOCK:  # several dimensions report at once
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

@@ -20,7 +20,7 @@ exit codes: 0 all 16 dimensions scored; 1 a dimension is missing; 2 wrong use or
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench score`."""
+    """Adds the arguments of `hiar-vbench score`."""
     parser.description = DESCRIPTION
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder of result files")

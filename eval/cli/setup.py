@@ -9,7 +9,7 @@ from eval.cli.options import OK, add_environment, environment_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench setup`."""
+    """Adds the arguments of `hiar-vbench setup`."""
     parser.description = (
         "Install upstream's vbench in an environment of its own, which the toolkit talks to "
         "through processes. The same command completes an install that was stopped and repairs "

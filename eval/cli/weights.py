@@ -11,7 +11,7 @@ from eval.upstream.weights import WEIGHTS, WeightFile, check, find_weights, loca
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `hiar-vbench weights`."""
+    """Adds the arguments of `hiar-vbench weights`."""
     parser.description = (
         "Weights lie below VBENCH_CACHE_DIR (~/.cache/vbench), TORCH_HOME (~/.cache/torch) and "
         "HF_HOME (~/.cache/huggingface), as upstream and its libraries have them."

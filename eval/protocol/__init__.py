@@ -1,4 +1,4 @@
-"""VBench's rules: prompts, dimensions, names of files, clips. Runs nothing.
+"""VBench's rules as data and checks: prompts, dimensions, file names, clips, ways of running.
 
 Imports `eval.errors`.
 """

@@ -1,8 +1,8 @@
-"""VBench-Long's values by clip, put together by video.
+"""VBench-Long's values for each clip, summarised by video.
 
-Upstream means to average over the clips of a video and then over videos, but groups by each clip's
-own path, so that its aggregate is the mean over clips. Both are given here, and the change from the
-first clip to the last, which VBench-Long does not report.
+Upstream intends to average over the clips of a video and then over videos, but it groups by each
+clip's own path, so that its aggregate is the mean over all clips. Both means are computed here, and
+the change from the first clip to the last, which VBench-Long does not report.
 """
 
 import re
@@ -16,7 +16,7 @@ _CLIP_NUMBER = re.compile(r"_(\d{3,}|full)$")
 
 
 def video_of(path: str) -> str:
-    """Name, without suffix, of the video that a clip was cut from.
+    """Name, without suffix, of the video from which a clip was cut.
 
     Source:
         Vchitect/VBench 45e79ec vbench2_beta_long/utils.py, split_video_into_clips.
@@ -28,7 +28,7 @@ def summarise_clips(entries: Sequence[dict[str, Any]]) -> dict[str, float | int]
     """Means over clips and over videos, and the change from first to last clip.
 
     Args:
-        entries: Upstream's list of clips, ``video_path`` and ``video_results`` each.
+        entries: Upstream's list of clips, each with ``video_path`` and ``video_results``.
 
     Returns:
         ``videos``, ``clips``, ``mean_over_clips``, ``mean_over_videos``, ``first_clips``,

@@ -1,4 +1,4 @@
-"""The 16 VBench dimensions as one table: group, bounds, weight and what each one needs.
+"""The 16 VBench dimensions as one table: group, bounds, weight and the model that each one needs.
 
 Source of every bound and weight: Vchitect/VBench at 45e79ec, ``scripts/constant.py``
 (``NORMALIZE_DIC``, ``DIM_WEIGHT``, ``QUALITY_LIST``, ``SEMANTIC_LIST``, ``QUALITY_WEIGHT``,
@@ -24,7 +24,7 @@ class Dimension:
         low: Raw value that normalises to 0.
         high: Raw value that normalises to 1. Values outside are not clipped, as upstream.
         weight: Weight inside the group.
-        needs: The model that upstream runs for it, "none" if it needs no weights.
+        needs: The model that upstream runs for it; "none" if it needs no weights.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Checks a folder of videos before any GPU hour: names, counts, copies, readable headers.
+"""Checks a folder of videos before a GPU is used: names, counts, copies and readable headers.
 
-Upstream prints a warning for a missing video and scores the rest, and takes the suffix of the first
-entry that the folder lists. Here everything that would change a score is a problem with a name.
+Upstream only warns of a missing video and scores the rest, and assumes that all videos have the
+suffix of the first entry in the folder. Here everything that would change a score is reported.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import av
 from drift.errors import UsageError
 from eval.protocol.prompts import SAMPLES, SUFFIXES, Prompt, loose_form, select
 
-# Folder of a dimension's videos, where it is not called like the dimension.
+# Folder of a dimension's videos, where its name differs from that of the dimension.
 # Source: Vchitect/VBench 45e79ec sampled_videos/ and vbench/dimension_to_folder.json.
 FOLDERS = {
     "background_consistency": "scene",
@@ -33,8 +33,10 @@ class Video:
     Attributes:
         name: File name that upstream looks for; for own videos, the path below the folder.
         path: The file.
-        frames, seconds, width, height: From its header; 0 where the header does not say, or was
-            not read.
+        frames: Number of frames, from the header; 0 if the header was not read or has no value.
+        seconds: Duration, likewise.
+        width: Width in pixels, likewise.
+        height: Height in pixels, likewise.
     """
 
     name: str
@@ -47,7 +49,7 @@ class Video:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong: its kind, the file or prompt, and what to know about it."""
+    """One thing that is wrong: its kind, the file or prompt concerned, and a detail."""
 
     kind: str
     name: str
@@ -56,13 +58,14 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What was found.
+    """The videos that were found in a folder, and what is wrong with them.
 
     Attributes:
-        videos: Those that will be measured, by dimension.
+        videos: The videos that will be measured, by dimension.
         expected: Number of names that were looked for; 0 for own videos.
-        problems: What must be put right, missing videos first.
-        passed_over: Entries that are not measured: stray files, and samples past the last.
+        problems: Problems that must be corrected, missing videos first.
+        passed_over: Entries that are not measured: other files, and samples beyond the number
+            asked for.
     """
 
     videos: Mapping[str, tuple[Video, ...]]
@@ -72,7 +75,7 @@ class Layout:
 
     @property
     def files(self) -> tuple[Video, ...]:
-        """Every video once, by name."""
+        """Every video once, sorted by name."""
         unique = {video.path: video for found in self.videos.values() for video in found}
         return tuple(sorted(unique.values(), key=lambda video: (video.name, str(video.path))))
 
@@ -85,20 +88,20 @@ def check_suite(
     samples: int = SAMPLES,
     headers: bool = True,
 ) -> Layout:
-    """Looks for ``{prompt}-{i}.mp4`` of every prompt, flat or in upstream's folders.
+    """Looks for ``{prompt}-{i}.mp4`` of every prompt, in the folder or in upstream's sub-folders.
 
     Args:
-        folder: The videos.
-        prompts: The suite.
-        dimensions: Which dimensions' prompts are needed.
-        samples: Videos a prompt; upstream reads five.
-        headers: Open each file as well.
+        folder: Folder of the videos.
+        prompts: Prompts of the suite.
+        dimensions: Dimensions whose videos are needed.
+        samples: Number of videos for each prompt; upstream reads five.
+        headers: Whether to open each file and read its header.
 
     Returns:
-        What was found and what is wrong.
+        The videos that were found, and the problems.
 
     Raises:
-        UsageError: No such folder.
+        UsageError: The folder does not exist.
     """
     entries = _list_entries(folder)
     suffix = _common_suffix(entries)
@@ -124,18 +127,18 @@ def check_suite(
 
 
 def check_own(folder: Path, dimensions: Sequence[str], *, headers: bool = True) -> Layout:
-    """Takes every video of a folder, whatever its name; no prompt is known.
+    """Takes every video of a folder, whatever its name; no prompts are known.
 
     Args:
-        folder: The videos, not in folders below.
-        dimensions: What will be measured on each of them.
-        headers: Open each file as well.
+        folder: Folder of the videos; sub-folders are not searched.
+        dimensions: Dimensions that will be measured on every video.
+        headers: Whether to open each file and read its header.
 
     Returns:
-        What was found and what is wrong.
+        The videos that were found, and the problems.
 
     Raises:
-        UsageError: No such folder, or no video in it.
+        UsageError: The folder does not exist or holds no video.
     """
     entries = {name: path for name, path in _list_entries(folder).items() if "/" not in name}
     videos = tuple(
@@ -170,7 +173,7 @@ def _finish(
 
 
 def _list_entries(folder: Path) -> dict[str, Path]:
-    """Files below a folder by name: at its top, and as ``folder/name`` one level down."""
+    """Files of a folder by name, and those of its sub-folders as ``folder/name``."""
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; give the folder of the videos")
     entries: dict[str, Path] = {}
@@ -183,7 +186,7 @@ def _list_entries(folder: Path) -> dict[str, Path]:
 
 
 def _common_suffix(names: Iterable[str]) -> str:
-    """mp4 unless all videos are gif; upstream takes one suffix for the whole folder."""
+    """Suffix of all videos, for upstream allows only one: mp4, unless all of them are gif."""
     suffixes = {Path(name).suffix for name in names} & set(SUFFIXES)
     return ".gif" if suffixes == {".gif"} else ".mp4"
 
@@ -203,7 +206,7 @@ def _missing(name: str, loose: Mapping[str, str]) -> Problem:
 def _uneven(
     prompts: Iterable[Prompt], missing: Mapping[str, Problem], samples: int
 ) -> Iterator[Problem]:
-    """Prompts of which some samples are there and some not: their counts weigh unequally."""
+    """Yields prompts with only some of their samples, which would weigh less than others."""
     stems = {Path(name).stem for name in missing}
     for text in dict.fromkeys(prompt.text for prompt in prompts):
         gone = sum(f"{text}-{i}" in stems for i in range(samples))
@@ -233,7 +236,7 @@ def _probe_all(
                 raise ValueError("the file is empty")
             if headers:
                 probed[video.path] = _probe(video)
-        except (OSError, ValueError) as error:  # PyAV's errors are both
+        except (OSError, ValueError) as error:  # PyAV's errors are subclasses of these
             reason = getattr(error, "strerror", None) or str(error)
             broken.append(Problem(kind="unreadable", name=video.name, detail=reason))
     return probed, tuple(broken)
@@ -256,7 +259,10 @@ def _probe(video: Video) -> Video:
 
 
 def _copies(videos: Sequence[Video], broken: set[str]) -> Iterator[Problem]:
-    """Videos of one content: a link, a disk that ignores case, or one seed used twice."""
+    """Yields videos with the content of another one.
+
+    Links, a disk that ignores case, and one seed used twice lead to such copies.
+    """
     by_size: dict[int, list[Video]] = defaultdict(list)
     for video in videos:
         if video.name not in broken:
@@ -280,9 +286,9 @@ def make_view(videos: Sequence[Video], folder: Path, names: Mapping[Path, str]) 
     Upstream lists its input folder, and VBench-Long writes into it.
 
     Args:
-        videos: What to show.
-        folder: The view; what is in it and not wanted is removed.
-        names: Name in the view by path.
+        videos: Videos to link to.
+        folder: Folder of links; other links in it are removed.
+        names: Name of each link, by the path of its video.
 
     Returns:
         The folder.

@@ -16,8 +16,8 @@ CLIP_SECONDS = {
     else 2.0
     for dimension in DIMENSIONS
 }
-# In-clip and clip-to-clip weights. Upstream's file also has means and deviations, which its code
-# reads and does not use; they are written too, since it looks them up.
+# Weights of the consistency within clips and between clips. Upstream's code also looks up the means
+# and deviations of its file, without using them; they are therefore written too.
 FUSION = {
     "w_inclip_sb": 0.5,
     "w_clip2clip_sb": 0.5,
@@ -89,12 +89,12 @@ FILES = {
 
 
 def table_paths(folder: Path) -> dict[str, Path]:
-    """Where ``write_tables`` puts them."""
+    """Paths of the files that ``write_tables`` writes, by table."""
     return {key: folder.absolute() / name for key, name in FILES.items()}
 
 
 def write_tables(folder: Path) -> None:
-    """Writes the constants as upstream reads them; the folder is made if need be."""
+    """Writes the constants in the format that upstream reads; makes the folder if needed."""
     steps = [index / 100 for index in range(101)]
     tables: dict[str, Mapping[Any, float]] = {
         "clip_length": CLIP_SECONDS,

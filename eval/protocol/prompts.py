@@ -1,8 +1,8 @@
-"""VBench's prompt suite: what to generate, and what the videos must be called.
+"""VBench's suite of prompts, and the names that their videos must have.
 
-Upstream finds a video by the name ``{prompt}-{i}.mp4``, also when the model was given a longer
-version of the prompt. The suite itself is upstream's ``VBench_full_info.json``, read from the
-isolated environment or from a file; nothing of it is kept here.
+Upstream finds a video by the name ``{prompt}-{i}.mp4``, even when the model was given a longer
+version of the prompt. The suite is upstream's ``VBench_full_info.json``, which is read from the
+isolated environment or from a file; this toolkit holds no copy of it.
 """
 
 import json
@@ -39,7 +39,7 @@ PROMPTS_PER_DIMENSION = {
 SAMPLES = 5
 FILTERED_SAMPLES = 25  # of temporal_flickering, so that five are left after the static filter
 SUFFIXES = (".mp4", ".gif")
-_NAME_BYTES = 255  # what ext4, APFS and NTFS take
+_NAME_BYTES = 255  # longest file name on ext4, APFS and NTFS
 _LONGEST_TAIL = "-24.mp4"
 
 
@@ -48,10 +48,10 @@ class Prompt:
     """One entry of a suite.
 
     Attributes:
-        index: Its line, from 0.
-        text: The prompt that names the videos.
+        index: Position in the suite, from 0.
+        text: The prompt after which the videos are named.
         dimensions: The dimensions that are measured on its videos.
-        generate: What the model is given: ``text``, or a longer version of it.
+        generate: The text that the model is given: ``text``, or a longer version of it.
     """
 
     index: int
@@ -60,15 +60,15 @@ class Prompt:
     generate: str
 
     def file_names(self, samples: int = SAMPLES, suffix: str = ".mp4") -> tuple[str, ...]:
-        """Names of its videos, one a sample."""
+        """File names of its videos, one for each sample."""
         return tuple(f"{self.text}-{i}{suffix}" for i in range(samples))
 
 
 def find_suite(environment: Path) -> Path:
-    """The suite inside the isolated environment.
+    """Path of the suite in the isolated environment.
 
     Raises:
-        UsageError: There is none.
+        UsageError: The environment does not hold one.
     """
     found = sorted(environment.glob(f"lib/python3*/site-packages/vbench/{SUITE_FILE}"))
     if not found:
@@ -83,14 +83,14 @@ def read_suite(path: Path) -> tuple[Prompt, ...]:
     """Reads prompts and their dimensions.
 
     Args:
-        path: JSON list of ``{"prompt_en": str, "dimension": [str, ...]}``, as upstream's.
+        path: JSON list of ``{"prompt_en": str, "dimension": [str, ...]}``, upstream's format.
 
     Returns:
         The prompts in the file's order.
 
     Raises:
-        UsageError: No such file, another format, an unknown dimension, or a prompt that cannot
-            be a file name.
+        UsageError: The file does not exist or has another format, a dimension is unknown, or a
+            prompt cannot be a file name.
     """
     try:
         entries = json.loads(_read(path))
@@ -126,10 +126,10 @@ def _parse_entry(path: Path, index: int, entry: object) -> Prompt:
 
 
 def check_file_name(text: str, where: str) -> None:
-    """Rejects a prompt that would leave the folder, hide its video or be no file name at all.
+    """Rejects a prompt that cannot name a file, or whose video would be hidden or elsewhere.
 
     Raises:
-        UsageError: Names the prompt and the rule.
+        UsageError: The prompt breaks a rule; the message names both.
     """
     shown = repr(text if len(text) <= 60 else text[:57] + "...")
     if not text.strip():
@@ -154,14 +154,14 @@ def extend(prompts: Sequence[Prompt], path: Path) -> tuple[Prompt, ...]:
     """Gives each prompt the longer version of the same line.
 
     Args:
-        prompts: The suite.
-        path: One longer prompt a line, in the suite's order.
+        prompts: Prompts of the suite.
+        path: File with one longer prompt a line, in the suite's order.
 
     Returns:
-        The suite; names of videos stay those of the short prompts.
+        The prompts, whose videos keep the names of the short versions.
 
     Raises:
-        UsageError: Another number of lines, or an empty line.
+        UsageError: The number of lines differs, or a line is empty.
     """
     lines = read_lines(path)
     if len(lines) != len(prompts):
@@ -175,7 +175,11 @@ def extend(prompts: Sequence[Prompt], path: Path) -> tuple[Prompt, ...]:
 
 
 def read_lines(path: Path) -> tuple[str, ...]:
-    """Lines of a prompt file, such as MovieGen's list; an empty line inside it is an error."""
+    """Reads the lines of a prompt file, such as MovieGen's list.
+
+    Raises:
+        UsageError: A line inside the file is empty.
+    """
     lines = [line.strip() for line in _read(path).rstrip().split("\n")]
     for number, line in enumerate(lines, 1):
         if not line:
@@ -184,13 +188,13 @@ def read_lines(path: Path) -> tuple[str, ...]:
 
 
 def select(prompts: Iterable[Prompt], dimensions: Sequence[str]) -> tuple[Prompt, ...]:
-    """The prompts whose videos any of the dimensions is measured on."""
+    """The prompts on whose videos at least one of the dimensions is measured."""
     wanted = set(dimensions)
     return tuple(prompt for prompt in prompts if wanted & set(prompt.dimensions))
 
 
 def duplicates(prompts: Iterable[Prompt]) -> dict[str, tuple[int, ...]]:
-    """Prompts that stand on several lines: one set of videos serves them all."""
+    """Lines of each prompt that stands on several lines; one set of videos serves all of them."""
     lines: dict[str, list[int]] = defaultdict(list)
     for prompt in prompts:
         lines[prompt.text].append(prompt.index)
@@ -198,7 +202,7 @@ def duplicates(prompts: Iterable[Prompt]) -> dict[str, tuple[int, ...]]:
 
 
 def case_pairs(prompts: Iterable[Prompt]) -> tuple[tuple[str, ...], ...]:
-    """Prompts that differ in case or Unicode form only: some disks take them for one name."""
+    """Prompts that differ only in case or Unicode form, which some disks take for one name."""
     forms: dict[str, set[str]] = defaultdict(set)
     for prompt in prompts:
         forms[loose_form(prompt.text)].add(prompt.text)
@@ -206,12 +210,12 @@ def case_pairs(prompts: Iterable[Prompt]) -> tuple[tuple[str, ...], ...]:
 
 
 def loose_form(name: str) -> str:
-    """What a disk that ignores case and Unicode forms compares."""
+    """The form of a name that a disk compares if it ignores case and Unicode forms."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def count_differences(prompts: Iterable[Prompt]) -> tuple[str, ...]:
-    """Where a suite is not VBench's: dimension, its number of prompts and VBench's."""
+    """One line for each dimension whose number of prompts differs from VBench's."""
     counts = Counter(name for prompt in prompts for name in prompt.dimensions)
     return tuple(
         f"{name}: {counts[name]} prompts, VBench has {number}"

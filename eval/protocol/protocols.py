@@ -16,12 +16,12 @@ class Protocol:
     """One way of running VBench.
 
     Attributes:
-        name: What ``--protocol`` takes.
-        mode: Upstream's name for it.
-        long: Whether videos are cut into clips first (VBench-Long).
-        suite: Whether videos belong to VBench's prompts; else to any.
-        dimensions: What can be measured.
-        summary: What happens, in a line.
+        name: Name that ``--protocol`` takes.
+        mode: Upstream's name of the mode.
+        long: Whether videos are first cut into clips (VBench-Long).
+        suite: Whether the videos are of VBench's own prompts.
+        dimensions: Names of the dimensions that can be measured.
+        summary: Description in one line.
     """
 
     name: str
@@ -74,10 +74,10 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def choose_dimensions(protocol: Protocol, names: str | None) -> tuple[str, ...]:
-    """Parses ``a,b``; None takes all that the protocol has.
+    """Parses names such as ``a,b``; None takes all dimensions of the protocol.
 
     Raises:
-        UsageError: An unknown name, or one that the protocol cannot measure.
+        UsageError: A name is unknown, or the protocol cannot measure that dimension.
     """
     if names is None:
         return protocol.dimensions
@@ -98,11 +98,11 @@ def choose_dimensions(protocol: Protocol, names: str | None) -> tuple[str, ...]:
 
 
 def length_warning(protocol: Protocol, seconds: tuple[float, ...]) -> str:
-    """A line if the authors' rule asks for the other benchmark; empty if not.
+    """Warns if the authors' rule asks for the other benchmark; empty if it does not.
 
     Args:
-        protocol: The one chosen.
-        seconds: Lengths of the videos; 0 for one that is not known.
+        protocol: The chosen protocol.
+        seconds: Duration of each video; 0 if it is not known.
     """
     known = [length for length in seconds if length > 0]
     odd = [length for length in known if (length >= LONG_FROM_S) != protocol.long]

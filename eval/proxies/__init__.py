@@ -1,4 +1,4 @@
-"""Measures that need no weights, for the tiny world: motion, smoothness, flicker, shapes.
+"""Measures for the tiny world that need no weights: motion, smoothness, flicker, shapes.
 
-Imports the rooms above `eval.cli`, and the tiny world of `hiar`.
+Imports `drift`'s decoder and statistics, and `hiar.tiny`.
 """

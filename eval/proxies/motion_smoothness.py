@@ -1,4 +1,4 @@
-"""How well a frame lies between its neighbours: a stand-in for VBench's motion smoothness.
+"""How well a frame fits between its neighbours: a stand-in for VBench's motion smoothness.
 
 VBench drops every second frame, has AMT interpolate it from its neighbours and takes the mean
 absolute difference (VBench, motion_smoothness.py). Here the neighbours are warped half way along
@@ -28,10 +28,10 @@ def motion_smoothness(frames: Frames) -> float:
         frames: uint8 RGB (T, H, W, 3), T >= 3.
 
     Returns:
-        1 where every dropped frame can be made from its neighbours; a still video is smooth.
+        1 if every second frame can be interpolated from its neighbours, as in a still video.
 
     Raises:
-        UsageError: For fewer than three frames.
+        UsageError: There are fewer than three frames.
     """
     if len(frames) < 3:
         raise UsageError(f"{len(frames)} frames: smoothness needs at least 3")
@@ -43,9 +43,9 @@ def motion_smoothness(frames: Frames) -> float:
 
 
 def _between(before: Frames, after: Frames) -> NDArray[np.float32]:
-    """The picture half way between two (H, W, 3), float32 0..255.
+    """The picture half way between two pictures, (H, W, 3) float32 in [0, 255].
 
-    The flow at a pixel of the middle is taken from the same pixel of the first picture.
+    Each pixel of the middle uses the flow at the same pixel of the first picture.
     """
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
     half = optical_flow(grey[0], grey[1]) / 2

@@ -1,7 +1,7 @@
 """Cheap stand-ins for dimensions of VBench, without weights, for videos of the tiny world.
 
-Each is a *tiny proxy*: it compares rows of one study with one another, and is never VBench's
-number, temporal_flickering apart, whose formula needs no network.
+Each is a *tiny proxy*: it compares rows of one study with one another, and its value is not
+VBench's. The exception is temporal_flickering, whose formula needs no network.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Clip:
     """A video as the proxies see it.
 
     Attributes:
-        path: The file.
+        path: File of the video.
         frames: uint8 RGB (T, H, W, 3).
-        prompt: Of its sidecar.
+        prompt: Prompt in the video's sidecar.
     """
 
     path: Path
@@ -40,11 +40,11 @@ class Proxy:
     """One proxy.
 
     Attributes:
-        name: In records.
-        stands_for: Dimension or group of VBench.
-        unit: Of its value; "" is none.
-        how: What is measured, in a line.
-        measure: A clip's value; higher is better, or moves more.
+        name: Name in records.
+        stands_for: Dimension or group of VBench that it stands for.
+        unit: Unit of its value; "" if it has none.
+        how: Description of the measure in one line.
+        measure: Function that returns a clip's value; higher is better, or means more motion.
     """
 
     name: str
@@ -109,15 +109,16 @@ def measure_folder(
     """Measures every proxy on every video of a folder.
 
     Args:
-        folder: Of videos with the sidecars of `hiar sample`.
-        progress: Told how many videos are done, of how many.
-        recursive: Look in sub-folders too.
+        folder: Folder of videos with the sidecars of `hiar sample`.
+        progress: Called with the number of videos done and the number of all.
+        recursive: Whether to look in sub-folders too.
 
     Returns:
-        The record (docs/tiny_study.md).
+        The record; docs/tiny_study.md describes it.
 
     Raises:
-        UsageError: No video, one that is broken or has no prompt, or a prompt of another world.
+        UsageError: The folder holds no video, or a video is broken, has no prompt, or has a
+            prompt that is not of the tiny world.
     """
     from drift.video.discover import find_videos  # noqa: PLC0415
 
@@ -133,10 +134,10 @@ def measure_folder(
 def make_record(
     values: Mapping[str, Mapping[str, float]], clusters: Sequence[str]
 ) -> dict[str, Any]:
-    """Means with 95 % bootstrap intervals over prompts.
+    """Builds the record: means with 95 % bootstrap intervals over prompts.
 
     Args:
-        values: By proxy, by video; every proxy has the same videos in one order.
+        values: Value by proxy and by video; every proxy has the same videos in the same order.
         clusters: Each video's prompt, in that order.
     """
     from drift.stats.bootstrap import bootstrap_ci  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """VBench's temporal_flickering without VBench: mean absolute difference of neighbouring frames.
 
-It needs no weights, so it is the dimension that runs anywhere. Decoding is OpenCV's, as upstream's,
+It needs no weights, so it runs anywhere. Videos are decoded with OpenCV, as upstream does it,
 because another decoder's colour conversion gives other values.
 """
 
@@ -21,10 +21,10 @@ def flicker_score(differences: Sequence[np.float32]) -> float:
     """The score of one video.
 
     Args:
-        differences: Mean absolute difference of each pair of neighbouring frames, 0..255.
+        differences: Mean absolute difference of each pair of neighbouring frames, in [0, 255].
 
     Returns:
-        (255 - mean) / 255: 1 for a still picture, 0 for black and white in turn.
+        (255 - mean) / 255: 1 for a still picture, 0 for black and white frames in turn.
 
     Source:
         Vchitect/VBench 45e79ec vbench/temporal_flickering.py, cal_score.
@@ -34,7 +34,7 @@ def flicker_score(differences: Sequence[np.float32]) -> float:
 
 
 def frame_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> np.float32:
-    """Mean absolute difference of two frames (H, W, 3), 0..255, in float32 as upstream."""
+    """Mean absolute difference of two frames (H, W, 3) in [0, 255], in float32 as upstream."""
     difference: Any = cv2.absdiff(first.astype(np.float32), second.astype(np.float32))
     return np.float32(np.mean(difference))
 
@@ -43,8 +43,8 @@ def measure_video(path: Path) -> float:
     """Scores one video; two frames are in memory at a time.
 
     Raises:
-        UsageError: It cannot be decoded to its end, or has fewer than two frames. Upstream leaves
-            such videos out, or returns NaN.
+        UsageError: The video cannot be decoded to its end, or has fewer than two frames.
+            Upstream leaves such videos out, or returns NaN.
     """
     capture = cv2.VideoCapture(str(path))
     try:
@@ -69,11 +69,11 @@ def measure_video(path: Path) -> float:
 def measure_videos(
     paths: Sequence[Path], progress: Callable[[int], None] = lambda done: None
 ) -> list[Any]:
-    """Scores videos as upstream's result file holds them.
+    """Scores videos and returns what upstream's result file would hold.
 
     Args:
-        paths: The videos.
-        progress: Told the number of videos done.
+        paths: Files of the videos.
+        progress: Called with the number of videos done.
 
     Returns:
         [mean over videos, [{"video_path": name, "video_results": score}, ...]].

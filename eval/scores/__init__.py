@@ -1,4 +1,4 @@
-"""VBench's own result files read, normalised and weighed: Quality, Semantic, Total.
+"""Reads VBench's own result files and computes Quality, Semantic and Total.
 
-Pure but for the reading of files. Imports `eval.protocol`.
+Only `results` reads and writes files. Imports `eval.protocol`.
 """

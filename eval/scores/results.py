@@ -1,4 +1,4 @@
-"""Upstream's result files in, our score record out."""
+"""Reads upstream's result files and writes the score record."""
 
 import hashlib
 import json
@@ -15,13 +15,13 @@ from eval.scores.score import VBenchScore
 
 SCHEMA = "vbench/1"
 RESULT_PATTERN = "*_eval_results.json"
-# Every upstream aggregate is a share or a cosine. The slack is for float32 rounding; values such
-# as 65.3 (imaging_quality's scale per video) or 300 are a broken run, not a good one.
+# Every upstream aggregate is a share or a cosine; the tolerance is for float32 rounding. Values
+# such as 65.3 (imaging_quality's scale for one video) or 300 come from a broken run.
 _RAW_BOUND = 1.0 + 1e-3
 
 
 class ResultError(UsageError):
-    """A result folder or file that cannot be scored; the message is one line for the user."""
+    """A result folder or file cannot be scored; the message is one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,9 @@ class RawResults:
     """The aggregates of one result folder.
 
     Attributes:
-        raw: Aggregate by dimension name.
-        ignored: Keys that are none of the 16 dimensions, as "file: key".
-        files: sha256 by file name of every result file that was read.
+        raw: Aggregate by name of the dimension.
+        ignored: Keys that are none of the 16 dimensions, written as "file: key".
+        files: SHA-256 of every result file that was read, by file name.
     """
 
     raw: Mapping[str, float]
@@ -40,18 +40,19 @@ class RawResults:
 
 
 def read_results(folder: Path) -> RawResults:
-    """Reads the aggregates from upstream's result files in one folder, not in folders below.
+    """Reads the aggregates from upstream's result files in one folder, without its sub-folders.
 
     Args:
-        folder: Holds ``*_eval_results.json`` as ``{dimension: [aggregate, per_video, ...]}``.
-            ``*_full_info.json`` and other files are passed over.
+        folder: Folder with ``*_eval_results.json`` files, each of them
+            ``{dimension: [aggregate, per_video, ...]}``. Other files, such as
+            ``*_full_info.json``, are not read.
 
     Returns:
-        The aggregates; the same dimension may stand in several files if the value is the same.
+        The aggregates; a dimension may stand in several files if its value is the same.
 
     Raises:
-        ResultError: No folder, no result file, broken JSON, or a value that is no finite number
-            in [-1, 1], or a dimension with two different values.
+        ResultError: The folder or its result files do not exist, a file is not JSON, a value is
+            not a finite number in [-1, 1], or a dimension has two different values.
 
     Source:
         Format: Vchitect/VBench 45e79ec vbench/__init__.py, evaluate.
@@ -106,18 +107,18 @@ def _parse_results(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def parse_aggregate(name: str, source: str, value: object) -> float:
-    """The aggregate of one dimension.
+    """Checks and returns the aggregate of one dimension.
 
     Args:
-        name: The dimension.
-        source: Where it stands, for messages.
+        name: Name of the dimension.
+        source: Origin of the value, for messages.
         value: Upstream's ``[aggregate, per video, ...]``.
 
     Returns:
         The aggregate, finite and in [-1, 1].
 
     Raises:
-        ResultError: It is anything else.
+        ResultError: The value has another form or is out of range.
     """
     where = f"{name} in {source}"
     if not isinstance(value, list) or not value:
@@ -157,8 +158,8 @@ def write_record(record: Mapping[str, Any], path: Path) -> None:
     """Writes a record as strict JSON, under a temporary name first.
 
     Args:
-        record: What ``make_record`` returned.
-        path: Target file; its folder is made if need be.
+        record: The record.
+        path: Target file; its folder is made if needed.
 
     Raises:
         ResultError: The file cannot be written.

@@ -9,7 +9,7 @@ from eval.protocol.dimensions import DIMENSIONS, GROUP_WEIGHTS, Dimension, Group
 
 @dataclass(frozen=True, kw_only=True)
 class DimensionScore:
-    """One dimension's raw and normalised value; normalised is neither clipped nor weighted."""
+    """One dimension's raw and normalised value; the latter is neither clipped nor weighted."""
 
     raw: float
     normalised: float
@@ -17,13 +17,13 @@ class DimensionScore:
 
 @dataclass(frozen=True, kw_only=True)
 class VBenchScore:
-    """The three headline scores and what they were made of.
+    """The three headline scores and the values they are computed from.
 
     Attributes:
-        quality: Weighted mean over the seven quality dimensions, None if one is missing.
-        semantic: Mean over the nine semantic dimensions, None if one is missing.
-        total: (4 quality + 1 semantic) / 5, None if either is None.
-        dimensions: What was measured, by name, in the table's order.
+        quality: Weighted mean over the seven quality dimensions; None if one is missing.
+        semantic: Mean over the nine semantic dimensions; None if one is missing.
+        total: (4 quality + 1 semantic) / 5; None if either is None.
+        dimensions: Values of the measured dimensions, by name, in the table's order.
         missing: Names of the dimensions without a value, in the table's order.
     """
 
@@ -41,13 +41,13 @@ def score_dimensions(raw: Mapping[str, float]) -> VBenchScore:
     are None.
 
     Args:
-        raw: Upstream's aggregate by dimension name, finite.
+        raw: Upstream's aggregates by name of the dimension; each is finite.
 
     Returns:
         The score.
 
     Raises:
-        KeyError: A name is none of the 16 dimensions.
+        KeyError: A name is not one of the 16 dimensions.
         ValueError: A value is not finite.
 
     Source:

@@ -1,4 +1,4 @@
-"""VBench itself, unmodified, in an environment of its own: made, fed, run, checked.
+"""Everything around VBench's own, unmodified code: its environment, its weights, its runs.
 
 Imports `eval.protocol` and `eval.scores`.
 """

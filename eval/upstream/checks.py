@@ -1,4 +1,4 @@
-"""Whether upstream's answer for a dimension is a result: numbers, and one for every video."""
+"""Checks that upstream's answer for a dimension is complete: a finite number for every video."""
 
 import json
 import math
@@ -15,19 +15,19 @@ MAY_LEAVE_OUT = frozenset({"color"})
 
 
 def check_answer(dimension: str, answer: Any, names: Mapping[str, str], *, long: bool) -> list[Any]:
-    """Checks an answer and puts the videos' own names in it.
+    """Checks an answer and replaces the names of the links by the videos' own names.
 
     Args:
-        dimension: Its name.
+        dimension: Name of the dimension.
         answer: Upstream's ``[aggregate, per video, ...]``.
-        names: Name of each video by its name in the view.
-        long: Whether entries are clips.
+        names: Each video's own name by the name of its link in the folder that upstream read.
+        long: Whether the entries are clips of VBench-Long.
 
     Returns:
         The entry for the result file, without paths of this machine.
 
     Raises:
-        ResultError: It is no result; why.
+        ResultError: The answer is incomplete or holds a value that is not finite.
     """
     aggregate = parse_aggregate(dimension, "upstream's answer", answer)
     entries, seen = _rename(answer, names, long=long)
@@ -43,7 +43,7 @@ def check_answer(dimension: str, answer: Any, names: Mapping[str, str], *, long:
 def _rename(
     answer: list[Any], names: Mapping[str, str], *, long: bool
 ) -> tuple[list[dict[str, Any]], set[str]]:
-    """Entries with the videos' own names, and stems of the view that were seen."""
+    """Entries with the videos' own names, and the stems of the links that upstream scored."""
     entries = answer[1] if len(answer) > 1 else None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ResultError("upstream's answer has no list of videos")
@@ -59,7 +59,7 @@ def _rename(
             value = entry.get("video_results")
             raise ResultError(f"upstream's value of {name} is {value!r}, or beside it stands a NaN")
         seen.add(stem)
-        number = PurePosixPath(path).stem[len(stem) :]  # of the clip
+        number = PurePosixPath(path).stem[len(stem) :]  # number of the clip
         own = PurePosixPath(name)
         renamed.append(entry | {"video_path": f"{own.stem}{number}{own.suffix}"})
     return renamed, seen

@@ -1,7 +1,7 @@
-"""The isolated environment: what is in it, what is wrong with it, how to make or repair it.
+"""The isolated environment: what is installed in it, what is broken, and how to make or repair it.
 
-Nothing is remembered of earlier installs: what is there is looked at each time, so an install that
-was stopped, a deleted file or a package changed by hand are all seen.
+No record of earlier installs is kept. The environment is inspected each time, so that an
+interrupted install, a deleted file and a package changed by hand are all noticed.
 """
 
 import os
@@ -27,11 +27,11 @@ class Inspection:
     """What an environment holds.
 
     Attributes:
-        python: Its version.
-        packages: Version by name.
-        broken: Packages that lack files, with the reason.
-        failures: Modules that do not import, with the error.
-        cuda_devices: Devices that its torch sees.
+        python: Version of its Python.
+        packages: Version of each package, by name.
+        broken: Packages that lack files, each with the reason.
+        failures: Modules that do not import, each with the error.
+        cuda_devices: Number of CUDA devices that its torch sees.
     """
 
     python: str
@@ -50,10 +50,10 @@ def default_environment(variables: Mapping[str, str] = os.environ) -> Path:
 
 
 def require_environment(environment: Path) -> Path:
-    """The environment, if there is one.
+    """Returns the environment's folder if an environment is there.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no environment in the folder.
     """
     if not python_of(environment).exists():
         raise UsageError(
@@ -63,18 +63,18 @@ def require_environment(environment: Path) -> Path:
 
 
 def inspect_environment(environment: Path, steps: Sequence[Step], log: Path) -> Inspection:
-    """Looks at an environment from inside.
+    """Inspects an environment with its own Python.
 
     Args:
-        environment: Its folder.
-        steps: Whose modules to import.
-        log: Gets what the imports print.
+        environment: Folder of the environment.
+        steps: Steps of the recipe whose modules are imported.
+        log: File that receives what the imports print.
 
     Returns:
-        What it holds.
+        The packages, and what is broken.
 
     Raises:
-        IsolatedError: Its Python does not start, or crashes while importing.
+        IsolatedError: The environment's Python does not start, or crashes while importing.
     """
     modules = tuple(dict.fromkeys(module for step in steps for module in step.modules))
     request = {
@@ -89,13 +89,13 @@ def inspect_environment(environment: Path, steps: Sequence[Step], log: Path) -> 
 
 
 def find_python(named: str | None) -> Path:
-    """An interpreter that the recipe works with.
+    """Finds an interpreter of the version that the recipe needs.
 
     Args:
-        named: From the command line; None looks at this one and at the names on PATH.
+        named: Interpreter from the command line; None tries the running one, then PATH.
 
     Raises:
-        UsageError: There is none, or the named one has another version.
+        UsageError: No such interpreter was found, or the named one has another version.
     """
     version = f"{PYTHON[0]}.{PYTHON[1]}"
     candidates = [found for name in (named or f"python{version}",) if (found := shutil.which(name))]
@@ -124,13 +124,14 @@ def _version_of(python: str) -> tuple[int, int] | None:
 
 
 def check_folder(environment: Path, steps: Sequence[Step]) -> str:
-    """What would be done to the folder.
+    """Checks that an environment can be made or completed in the folder.
 
     Returns:
-        "new", or "there" if an environment is there.
+        "there" if the folder already holds an environment, "new" if not.
 
     Raises:
-        UsageError: Something else is there, a program is missing, or the disk is too small.
+        UsageError: The folder holds other files, a needed program is missing, or the disk is
+            too small.
     """
     if environment.exists() and not environment.is_dir():
         raise UsageError(f"{environment} is a file; give a folder with --env")
@@ -153,7 +154,7 @@ def check_folder(environment: Path, steps: Sequence[Step]) -> str:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free bytes on the disk of a folder that may not be there yet."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(existing).free
 
@@ -169,22 +170,22 @@ def set_up(
     """Makes the environment, or completes and repairs the one that is there.
 
     Args:
-        environment: Its folder; see ``check_folder``.
-        steps: What it shall have.
-        python: The interpreter to make it with.
-        pinned: Install the versions of ``vbench_constraints.txt``.
-        tell: Told each thing that is done, a line each.
+        environment: Folder of the environment; see ``check_folder``.
+        steps: Steps of the recipe to install.
+        python: Interpreter that makes the environment.
+        pinned: Whether to install the versions of ``vbench_constraints.txt``.
+        tell: Called with one line of text for each thing that is done.
 
     Returns:
-        What it holds in the end: every module of the steps imports.
+        The finished environment, in which every module of the steps imports.
 
     Raises:
-        IsolatedError: A program failed, or a module does not import in the end.
+        IsolatedError: An installation failed, or a module still does not import after it.
     """
     log, inspect_log = (environment / name for name in LOGS)
     if not _answers(environment):
         tell(f"making an environment with {python} in {environment}")
-        shutil.rmtree(environment, ignore_errors=True)  # one without pip cannot be completed
+        shutil.rmtree(environment, ignore_errors=True)  # without pip it cannot be completed
         _run([str(python), "-m", "venv", str(environment)], log)
     found = inspect_environment(environment, steps, inspect_log)
     for name, reason in found.broken.items():
@@ -209,7 +210,7 @@ def set_up(
 
 
 def _answers(environment: Path) -> bool:
-    """Whether the interpreter and its pip run."""
+    """Whether the environment's interpreter and its pip run."""
     command = [str(python_of(environment)), "-I", "-m", "pip", "--version"]
     try:
         subprocess.run(command, capture_output=True, check=True, timeout=120)
@@ -219,7 +220,7 @@ def _answers(environment: Path) -> bool:
 
 
 def _forget(environment: Path, broken: Iterable[str]) -> None:
-    """Removes the metadata of damaged packages: pip then installs them over what is left."""
+    """Removes the metadata of damaged packages, so that pip installs them again."""
     for site in environment.glob("lib/python3*/site-packages"):
         for name in broken:
             shutil.rmtree(site / name, ignore_errors=True)
@@ -232,10 +233,10 @@ def _pip_install(environment: Path, arguments: Sequence[str], log: Path) -> None
 
 
 def _run(command: Sequence[str], log: Path) -> None:
-    """Runs a program with its output in the log.
+    """Runs a program and appends its output to the log.
 
     Raises:
-        IsolatedError: It fails.
+        IsolatedError: The program fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}

@@ -17,22 +17,23 @@ BERT_CODE = (
 
 
 class FetchError(RuntimeError):
-    """A weight that could not be fetched whole and right; one line for the user."""
+    """A weight file could not be fetched, or is not what was published; the message is one line."""
 
 
 def fetch(weight: WeightFile, roots: Mapping[Root, Path], environment: Path) -> bool:
     """Fetches a weight unless it is there.
 
     Args:
-        weight: Which.
-        roots: The three folders.
-        environment: Its huggingface_hub fetches what lies in that library's cache.
+        weight: The weight to fetch.
+        roots: The three folders that hold weights.
+        environment: The isolated environment; its huggingface_hub fetches the weights that
+            belong in that library's cache.
 
     Returns:
-        Whether anything was fetched.
+        True if it was fetched, False if it was there already.
 
     Raises:
-        FetchError: No answer, or another content than published.
+        FetchError: The server does not answer, or the content differs from the published hash.
     """
     if check(weight, roots, hashed=True)[0] == "present":
         return False
@@ -51,7 +52,10 @@ def fetch(weight: WeightFile, roots: Mapping[Root, Path], environment: Path) -> 
 
 
 def _fetch_member(weight: WeightFile, target: Path) -> None:
-    """One file of a zip, or all of it: torch.hub keeps a repository's folder under its own name."""
+    """Fetches one file of a published zip, or unpacks all of it if the member is ``*``.
+
+    A whole zip is a repository's folder, which torch.hub expects under a name of its own.
+    """
     archive = target.parent.parent / f"{weight.name}.zip"
     download(weight.url, archive)
     with zipfile.ZipFile(archive) as content:

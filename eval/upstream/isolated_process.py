@@ -26,9 +26,9 @@ class Outcome:
     """How a process ended.
 
     Attributes:
-        answer: What it answered, None if it failed.
-        failure: Why it failed, in a line; empty if it did not.
-        seconds: How long it took.
+        answer: The process's answer; None if it failed.
+        failure: Why the process failed, in one line; empty if it succeeded.
+        seconds: Duration of the process.
     """
 
     answer: Any
@@ -54,14 +54,15 @@ def run_isolated(
 
     Args:
         environment: The isolated environment.
-        request: What to do; see ``eval/upstream/isolated/runner.py``.
-        log: Gets what the process prints, both streams in order.
+        request: The action and its arguments; see ``eval/upstream/isolated/runner.py``.
+        log: File that receives what the process prints, both streams in order.
         timeout_s: Seconds after which the process and its children are ended.
         variables: Further environment variables.
-        stop: Ends the process early when it is set.
+        stop: Event that ends the process early when it is set.
 
     Returns:
-        The answer, or why there is none. Only an exit code of 0 and a whole answer count.
+        The answer, or why there is none. It counts as an answer only if the process exits with 0
+        and its answer file is complete.
 
     Raises:
         IsolatedError: The process cannot be started.
@@ -102,7 +103,7 @@ def run_isolated(
 def isolated_variables(
     environment: Path, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Environment variables of the process: the caller's Python settings do not leak in."""
+    """Environment variables of the process, without the caller's Python settings."""
     roots: dict[Root, Path] = weight_roots(inherited)
     kept = {name: value for name, value in inherited.items() if not name.startswith("PYTHON")}
     kept.pop("VIRTUAL_ENV", None)
@@ -126,13 +127,13 @@ def _wait(process: "subprocess.Popen[bytes]", timeout_s: float, stop: Event | No
             if time.monotonic() > deadline:
                 _end(process)
                 return f"it did not end within {timeout_s:g} s (--timeout)"
-    except BaseException:  # Ctrl-C: nothing of ours may go on computing
+    except BaseException:  # after Ctrl-C no process may go on computing
         _end(process)
         raise
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process and its children: politely, then not."""
+    """Ends a process and its children: first asks with SIGTERM, then kills."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -153,7 +154,7 @@ def _exit_failure(code: int, log: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line that says something; of a traceback, the error."""
+    """The last line of a log that is not empty; for a traceback, this is the error."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
     said = [line for line in lines if line]
     return said[-1][:300] if said else "it printed nothing"

@@ -1,4 +1,4 @@
-"""How the isolated environment is made, as data. Each step was run; docs/protocols.md has figures.
+"""The recipe of the isolated environment, as data; docs/protocols.md has the figures measured.
 
 Upstream pins transformers 4.33.2, whose tokenizers has wheels up to Python 3.11 only, and numpy
 below 2: it cannot live beside this toolkit.
@@ -19,17 +19,17 @@ GRIT_DIMENSIONS = ("object_class", "multiple_objects", "color", "spatial_relatio
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One thing to install.
+    """One step of the installation.
 
     Attributes:
-        name: Short name.
-        packages: What pip is given.
+        name: Short name of the step.
+        packages: Requirements that pip installs.
         options: Further options of pip.
-        modules: What must import afterwards.
-        gigabytes: Disk it takes.
-        minutes: What it took on two cores, with a fast network.
-        gives: What runs because of it.
-        tools: Programs that must be there.
+        modules: Modules that must import afterwards.
+        gigabytes: Disk space that the step takes.
+        minutes: Duration that was measured on two cores with a fast network.
+        gives: Dimensions or protocols that the step makes possible.
+        tools: Programs that must be installed beforehand.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Step:
 
 CORE = Step(
     name="core",
-    # setuptools: openai-clip and pyiqa import pkg_resources, which 81 dropped.
+    # openai-clip and pyiqa import pkg_resources, which setuptools 81 dropped.
     packages=("vbench==0.1.5", "setuptools<81", "hydra-core", "black"),
     modules=(
         "vbench",
@@ -56,7 +56,7 @@ CORE = Step(
 )
 LONG = Step(
     name="long",
-    # dreamsim alone would bring timm and peft releases that transformers 4.33.2 cannot load.
+    # Unpinned, dreamsim brings timm and peft releases that transformers 4.33.2 cannot load.
     packages=("scenedetect", "moviepy<2", "av", "dreamsim", "timm==1.0.12", "peft==0.5.0"),
     modules=("vbench2_beta_long", *(f"vbench2_beta_long.{d.name}" for d in DIMENSIONS[:7])),
     gigabytes=0.3,
@@ -66,14 +66,14 @@ LONG = Step(
 
 
 def detectron2_step(source: str = DETECTRON2) -> Step:
-    """Builds detectron2, which is published as source only.
+    """Returns the step that builds detectron2, which is published as source only.
 
     Args:
-        source: What pip takes: a folder, an archive or a ``git+https`` address.
+        source: Source that pip builds from: a folder, an archive or a ``git+https`` address.
     """
     return Step(
         name="detectron2",
-        # Its requirements are there with the core, except that it asks for an older iopath.
+        # The core has its requirements, but a newer iopath than it asks for; so pip may not check.
         packages=(source,),
         options=("--no-build-isolation", "--no-deps"),
         modules=tuple(f"vbench.{name}" for name in GRIT_DIMENSIONS),

@@ -1,8 +1,8 @@
-"""Measures dimensions one process each, several GPUs at once; what is done is not done again.
+"""Measures dimensions, each in a process of its own, on several GPUs at once.
 
 A run folder holds, for each dimension, ``<dimension>_eval_results.json`` in upstream's format and
-``<dimension>_run.json``, which says of what and how it was measured, or why it failed; ``logs`` has
-what upstream printed.
+``<dimension>_run.json``, which says what was measured and how, or why it failed; ``logs`` has what
+upstream printed. A dimension whose result still fits its inputs is not measured again.
 """
 
 import hashlib
@@ -26,18 +26,18 @@ from eval.upstream.checks import check_answer
 from eval.upstream.isolated_process import Outcome, run_isolated
 
 SCHEMA = "vbench-run/1"
-# Upstream's loader of AMT-S predates torch's weights_only; only its file is read as a pickle.
+# Upstream unpickles AMT-S, as torch did before weights_only was its default; no other file is.
 # Source: Vchitect/VBench 45e79ec vbench/motion_smoothness.py, weights_only=False.
 _PICKLED = {"motion_smoothness": {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}}
-# With local weights upstream's DINO loader still asks the network for them; torch.hub's cache
-# does not.
+# Even when told to use local weights, upstream's DINO loader asks the network for them. Without
+# that setting torch.hub finds them in its cache.
 _NOT_LOCAL = frozenset({"subject_consistency"})
 _TWO_SPEEDS = ("subject_consistency", "background_consistency")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """What is run and where.
+    """Settings of a run.
 
     Attributes:
         protocol: How VBench is run.
@@ -45,10 +45,10 @@ class RunSettings:
         environment: The isolated environment.
         out: The run folder.
         suite: Upstream's list of prompts; None for own videos that are measured whole.
-        samples: Videos a prompt.
-        devices: One process at a time on each: a CUDA index, or "cpu".
-        timeout_s: Most seconds a dimension may take.
-        versions: Packages of the environment that the results depend on.
+        samples: Number of videos for each prompt.
+        devices: CUDA indices or "cpu"; each device runs one process at a time.
+        timeout_s: Longest time that a dimension may take.
+        versions: Version by name of each package that the results depend on.
     """
 
     protocol: Protocol
@@ -63,12 +63,12 @@ class RunSettings:
 
 
 def result_path(out: Path, dimension: str) -> Path:
-    """Where a dimension's result lies, as ``hiar-vbench score`` reads it."""
+    """Path of a dimension's result, which ``hiar-vbench score`` reads."""
     return out / f"{dimension}_eval_results.json"
 
 
 def record_path(out: Path, dimension: str) -> Path:
-    """Where it is told how it was measured."""
+    """Path of the record that says how a dimension was measured."""
     return out / f"{dimension}_run.json"
 
 
@@ -78,12 +78,12 @@ def run_dimensions(
     """Measures what is not measured yet; a dimension that fails does not stop the others.
 
     Args:
-        settings: What and where.
-        dimensions: Which.
-        tell: Told each thing that is done, a line each.
+        settings: Settings of the run.
+        dimensions: Dimensions to measure.
+        tell: Called with one line of text for each thing that is done.
 
     Returns:
-        Each dimension's record.
+        The record of each dimension, by name.
     """
     records = {name: _finished(settings, name) for name in dimensions}
     for name in dimensions:
@@ -123,7 +123,10 @@ def run_dimensions(
 
 
 def input_hash(settings: RunSettings, dimension: str) -> str:
-    """Hash of everything that a dimension's result depends on; files count by size and time."""
+    """Hash of everything that a dimension's result depends on.
+
+    Video files are represented by their size and modification time.
+    """
     files = [
         (video.name, (stat := video.path.stat()).st_size, stat.st_mtime_ns)
         for video in settings.layout.videos[dimension]
@@ -141,7 +144,7 @@ def input_hash(settings: RunSettings, dimension: str) -> str:
 
 
 def _finished(settings: RunSettings, dimension: str) -> dict[str, Any]:
-    """The record of a result that still holds, or nothing."""
+    """The record of an earlier result if its inputs are unchanged; else an empty dict."""
     try:
         record = json.loads(record_path(settings.out, dimension).read_text(encoding="utf-8"))
         result = result_path(settings.out, dimension).read_bytes()
@@ -156,7 +159,7 @@ def _finished(settings: RunSettings, dimension: str) -> dict[str, Any]:
 
 
 def _split(settings: RunSettings, tell: Callable[[str], None]) -> str:
-    """Cuts long videos into clips unless they are; returns why not."""
+    """Cuts long videos into clips unless that is done; returns the failure, empty if none."""
     write_tables(_tables(settings))
     view, names = _view(settings, settings.layout.files, "videos")
     done = settings.out / "work" / "clips.json"
@@ -166,7 +169,7 @@ def _split(settings: RunSettings, tell: Callable[[str], None]) -> str:
     done.unlink(missing_ok=True)
     for folder in view.iterdir():
         if folder.is_dir():
-            shutil.rmtree(folder)  # of other videos, or of a run that was stopped
+            shutil.rmtree(folder)  # clips of other videos, or of an interrupted run
     tell(f"cutting {len(names)} videos into clips")
     request = _request(settings, view, "split", "cpu") | {"action": "split"}
     outcome = _call(settings, request, "split", "cpu", None)
@@ -177,14 +180,14 @@ def _split(settings: RunSettings, tell: Callable[[str], None]) -> str:
 
 def _measure(settings: RunSettings, dimension: str, device: str, stop: Event) -> dict[str, Any]:
     for path in (result_path(settings.out, dimension), record_path(settings.out, dimension)):
-        path.unlink(missing_ok=True)  # it would vouch for other videos
+        path.unlink(missing_ok=True)  # an old record must not vouch for new videos
     videos = settings.layout.videos[dimension]
     if settings.protocol.long:
         view, names = _view(settings, settings.layout.files, "videos")
         wanted = {video.name for video in videos}
         names = {shown: name for shown, name in names.items() if name in wanted}
         for folder in view.glob(f"{dimension}_cat_firstframes_videos"):
-            shutil.rmtree(folder)  # upstream would take one of a stopped run for whole
+            shutil.rmtree(folder)  # upstream would take an incomplete one for complete
     else:
         view, names = _view(settings, videos, dimension)
     request = _request(settings, view, dimension, device)
@@ -202,9 +205,9 @@ def _measure(settings: RunSettings, dimension: str, device: str, stop: Event) ->
 
 
 def _view(settings: RunSettings, videos: Sequence[Video], name: str) -> tuple[Path, dict[str, str]]:
-    """A folder of links, and each video's own name by its name there.
+    """Makes a folder of links for upstream; also returns each video's own name by its link's name.
 
-    Own videos get names without ``_``, at which VBench-Long cuts names off.
+    Links to own videos have names without ``_``, because VBench-Long cuts names off there.
     """
     if settings.protocol.suite:
         shown = {video.path: video.name for video in videos}
@@ -236,7 +239,7 @@ def _request(settings: RunSettings, view: Path, dimension: str, device: str) -> 
 
 
 def _options(settings: RunSettings) -> Iterator[tuple[str, Any]]:
-    """Upstream's keyword arguments.
+    """Yields upstream's keyword arguments.
 
     Source: Vchitect/VBench 45e79ec vbench2_beta_long/eval_long.py with --dev_flag, without which
     the long-range half of the consistencies is off.
@@ -251,7 +254,7 @@ def _options(settings: RunSettings) -> Iterator[tuple[str, Any]]:
         yield "sb_clip2clip_feat_extractor", "dinov2"
         yield "bg_clip2clip_feat_extractor", "dreamsim"
         yield "dev_flag", True
-        yield "w_inclip", 1.0  # replaced by the table's, as upstream does with dev_flag
+        yield "w_inclip", 1.0  # with dev_flag upstream takes the weights of its table
         yield "w_clip2clip", 0.0
         yield "use_semantic_splitting", False
         yield "static_filter_flag", False
@@ -298,13 +301,13 @@ def save_result(
     """Writes a dimension's result and its record, the record last.
 
     Args:
-        settings: Of the run.
-        dimension: Which.
-        entry: [aggregate, per video].
-        inputs: ``input_hash`` from before it was measured.
-        seconds: How long it took.
-        device: Where.
-        by: What measured it; empty for upstream's code.
+        settings: Settings of the run.
+        dimension: The dimension that was measured.
+        entry: The result, [aggregate, per video].
+        inputs: ``input_hash`` as it was before the measurement.
+        seconds: Duration of the measurement.
+        device: Device that was used.
+        by: Program that measured it; empty for upstream's code.
 
     Returns:
         The record.

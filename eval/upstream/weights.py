@@ -1,7 +1,7 @@
-"""The published weights that upstream's dimensions load: where they belong and whether they are.
+"""The published weights that upstream's dimensions load: where they belong, and whether they exist.
 
-Upstream and its libraries look below three folders, each with its variable: VBENCH_CACHE_DIR,
-TORCH_HOME and HF_HOME. Caches that are there already are therefore found.
+Upstream and its libraries look for weights in three folders, which the variables VBENCH_CACHE_DIR,
+TORCH_HOME and HF_HOME name. Weights in existing caches are therefore found.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ class WeightFile:
     """One file, or one folder of a repository.
 
     Attributes:
-        name: As in ``hiar-vbench weights fetch NAME``.
-        root: The folder it lies below.
-        path: Below that folder; may have wildcards.
-        url: Where it is published.
-        megabytes: About; most are the size of the architecture in float32, an upper bound.
-        sha256: Its hash, or the first digits of it, where the publisher states one.
-        member: Path inside the published zip, if it is one; "*" takes all of it.
+        name: Name that ``hiar-vbench weights fetch NAME`` takes.
+        root: The one of the three folders that holds it.
+        path: Path inside that folder; may have wildcards.
+        url: Address where it is published.
+        megabytes: Approximate size; for most, that of the architecture in float32, an upper bound.
+        sha256: SHA-256 or its first digits, where the publisher states it; else empty.
+        member: Path inside the zip, if a zip is published; "*" unpacks all of it.
     """
 
     name: str
@@ -51,8 +51,8 @@ class WeightFile:
 
 
 # Source of paths and addresses: Vchitect/VBench 45e79ec vbench/utils.py (init_submodules) and
-# pretrained/; vbench2_beta_long/subject_consistency.py. Hashes: CLIP's stand in its addresses,
-# MUSIQ's and, by torch.hub's rule, others' in the file name.
+# pretrained/; vbench2_beta_long/subject_consistency.py. CLIP states hashes in its addresses; MUSIQ,
+# by torch.hub's rule, in its file name.
 WEIGHTS: dict[str, WeightFile] = {
     weight.name: weight
     for weight in (
@@ -212,15 +212,15 @@ NEEDED_LONG = {"subject_consistency": ("dinov2-code", "dinov2")}
 
 
 def needed_weights(dimension: str, protocol: Protocol) -> tuple[str, ...]:
-    """Names of what a dimension loads."""
+    """Names of the weights that a dimension loads."""
     return NEEDED[dimension] + (NEEDED_LONG.get(dimension, ()) if protocol.long else ())
 
 
 def weight_roots(environment: Mapping[str, str] = os.environ) -> dict[Root, Path]:
-    """The three folders: from their variables, else upstream's and the libraries' defaults.
+    """The three folders that hold weights: from their variables, or the usual defaults.
 
     Raises:
-        UsageError: If one of them is no folder.
+        UsageError: One of them is a file.
     """
     cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     defaults: dict[Root, Path] = {
@@ -239,22 +239,23 @@ def weight_roots(environment: Mapping[str, str] = os.environ) -> dict[Root, Path
 
 
 def locate(weight: WeightFile, roots: Mapping[Root, Path]) -> Path:
-    """Where it is, or where it belongs."""
+    """Path of a weight file, or where it belongs if it is missing."""
     root = roots[weight.root]
     found = sorted(root.glob(weight.path))
     return found[-1] if found else root / weight.path
 
 
 def check(weight: WeightFile, roots: Mapping[Root, Path], *, hashed: bool) -> tuple[State, str]:
-    """Whether a file is there and what it should be.
+    """Checks whether a weight file exists and has the right content.
 
     Args:
-        weight: Which.
-        roots: The three folders.
-        hashed: Read it whole and compare with the publisher's hash, or the one noted when fetched.
+        weight: The weight to check.
+        roots: The three folders that hold weights.
+        hashed: Whether to read the file and compare its hash with the one that the publisher
+            states, or else with the one noted when it was fetched.
 
     Returns:
-        The state, and one line on it: the path, or what is wrong.
+        The state, and one line of detail: the path, or what is wrong.
     """
     path = locate(weight, roots)
     if not path.is_file():
@@ -282,15 +283,15 @@ def _noted(path: Path) -> str:
 
 
 def note_hash(path: Path, sha256: str) -> None:
-    """Keeps the hash of a file as it was fetched."""
+    """Writes the hash of a fetched file beside it."""
     _note_path(path).write_text(sha256 + "\n", encoding="ascii")
 
 
 def find_weights(names: Iterable[str]) -> tuple[WeightFile, ...]:
-    """Weights by their names, or by those of the dimensions that need them.
+    """Finds weights by their own names or by the names of the dimensions that need them.
 
     Raises:
-        UsageError: A name that is neither.
+        UsageError: A name is neither a weight nor a dimension.
     """
     found: list[str] = []
     for name in names:
