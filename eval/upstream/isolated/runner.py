@@ -20,7 +20,7 @@ Request = dict[str, Any]
 
 
 def main(request_path: str, answer_path: str) -> None:
-    """Does what the request asks and writes the answer under a temporary name first."""
+    """Performs the action of the request; the answer is written to a temporary name first."""
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     answer = ACTIONS[request["action"]](request)
     part = Path(answer_path + ".part")
@@ -29,12 +29,12 @@ def main(request_path: str, answer_path: str) -> None:
 
 
 def inspect_environment(request: Request) -> dict[str, Any]:
-    """What is installed, which packages lack files, which modules do not import, which devices."""
+    """Installed packages, packages that lack files, modules that do not import, and devices."""
     forbid_wget()
     packages, broken, failures = {}, {}, {}
     for distribution in importlib.metadata.distributions():
         if reason := find_damage(distribution):
-            folder = Path(getattr(distribution, "_path", "unknown"))  # no public name for it
+            folder = Path(getattr(distribution, "_path", "unknown"))  # there is no public attribute
             broken[folder.name] = reason
         else:
             packages[distribution.metadata["Name"]] = distribution.version
@@ -58,7 +58,7 @@ def find_damage(distribution: importlib.metadata.Distribution) -> str:
     """The first installed file that is missing or cut short; empty if all are whole."""
     files = distribution.files
     if files is None or distribution.metadata["Name"] is None:
-        return "its metadata is incomplete"  # pip was stopped in between
+        return "its metadata is incomplete"  # pip was interrupted
     for file in files:
         # The .dist-info of decord 0.6.0 differs from its own list; bytecode may be made again.
         if file.suffix == ".pyc" or ".dist-info" in file.parts[0]:
@@ -73,7 +73,7 @@ def find_damage(distribution: importlib.metadata.Distribution) -> str:
 
 
 def forbid_wget() -> None:
-    """Keeps imports from fetching: upstream's ViCLIP calls wget while it is imported."""
+    """Keeps imports from downloading: upstream's ViCLIP calls wget while it is imported."""
     run = subprocess.run
 
     def checked(command: Any, *args: Any, **kwargs: Any) -> Any:
@@ -97,7 +97,7 @@ def evaluate(request: Request) -> Any:
     """Measures one dimension with upstream's own code.
 
     Returns:
-        Its entry in upstream's result file, [aggregate, per video, ...].
+        The dimension's entry in upstream's result file, [aggregate, per video, ...].
     """
     dimension, name = request["dimension"], "upstream"
     make_benchmark(request).evaluate(
@@ -132,7 +132,7 @@ def make_benchmark(request: Request) -> Any:
 
 
 def list_files_first() -> None:
-    """Makes os.listdir give files before folders, in name order.
+    """Makes os.listdir return files before folders, in name order.
 
     VBench-Long takes the suffix of all videos from the first entry of a folder in which it has
     just made folders of its own; with one of these first, it finds no video.
