@@ -1,1 +1,1 @@
-"""The `drift` command: one file for each of its commands. Nobody imports it."""
+"""The `drift` command, a file for each sub-command. No other room and no package imports it."""

@@ -1,4 +1,4 @@
-"""`drift calibrate`: a preset of one's own, from a stable reference or from published scores."""
+"""`drift calibrate`: fits a preset to a stable reference or to published scores."""
 
 import argparse
 import math
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fits, prints and writes."""
+    """Fits the preset, writes it and prints it."""
     from drift.metrics.preset import dump_preset, load_preset  # noqa: PLC0415
 
     if arguments.multiple is not None and arguments.published:
@@ -142,7 +142,7 @@ def _from_published(
 
 
 def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
-    """A run as it is; a folder of videos is scored first, into a folder that is thrown away."""
+    """Reads a run; a folder of videos is scored first, into a temporary run."""
     from drift.compare.comparable import NamedRun  # noqa: PLC0415
     from drift.record.tables import read_frames  # noqa: PLC0415
     from drift.run.score_folder import score_folder  # noqa: PLC0415
@@ -157,7 +157,7 @@ def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
 
 
 def _split(text: str) -> tuple[Path, float]:
-    """`RUN=SCORE`; a path may hold `=` itself."""
+    """Splits `RUN=SCORE` at the last `=`, since a path may hold one too."""
     path, equals, score = text.rpartition("=")
     try:
         value = float(score)
@@ -169,7 +169,7 @@ def _split(text: str) -> tuple[Path, float]:
 
 
 def _text(data: dict[str, Any], out: Path) -> str:
-    """The preset and how well it fits, for a terminal."""
+    """The preset and how well it fits, as text for a terminal."""
     terms: Sequence[dict[str, Any]] = data["terms"]
     rows = [("metric", "family", "scale", "weight")]
     rows += [(t["metric"], t["family"], f"{t['scale']:.5g}", f"{t['weight']:.4f}") for t in terms]

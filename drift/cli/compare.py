@@ -1,4 +1,4 @@
-"""`drift compare`: runs side by side, paired video by video."""
+"""`drift compare`: compares runs, paired video by video."""
 
 import argparse
 import sys
@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pair-by",
         choices=("prompt", "name"),
-        help="what makes a pair (default: the prompt where every video has one, else the file "
-        "name without suffix)",
+        help="what the videos of a pair share (default: the prompt if every video has one, else "
+        "the file name without suffix)",
     )
     parser.add_argument("--metrics", metavar="A,B", help="compare on these metrics only")
     parser.add_argument(
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compares, prints and writes."""
+    """Compares the runs, writes the result if asked to, and prints it."""
     from drift.compare.comparison import compare_runs  # noqa: PLC0415
     from drift.metrics.preset import load_preset  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _text(result: dict[str, Any]) -> str:
-    """The result for a terminal."""
+    """The result as text for a terminal."""
     head = (
         f"{result['pairs']} pairs by {result['pair_by']}, {result['prompts']} prompts, "
         f"{result['segments']} segments, preset {result['preset']['name']}; baseline "
@@ -86,7 +86,7 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def _scores(result: dict[str, Any]) -> str:
-    """A row a run."""
+    """Table of scores with a row a run."""
     titles = ("run", "score", "difference", "95 % interval", "percent", "95 % interval")
     rows: list[tuple[str, ...]] = [(*titles, "d_z", "P(base < run)", "p", "p (Holm)")]
     base = result["runs"][0]
@@ -111,7 +111,7 @@ def _scores(result: dict[str, Any]) -> str:
 
 
 def _metrics(result: dict[str, Any]) -> str:
-    """A row a run and metric."""
+    """Table of drifts with a row a run and metric."""
     rows = [("run", "drift of", "baseline", "run", "difference", "95 % interval", "p (Holm)")]
     for comparison in result["comparisons"]:
         for name, entry in comparison["metrics"].items():
@@ -130,7 +130,7 @@ def _metrics(result: dict[str, Any]) -> str:
 
 
 def _videos(result: dict[str, Any]) -> str:
-    """The pairs whose scores differ most."""
+    """Table of the pairs whose scores differ most."""
     rows = [("run", "baseline", "run", "difference", "pairs that differ most")]
     rows += [
         (

@@ -1,4 +1,4 @@
-"""What this machine has and lacks for measuring, and what does not run because of it."""
+"""What this machine lacks for measuring, and which metrics do not run because of it."""
 
 import platform
 from collections.abc import Sequence
@@ -24,19 +24,19 @@ PACKAGES = {
     "lpips": "nothing: it carries the heads of lpips, which `drift weights fetch` has too",
     "pyiqa": "nothing: the tests compare with it (noncommercial licence)",
 }
-"""Package -> what does not run without it."""
+"""Package -> what does not run without the package."""
 
 
 def examine(folder: Path, *, hashed: bool) -> dict[str, Any]:
-    """Looks at packages, devices and weights.
+    """Examines packages, devices and weights.
 
     Args:
-        folder: The weights folder.
-        hashed: Compare the weights with their published hashes, which reads all of them.
+        folder: Folder of the weights.
+        hashed: Compare the weights with their published hashes, which reads every file.
 
     Returns:
         Data for JSON: `python`, `platform`, `offline`, `packages`, `torch`, `weights_folder`,
-        `weights`, `metrics` (name -> runs, and what it lacks), `todo`.
+        `weights`, `metrics` (name -> whether it runs, and what it lacks), `todo`.
     """
     packages = [
         {"name": name, "version": _version(name), "disables": disables}

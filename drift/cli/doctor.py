@@ -1,4 +1,4 @@
-"""`drift doctor`: what is present and missing, and what each missing part disables."""
+"""`drift doctor`: shows what is present and missing, and what each missing part disables."""
 
 import argparse
 import sys
@@ -11,10 +11,11 @@ OK, FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `drift doctor`."""
+    """Describes the command."""
     parser.description = (
-        "Show packages, devices and weights; for what is missing, what it disables and where it "
-        "comes from. Exit code 1 if a package that every command needs is missing."
+        "Show packages, devices and weights. For each part that is missing, show what does not run "
+        "without it and where it comes from. Exit code 1 if a package that every command needs is "
+        "missing."
     )
     parser.add_argument(
         "--verify", action="store_true", help="also compare the weights with their hashes"
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs `drift doctor`."""
+    """Examines this machine and prints what was found."""
     from drift.cli.diagnosis import FOR_ALL, examine  # noqa: PLC0415  (no other command needs it)
     from drift.metrics.weights.local import weights_folder  # noqa: PLC0415
 

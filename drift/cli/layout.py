@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Lines with columns padded to their widest cell.
+    """Aligns columns by padding them to their widest cell.
 
     Args:
-        rows: Cells, as many in each row.
+        rows: Rows of cells, all of one length.
 
     Returns:
-        A line a row, each ending in a newline.
+        One line a row, each with a newline at its end.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
@@ -21,10 +21,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def between(interval: Sequence[float] | None, spec: str) -> str:
-    """An interval in words, or a dash where there is none."""
+    """An interval as text, or a dash for None."""
     return "-" if interval is None else f"{interval[0]:{spec}} to {interval[1]:{spec}}"
 
 
 def number(value: float | None, spec: str) -> str:
-    """A number, or a dash where there is none."""
+    """A number as text, or a dash for None."""
     return "-" if value is None else f"{value:{spec}}"

@@ -1,4 +1,4 @@
-"""`drift lengths`: how the score of runs grows with the length of their videos."""
+"""`drift lengths`: shows how the drift of runs grows with the length of their videos."""
 
 import argparse
 import sys
@@ -27,12 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"lengths in seconds (default {DEFAULT_SECONDS})",
     )  # fmt: skip
     parser.add_argument("--preset", metavar="FILE", help="score with this preset (v1, or a file)")
-    parser.add_argument("--metrics", metavar="A,B", help="of these metrics only")
+    parser.add_argument("--metrics", metavar="A,B", help="score on these metrics only")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scores, prints and writes."""
+    """Scores the lengths, writes the result if asked to, and prints it."""
     from drift.compare.comparable import select  # noqa: PLC0415
     from drift.compare.lengths import drift_by_length  # noqa: PLC0415
     from drift.metrics.preset import load_preset  # noqa: PLC0415
@@ -57,7 +57,7 @@ def _seconds(text: str) -> list[float]:
 
 
 def _text(result: dict[str, Any]) -> str:
-    """A row a run and length."""
+    """Table with a row a run and length."""
     rows = [("run", "first", "drift score", "95 % interval", "noise floor")]
     for one in result["runs"]:
         for entry in one["lengths"]:

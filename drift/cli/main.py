@@ -1,4 +1,4 @@
-"""The `drift` command. Nothing heavy is imported before a command runs."""
+"""The `drift` command. Heavy imports wait until a sub-command runs."""
 
 import argparse
 import sys
@@ -43,13 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_module(parser: argparse.ArgumentParser, module: Any) -> None:
-    """A command that is a file of `drift.cli`."""
+    """Adds a sub-command from its file in `drift.cli`."""
     module.add_arguments(parser)
     parser.set_defaults(handler=module.run)
 
 
 def _add_rules(parser: argparse.ArgumentParser, default: str) -> None:
-    """What turns measured values into a score; it can be changed without decoding."""
+    """Adds the options that turn measured values into a score, also without decoding again."""
     parser.add_argument(
         "--preset", metavar="FILE", help=f"v1, or a file of drift calibrate (default: {default})"
     )
@@ -100,7 +100,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ray-address",
         metavar="A",
-        help="of a running cluster, or auto (default: RAY_ADDRESS, else one is started here)",
+        help="address of a cluster, or auto (default: RAY_ADDRESS, else one is started here)",
     )
     networks.add_arguments(parser)
     parser.set_defaults(handler=_score)
@@ -133,7 +133,7 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
         ray_address=arguments.ray_address,
     )
     if not ranks_of_torchrun().is_first:
-        return OK  # under torchrun one process speaks
+        return OK  # under torchrun only the first process prints
     _print_result(result, as_json=arguments.json)
     for failed in result.failed:
         name, reason = printable(failed["path"]), failed["reason"]
@@ -152,7 +152,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _print_result(result: "drift.RunResult", *, as_json: bool) -> None:
-    """Warnings on stderr; on stdout a small table, or the summary."""
+    """Prints warnings to stderr, and a small table or the whole summary to stdout."""
     summary = result.summary
     if "invalid" in summary:
         (sys.stderr if as_json else sys.stdout).write(f"{summary['invalid']}\n")

@@ -1,4 +1,4 @@
-"""The options of `drift score` that concern the learned metrics."""
+"""The options of `drift score` for the learned metrics."""
 
 import argparse
 from pathlib import Path
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_weights_dir(parser: argparse._ActionsContainer) -> None:
-    """Adds `--weights-dir`, alike in every command that has it."""
+    """Adds `--weights-dir`, the same in every command that has it."""
     parser.add_argument(
         "--weights-dir",
         type=Path,
@@ -59,7 +59,7 @@ def add_weights_dir(parser: argparse._ActionsContainer) -> None:
 
 
 def settings(arguments: argparse.Namespace) -> MetricSettings:
-    """Where and how the networks run."""
+    """Settings of the networks from the arguments."""
     return MetricSettings(
         device=arguments.device,
         dtype=arguments.dtype,
@@ -73,7 +73,7 @@ def variants(arguments: argparse.Namespace) -> tuple[tuple[str, str], ...]:
     """The `--variant` options as (metric, name).
 
     Raises:
-        UsageError: one is not METRIC=NAME, or a metric is given twice.
+        UsageError: an option is not METRIC=NAME, or a metric is given twice.
     """
     chosen: dict[str, str] = {}
     for text in arguments.variant:

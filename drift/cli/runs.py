@@ -1,4 +1,4 @@
-"""Runs and metrics as a command line names them."""
+"""Reads the runs and metrics that a command line names."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ FRAMES = "frames.parquet"
 
 
 def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
-    """The runs of these folders, each by a name of its own.
+    """Reads the runs of these folders and gives each a name of its own.
 
     Raises:
-        UsageError: a folder given twice, or one that holds no run.
+        UsageError: a folder is given twice, or holds no run.
     """
     from drift.compare.comparable import NamedRun  # noqa: PLC0415
     from drift.record.tables import read_frames  # noqa: PLC0415
@@ -29,10 +29,10 @@ def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
 
 
 def chosen_metrics(text: str | None) -> tuple[str, ...] | None:
-    """The metrics of `--metrics A,B`; None where it was not given.
+    """The metrics of `--metrics A,B`; None if the option was not given.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: a name is unknown.
     """
     from drift.metrics.registry import resolve_metrics  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def chosen_metrics(text: str | None) -> tuple[str, ...] | None:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Last part of each path, or the path as given where that would not tell runs apart."""
+    """Last part of each path, or the whole path if several runs share the last part."""
     resolved = [path.resolve() for path in paths]
     for path, real in zip(paths, resolved, strict=True):
         if resolved.count(real) > 1:

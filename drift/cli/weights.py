@@ -1,4 +1,4 @@
-"""`drift weights list|fetch|verify`: the published weights of the learned metrics."""
+"""`drift weights list|fetch|verify`: handles the published weights of the learned metrics."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ OK, FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of `drift weights`."""
+    """Describes the command."""
     parser.description = (
         "The published weights that musiq, clip_iqa, dino_coherence and lpips load. list: what is "
         "here and what is missing. fetch: download and check; an interrupted download goes on. "
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs `drift weights`."""
+    """Lists, fetches or verifies weights."""
     folder = weights_folder(arguments.weights_dir)
     fetching = arguments.action == "fetch"
     chosen = _chosen(arguments.names, default_names() if fetching else tuple(WEIGHTS))
@@ -62,15 +62,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe(weight: WeightFile, folder: Path, *, hashed: bool) -> dict[str, Any]:
-    """One weight as data.
+    """Describes one weight file.
 
     Args:
-        weight: The file.
-        folder: The weights folder.
-        hashed: Read its content and compare; else `present` only says that it is there.
+        weight: Weight file to describe.
+        folder: Folder of the weights.
+        hashed: Read the file and compare its hash; else it counts as present if it exists.
 
     Returns:
-        `state` is present, missing or damaged; `verified` says whether a hash was compared.
+        Data for JSON. `state` is present, missing or damaged; `verified` says whether the hash was
+        compared.
     """
     path = find_file(weight, folder)
     state = state_of(weight, folder) if hashed else ("present" if path else "missing")
@@ -89,7 +90,7 @@ def describe(weight: WeightFile, folder: Path, *, hashed: bool) -> dict[str, Any
 
 
 def _line(row: dict[str, Any]) -> str:
-    """A row for people; what is missing names its address."""
+    """One line about a weight file; a missing one comes with its address."""
     used, size = ", ".join(row["used_by"]), f"{row['size_mib']:.3g} MiB"
     if row["state"] == "missing":
         return f"  {row['name']:14} missing  {size:9} disables {used}; {row['address']}"
@@ -139,13 +140,13 @@ def _fetch(weights: Sequence[WeightFile], folder: Path) -> int:
 
 
 class _Shown:
-    """One moving line on a terminal; nothing where stderr is a file."""
+    """Progress of a download in a line that is rewritten; only if stderr is a terminal."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __call__(self, done: int, total: int | None) -> None:
-        """Says how far a download is."""
+        """Shows how far the download is."""
         if sys.stderr.isatty():
             of = f" of {total / MIB:.0f}" if total else ""
             end = "\n" if done == total else ""
