@@ -14,7 +14,8 @@ import torch
 
 import drift
 from drift import ScoreConfig, UsageError, score_folder
-from drift.metrics.registry import GROUPS, METRICS
+from drift.metrics.preset import preset_v1
+from drift.metrics.registry import GROUPS
 from drift.metrics.settings import MetricSettings
 from drift.run.measure import Task, measure
 from drift.run.plan import make_plan
@@ -103,7 +104,7 @@ def test_wrong_config_is_named(arguments, words):
 
 
 def test_all_means_every_metric_of_the_preset_and_defaults_need_not_be_named():
-    assert GROUPS["all"] == tuple(METRICS) == ScoreConfig(metrics=("all",)).metrics
+    assert GROUPS["all"] == preset_v1().metrics == ScoreConfig(metrics=("all",)).metrics
     named = ScoreConfig(metrics=("all",), variants={"musiq": "koniq", "dino_coherence": "vit-s"})
     assert named.variants == (("dino_coherence", "vit-s"),)
 

@@ -54,7 +54,7 @@ def test_a_bucket_is_scored_into_a_bucket(
     # Another machine, with an empty cache, goes on from what the bucket holds.
     shutil.rmtree(tmp_path / "cache")
     # A video that is decoded again is an error.
-    monkeypatch.setattr("drift.run.measure._decode_and_measure", None)
+    monkeypatch.setattr("drift.run.measure.open_video", None)
     assert main(argv) == 0
 
 
