@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from hiar.sampling.config import Context, Order
-from hiar.weights.releases import WeightFile
+from hiar.sampling.config import SamplerConfig
+from hiar.weights.releases import WeightFile, find_release
 
 Kind = Literal["bidirectional", "autoregressive", "distilled"]
 How = Literal["hiar engine", "diffusers pipeline", "external command"]
-Rollout = Literal["rolling window", "overlapping windows"]
 Use = Literal["call", "scheduler", "fact"]
 Value: TypeAlias = bool | int | float | str | tuple[int, ...]
 
@@ -76,54 +75,6 @@ class Setting:
     value: Value
     source: str
     use: Use = "call"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Distilled:
-    """How a distilled causal Wan model samples.
-
-    Attributes:
-        steps: Entries of the timestep list before warping, falling, in (0, 1000].
-        warp: Whether the list indexes the shifted table (True) or is used as it stands.
-        shift: Shift of the 1000-entry sigma table.
-        frames_per_block: Latent frames denoised together.
-        order: Which loop is outside.
-        context: Noise level at which earlier blocks are seen.
-        stochastic: True if x0 is re-noised with fresh noise, False for Euler steps.
-        window: Latent frames a query may see, its own block included.
-        sink: First latent frames that are never evicted.
-        rollout: What happens past ``window`` latent frames.
-        overlap: Latent frames that two overlapping windows share, 0 with a rolling window.
-        state_dict_keys: Entries of the checkpoint that hold the weights, first match wins.
-        source: Where the values come from.
-    """
-
-    steps: tuple[float, ...] = (1000, 750, 500, 250)
-    warp: bool = True
-    shift: float = 5.0
-    frames_per_block: int = 3
-    order: Order = "block_first"
-    context: Context = "clean"
-    stochastic: bool = True
-    window: int = 21
-    sink: int = 0
-    rollout: Rollout = "rolling window"
-    overlap: int = 0
-    state_dict_keys: tuple[str, ...]
-    source: str
-
-    def __post_init__(self) -> None:
-        """Rejects a step list that does not fall and a context its order cannot give."""
-        falling = all(a > b for a, b in zip(self.steps, self.steps[1:], strict=False))
-        if not self.steps or not falling or not 0 < self.steps[-1] <= self.steps[0] <= 1000:
-            raise ValueError(f"steps {self.steps} must fall within (0, 1000]")
-        if self.order == "block_first" and self.context != "clean":
-            raise ValueError("block_first sees clean context only")
-        if self.window % self.frames_per_block:
-            raise ValueError("window must hold whole blocks")
-        overlapping = self.rollout == "overlapping windows"
-        if overlapping != (self.overlap > 0) or self.overlap % self.frames_per_block:
-            raise ValueError(f"overlap {self.overlap}: whole blocks, for overlapping windows only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +148,9 @@ class ModelSpec:
         lengths: Supported lengths, shortest first.
         settings: Run settings, each with its source.
         chunk_frames: Frames that one steady chunk adds; None for a model without chunks.
-        distilled: The sampler of a distilled causal Wan model, None for the rest.
+        release: The release of a distilled causal Wan model, which says how it samples; None for
+            the rest.
+        overlap: Latent frames that two windows of a long video share; 0 if one window rolls on.
         command: The program of an external model, None for the rest.
         in_paper: Whether the paper's Table 1 has it.
         notes: What a reader of its numbers has to know.
@@ -216,7 +169,8 @@ class ModelSpec:
     lengths: tuple[Length, ...]
     settings: tuple[Setting, ...]
     chunk_frames: int | None = None
-    distilled: Distilled | None = None
+    release: str | None = None
+    overlap: int = 0
     command: Command | None = None
     in_paper: bool = True
     notes: tuple[str, ...] = ()
@@ -225,8 +179,10 @@ class ModelSpec:
         """Rejects a spec that contradicts itself."""
         if not _KEY.fullmatch(self.key):
             raise ValueError(f"{self.key!r}: a key is lower case words joined by - or .")
-        if (self.kind == "distilled") != (self.distilled is not None):
-            raise ValueError(f"{self.key}: the distilled kind, and only it, has a sampler")
+        if (self.kind == "distilled") != (self.release is not None):
+            raise ValueError(f"{self.key}: the distilled kind, and only it, has a release")
+        if self.overlap and (not self.sampler or self.overlap % self.sampler.frames_per_block):
+            raise ValueError(f"{self.key}: windows of a distilled model overlap by whole blocks")
         if (self.how == "external command") != (self.command is not None):
             raise ValueError(f"{self.key}: an external model, and only it, has a command")
         if (self.kind == "bidirectional") != (self.chunk_frames is None):
@@ -236,6 +192,11 @@ class ModelSpec:
             raise ValueError(f"{self.key}: lengths must rise")
         if not self.weights:
             raise ValueError(f"{self.key}: weights are empty")
+
+    @property
+    def sampler(self) -> SamplerConfig | None:
+        """Sampler settings of the release, which hold within a window if windows overlap."""
+        return None if self.release is None else find_release(self.release).sampler
 
     @property
     def repository(self) -> str:

@@ -3,9 +3,11 @@
 Weights and samplers are those of `hiar.weights.releases`, from which `hiar` loads and runs them.
 """
 
-from baselines.spec import Distilled, Length, Rollout
+from dataclasses import asdict
+from typing import Any
+
+from baselines.spec import Length, ModelSpec
 from hiar.model.geometry import decoded_frames_per_block, num_frames
-from hiar.sampling.config import SamplerConfig
 from hiar.weights.releases import WeightFile, find_release, parts_of
 
 
@@ -16,6 +18,18 @@ def latent_length(latent_frames: int) -> Length:
 
 SHORT = latent_length(21)  # 81 frames, 5.06 s
 LONG = latent_length(81)  # 321 frames, 20.06 s
+RECORDED = (
+    "steps",
+    "warp",
+    "shift",
+    "frames_per_block",
+    "order",
+    "context",
+    "stochastic",
+    "window",
+    "sink",
+)
+"""Sampler settings that records name; the others apply to no model here."""
 
 
 def release_weights(key: str) -> tuple[WeightFile, ...]:
@@ -28,44 +42,15 @@ def block_frames(key: str) -> int:
     return decoded_frames_per_block(find_release(key).sampler.frames_per_block)
 
 
-def sampler_of(key: str, *, rollout: Rollout = "rolling window", overlap: int = 0) -> Distilled:
-    """How a release samples.
-
-    Args:
-        key: Name of the release.
-        rollout: What happens past the window.
-        overlap: Latent frames that two overlapping windows share.
-    """
-    release = find_release(key)
-    sampler = release.sampler
-    assert sampler.window is not None
-    return Distilled(
-        steps=sampler.steps,
-        warp=sampler.warp,
-        shift=sampler.shift,
-        frames_per_block=sampler.frames_per_block,
-        order=sampler.order,
-        context=sampler.context,
-        stochastic=sampler.stochastic,
-        window=sampler.window,
-        sink=sampler.sink,
-        rollout=rollout,
-        overlap=overlap,
-        state_dict_keys=release.state_dict_keys,
-        source=release.source,
-    )
-
-
-def sampler_config(distilled: Distilled) -> SamplerConfig:
-    """The settings with which `hiar` samples the model; within a window, if windows overlap."""
-    return SamplerConfig(
-        steps=distilled.steps,
-        warp=distilled.warp,
-        shift=distilled.shift,
-        frames_per_block=distilled.frames_per_block,
-        order=distilled.order,
-        context=distilled.context,
-        stochastic=distilled.stochastic,
-        window=distilled.window,
-        sink=distilled.sink,
-    )
+def sampler_facts(spec: ModelSpec) -> dict[str, Any] | None:
+    """How a distilled model samples, as records hold it; None for other models."""
+    if spec.release is None:
+        return None
+    release = find_release(spec.release)
+    settings = asdict(release.sampler)
+    return {name: settings[name] for name in RECORDED} | {
+        "rollout": "overlapping windows" if spec.overlap else "rolling window",
+        "overlap": spec.overlap,
+        "state_dict_keys": release.state_dict_keys,
+        "source": release.source,
+    }

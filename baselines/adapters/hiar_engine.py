@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -16,8 +15,8 @@ from baselines.adapters.adapter import Job, Options, Timing
 from baselines.adapters.overlapping import overlapping_windows
 from baselines.adapters.videos import write_video
 from baselines.errors import VideoFailedError
-from baselines.spec import Distilled, Length, ModelSpec
-from baselines.wan_family import sampler_config
+from baselines.spec import Length, ModelSpec
+from baselines.wan_family import sampler_facts
 from hiar.bench.video_timing import time_video
 from hiar.codecs.frames import to_output
 from hiar.errors import UsageError
@@ -36,10 +35,9 @@ class HiarEngine:
     """
 
     def __init__(self, spec: ModelSpec, options: Options) -> None:
-        assert spec.distilled is not None
+        assert spec.sampler is not None
         self._spec = spec
-        self._distilled: Distilled = spec.distilled
-        self._config = sampler_config(spec.distilled)
+        self._config = spec.sampler
         size_px = options.size_px
         if size_px is None and options.weights != TINY:
             size_px = options.size_of(spec)
@@ -56,7 +54,7 @@ class HiarEngine:
             "weights": {"name": self.pipeline.name, **self.pipeline.weights},
             "dtype": str(self.pipeline.transformer.dtype).removeprefix("torch."),
             "size_px": list(self.pipeline.size_px),
-            "sampler": asdict(self._distilled),
+            "sampler": sampler_facts(self._spec),
         }
 
     def prepare(self, prompts: Sequence[str]) -> None:
@@ -95,7 +93,7 @@ class HiarEngine:
             job.prompt,
             self._config,
             num_windows=_count(job.length, "windows"),
-            overlap=self._distilled.overlap,
+            overlap=self._spec.overlap,
             seed=job.seed,
             prompt_index=job.prompt_index,
         )
@@ -103,7 +101,8 @@ class HiarEngine:
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
         """Time the transformer block by block, and the decoding of a block apart."""
         overlapping = "windows" in length.arguments
-        frames = self._distilled.window if overlapping else _count(length, "latent_frames")
+        frames = self._config.window if overlapping else _count(length, "latent_frames")
+        assert frames is not None
         runs = [
             time_video(
                 self.pipeline.transformer,

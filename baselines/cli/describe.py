@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from baselines.run.status import ModelStatus
+from baselines.wan_family import sampler_facts
 
 SCHEMA = "baselines/2"
 
@@ -12,6 +13,8 @@ def describe(status: ModelStatus) -> dict[str, Any]:
     """A model and what of it is on this machine."""
     spec = status.spec
     fields = asdict(spec)
+    del fields["release"], fields["overlap"]
+    fields["distilled"] = sampler_facts(spec)
     fields["weights"] = [
         {
             "repo": weight.file.repo,

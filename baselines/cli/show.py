@@ -3,13 +3,13 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
 
 from baselines.adapters.environments import environment_folder, recipe
 from baselines.cli.describe import SCHEMA, describe
 from baselines.registry import find_model
 from baselines.run.status import ModelStatus, check_model, count_gpus
 from baselines.spec import ModelSpec
+from baselines.wan_family import sampler_facts
 from hiar.weights.local import weights_folder
 
 
@@ -45,9 +45,9 @@ def format_model(status: ModelStatus) -> list[str]:
     lines += ["", "lengths", *_format_lengths(spec)]
     lines += ["", "settings"]
     lines += [f"  {s.name}: {_format_value(s.value)}  [{s.source}]" for s in spec.settings]
-    if spec.distilled is not None:
+    if sampler := sampler_facts(spec):
         lines += ["", "sampler"]
-        lines += [f"  {k}: {_format_value(v)}" for k, v in asdict(spec.distilled).items()]
+        lines += [f"  {k}: {_format_value(v)}" for k, v in sampler.items()]
     lines += ["", f"weights, branch {spec.revision}"]
     for weight in status.weights:
         lines.append(f"  {'present' if weight.present else 'missing'}  {weight.target}")

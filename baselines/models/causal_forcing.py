@@ -1,7 +1,7 @@
 """Causal Forcing, chunk-wise, distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_chunkwise.yaml"
@@ -24,7 +24,7 @@ SPEC = ModelSpec(
         ),
     ),
     chunk_frames=block_frames("causal-forcing"),
-    distilled=sampler_of("causal-forcing"),
+    release="causal-forcing",
     notes=(
         "Its README calls this 5 s checkpoint an unfair long-video baseline and points to "
         "chunkwise/longvideo.pt, which needs the Rolling-Forcing loop.",

@@ -1,7 +1,7 @@
 """Causal Forcing, frame-wise with 4 steps; not in the paper's table."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Causal-Forcing 1fc7bbc configs/causal_forcing_dmd_framewise.yaml"
@@ -25,7 +25,7 @@ SPEC = ModelSpec(
         Setting(name="num_frame_per_block", value=1, source=_CONFIG, use="fact"),
     ),
     chunk_frames=block_frames("causal-forcing-framewise"),
-    distilled=sampler_of("causal-forcing-framewise"),
+    release="causal-forcing-framewise",
     in_paper=False,
     notes=(
         "Its 2-step and 1-step successors (causal-forcing++/) give the first block a step list of "

@@ -1,7 +1,7 @@
 """CausVid, the 4-step autoregressive checkpoint, distilled from Wan2.1-1.3B."""
 
 from baselines.spec import Length, ModelSpec, Setting
-from baselines.wan_family import SHORT, block_frames, release_weights, sampler_of
+from baselines.wan_family import SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "CausVid ca21150 configs/wan_causal_dmd_warp_4step_cfg2.yaml"
@@ -32,7 +32,8 @@ SPEC = ModelSpec(
         Setting(name="num_rollout, num_overlap_frames", value="5, 3", source=_LONG, use="fact"),
     ),
     chunk_frames=block_frames("causvid"),
-    distilled=sampler_of("causvid", rollout="overlapping windows", overlap=3),
+    release="causvid",
+    overlap=3,
     notes=(
         "Past 21 latent frames each window starts at rotary position 0, with 3 latent frames of "
         "context: the decoded frame 9 before the end, encoded again, and the last 2 latent frames. "

@@ -1,7 +1,7 @@
 """HiAR, distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "HiAR da267d3 configs/hiar.yaml"
@@ -30,7 +30,7 @@ SPEC = ModelSpec(
         ),
     ),
     chunk_frames=block_frames("hiar"),
-    distilled=sampler_of("hiar"),
+    release="hiar",
     notes=(
         "8 forward passes a block against Self-Forcing's 5: faster only when its stages run "
         "side by side.",

@@ -7,7 +7,6 @@ from baselines.wan_family import (
     block_frames,
     latent_length,
     release_weights,
-    sampler_of,
 )
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
@@ -38,7 +37,7 @@ SPEC = ModelSpec(
         Setting(name="LoRA", value="rank 256, alpha 256, merged", source=_CONFIG, use="fact"),
     ),
     chunk_frames=block_frames("longlive"),
-    distilled=sampler_of("longlive"),
+    release="longlive",
     in_paper=False,
     notes=(
         "The first 3 latent frames stay visible for ever, at their own rotary positions.",

@@ -1,7 +1,7 @@
 """Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
 
 from baselines.spec import ModelSpec, Setting
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights, sampler_of
+from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
@@ -30,7 +30,7 @@ SPEC = ModelSpec(
         ),
     ),
     chunk_frames=block_frames("self-forcing"),
-    distilled=sampler_of("self-forcing"),
+    release="self-forcing",
     notes=(
         "Its authors support 81 frames with this checkpoint; 20 s with a rolling window is the "
         "HiAR release's baseline.",

@@ -17,7 +17,7 @@ SOURCES = {
     "paper": {
         model.key: RowSource(
             run=model.key,
-            orders=(model.key, *([model.distilled.order] if model.distilled else [])),
+            orders=(model.key, *([model.sampler.order] if model.sampler else [])),
             origin=f"{model.repository}, {model.how}",
         )
         for model in MODELS
