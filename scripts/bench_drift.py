@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
+
+from hiar.codecs.video import write_mp4
 
 METRICS = ("musiq", "clip_iqa", "dino_coherence", "lpips", "saturation", "sharpness")
 Values = dict[str, list[float]]
@@ -66,15 +68,14 @@ def draw(path: Path, num_frames: int, size: str) -> Path:
     height, width = (int(number) for number in size.split("x"))
     rng = np.random.default_rng(0)
     coarse = rng.random((3, height // 8 + 16, width // 8 + 16, 3)).repeat(8, 1).repeat(8, 2)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16, options={"crf": "18"})
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+
+    def frames() -> Iterator[Any]:
         for index in range(num_frames):
             layers = [t[index * k : height + index * k, :width] for k, t in enumerate(coarse)]
             frame = 255 * np.mean(layers, axis=0) + rng.normal(0, 2, (height, width, 3))
-            picture = frame.clip(0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
+            yield frame.clip(0, 255).astype(np.uint8)
+
+    write_mp4(path, frames(), 16)
     return path
 
 

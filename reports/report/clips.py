@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hiar.codecs.video import Mp4Writer
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -22,7 +24,6 @@ SECONDS = 2.0
 MAX_WIDTH_PX = 240
 CRF = 27
 """H.264 quality of the page's copies; measurements never see them."""
-CODEC, PIXEL_FORMAT = "libx264", "yuv420p"
 POSTER_QUALITY = 70
 
 
@@ -116,12 +117,9 @@ def _encode(frames: list[Frame], fps: float) -> bytes:
     stream_bytes = io.BytesIO()
     with av.open(stream_bytes, "w", format="mp4") as container:
         rate = Fraction(fps).limit_denominator(1001)
-        stream: Any = container.add_stream(CODEC, rate=rate, options={"crf": str(CRF)})
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = PIXEL_FORMAT
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+        writer = Mp4Writer(container, "a clip of the page", rate, CRF)
+        writer.write(frames)
+        writer.finish()
     return stream_bytes.getvalue()
 
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from h264 import DETERMINISTIC
 
 from drift.cli.main import main
 from drift.metrics.preset import preset_v1
@@ -45,8 +46,8 @@ def encode(
     path: Path, frames: Sequence[Frame], codec: str = "libx264", pix_fmt: str = "yuv420p"
 ) -> Path:
     options = {
-        "libx264": {"crf": "18"},
-        "libx264rgb": {"qp": "0"},  # lossless
+        "libx264": DETERMINISTIC | {"crf": "18"},
+        "libx264rgb": DETERMINISTIC | {"qp": "0"},  # lossless
         "libx265": {"x265-params": "log-level=none"},
         "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
     }.get(codec, {})

@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from h264 import DETERMINISTIC
 
 from eval.cli.main import main
 from eval.protocol.dimensions import DIMENSIONS
@@ -24,7 +25,8 @@ def encode(path: Path, frames: Frames, *, codec: str = "libx264", rate: int = 16
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"movflags": "faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate)
+        settings = DETERMINISTIC if codec == "libx264" else {}
+        stream = container.add_stream(codec, rate=rate, options=settings)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
         for frame in frames:

@@ -16,6 +16,8 @@ import av
 import numpy as np
 
 FPS = 16
+ENCODER = {"crf": "12", "threads": "4", "x264-params": "cpu-independent=1"}
+"""As of hiar.codecs.video, which cannot be imported: this file stands in for that package."""
 GROWTH = {"clean": 0.9, "output": 0.5, "input": 0.1}
 
 
@@ -39,7 +41,7 @@ def draw(prompt_index: int, num_frames: int, growth: float) -> np.ndarray:
 
 def write_mp4(path: Path, frames: np.ndarray) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"crf": "12"})
+        stream = container.add_stream("libx264", rate=FPS, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

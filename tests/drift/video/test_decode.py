@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from h264 import DETERMINISTIC
 
 from drift.video.decode import BrokenVideoError, open_video
 
@@ -90,7 +91,7 @@ def test_sound_without_picture_is_unreadable(tmp_path):
 def test_uneven_times_give_each_frame_once(tmp_path, pan):
     path = tmp_path / "x.mkv"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16)
+        stream = container.add_stream("libx264", rate=16, options=DETERMINISTIC)
         stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
         times = itertools.accumulate(itertools.cycle((40, 90, 65)), initial=0)

@@ -7,6 +7,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from h264 import DETERMINISTIC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,7 +129,7 @@ def test_half_the_rate_is_every_second_frame(clips, name):
 def leap(path, frames, seconds):
     """A video whose last frame comes `seconds` after the one before."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16)
+        stream = container.add_stream("libx264", rate=16, options=DETERMINISTIC)
         stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
         stream.codec_context.time_base = Fraction(1, 16)
         for index, image in enumerate(frames):

@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from h264 import DETERMINISTIC
 
 from drift import score_folder
 from drift.video.decode import BrokenVideoError, open_video
@@ -178,7 +179,7 @@ def test_metadata_that_is_no_text_does_not_matter(tmp_path, pan):
     path = tmp_path / "x.mp4"
     with av.open(str(path), "w") as container:
         container.metadata["title"] = "TITLEHERE"
-        stream = container.add_stream("libx264", rate=16)
+        stream = container.add_stream("libx264", rate=16, options=DETERMINISTIC)
         stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
         for frame in pan("coffee", 12):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -5,8 +6,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import skimage.data
 
-from hiar.codecs.video import write_mp4
+from hiar.codecs.video import DETERMINISTIC, X264_PARAMS, open_mp4, write_mp4
 from hiar.tiny.world import draw_scene, render
 
 pytestmark = pytest.mark.numerics
@@ -59,3 +61,67 @@ def test_a_failure_keeps_the_old_file(tmp_path: Path, frames: Frames) -> None:
         write_mp4(tmp_path / "clip.mp4", failing(), 16)
     assert (tmp_path / "clip.mp4").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def panned(height: int, width: int, num_frames: int) -> list[Frames]:
+    """A camera that moves over a photograph of 800 x 1200 px."""
+    image = skimage.data.coffee().repeat(2, axis=0).repeat(2, axis=1)
+    return [image[i : i + height, 2 * i : 2 * i + width] for i in range(num_frames)]
+
+
+def churn(rng: np.random.Generator) -> list[bytearray]:
+    """Memory of many sizes, written over: what is allocated next is not as clean as at first."""
+    sizes = rng.integers(100, 1_000_000, rng.integers(1, 30))
+    return [bytearray([rng.integers(256)]) * int(size) for size in sizes]
+
+
+def decoded_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            digest.update(frame.to_ndarray(format="yuv420p").tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "times"),
+    [
+        (32, 32, 40),
+        (48, 48, 40),
+        (96, 160, 40),
+        pytest.param(240, 416, 40, marks=pytest.mark.slow),
+        pytest.param(480, 832, 12, marks=pytest.mark.slow),
+    ],
+)
+def test_equal_frames_make_equal_files(tmp_path: Path, height: int, width: int, times: int) -> None:
+    """With x264's own settings, AVX-512 makes 26 files of 40 at 32 x 32 and 7 at 96 x 160."""
+    rng = np.random.default_rng(0)
+    tiny = list(render(draw_scene(rng), 20))
+    frames = tiny if tiny[0].shape[:2] == (height, width) else panned(height, width, 20)
+    files, pictures = set(), set()
+    for _ in range(times):
+        kept = churn(rng)
+        write_mp4(tmp_path / "clip.mp4", frames, 16)
+        del kept
+        files.add((tmp_path / "clip.mp4").read_bytes())
+        pictures.add(decoded_sha256(tmp_path / "clip.mp4"))
+    assert (len(files), len(pictures)) == (1, 1)
+
+
+def test_the_file_does_not_depend_on_the_instruction_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """x264 without any vector instruction makes the file that it makes with all it finds."""
+    frames = panned(96, 160, 20)
+    write_mp4(tmp_path / "all.mp4", frames, 16)
+    monkeypatch.setitem(DETERMINISTIC, "x264-params", f"{X264_PARAMS}:asm=0")
+    write_mp4(tmp_path / "none.mp4", frames, 16)
+    assert (tmp_path / "none.mp4").read_bytes() == (tmp_path / "all.mp4").read_bytes()
+
+
+def test_the_hash_is_that_of_the_frames_in_a_row(tmp_path: Path, frames: Frames) -> None:
+    with open_mp4(tmp_path / "clip.mp4", 16) as writer:
+        writer.write(frames[:8])
+        writer.write(frames[:, :, ::-1][8:])  # not contiguous in memory
+    expected = frames[:8].tobytes() + frames[8:, :, ::-1].tobytes()
+    assert writer.frames_sha256 == hashlib.sha256(expected).hexdigest()

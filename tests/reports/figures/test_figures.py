@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 from matplotlib import image
 
+from hiar.codecs.video import write_mp4
 from reports.figures import FIGURES, write_figure
 from reports.figures.correlation import pearson_with_interval
 from reports.figures.frame_grid import build_mosaic, pick_frames
@@ -25,13 +25,8 @@ PNG = b"\x89PNG"
 
 def write_ramp(path: Path, num_frames: int) -> None:
     """Frame i is flat grey of level 40 + 2 i."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16, options={"crf": "1"})
-        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
-        for index in range(num_frames):
-            frame = np.full((48, 48, 3), 40 + 2 * index, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+    frames = (np.full((48, 48, 3), 40 + 2 * index, np.uint8) for index in range(num_frames))
+    write_mp4(path, frames, 16, crf=1)
 
 
 def video(path: Path, num_frames: int, prompt: str = "a $5 red_disc") -> VideoRecord:
@@ -240,13 +235,8 @@ def write_blur(path: Path, sigmas: list[float]) -> None:
     """A picture blurred by a sigma a frame."""
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (48, 48, 3), np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16, options={"crf": "1"})
-        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv420p"
-        for sigma in sigmas:
-            frame = cv2.GaussianBlur(noise, (0, 0), sigma)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+    frames = (np.asarray(cv2.GaussianBlur(noise, (0, 0), s), np.uint8) for s in sigmas)
+    write_mp4(path, frames, 16, crf=1)
 
 
 def write_strips(folder: Path, clips: int = 2) -> Path:

@@ -4,11 +4,11 @@ import base64
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from chromium import Chromium, luminance
 
+from hiar.codecs.video import write_mp4
 from reports.records.measurements import Measurements
 from reports.records.video_records import VideoRecord
 from reports.report.claims import VERDICTS, load_claims
@@ -22,14 +22,10 @@ ABOUT = {"git_commit": "0" * 40, "git_dirty": True, "python": "3", "platform": "
 
 def write_film(path: Path, num_frames: int = 96) -> None:
     """A square that moves right, over 6 s."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=16)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for index in range(num_frames):
-            frame = np.full((64, 96, 3), 90, np.uint8)
-            frame[20:44, index % 72 : index % 72 + 24] = (200, 80, 40)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+    frames = np.full((num_frames, 64, 96, 3), 90, np.uint8)
+    for index, frame in enumerate(frames):
+        frame[20:44, index % 72 : index % 72 + 24] = (200, 80, 40)
+    write_mp4(path, frames, 16)
 
 
 @pytest.fixture(scope="module")
