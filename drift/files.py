@@ -1,10 +1,17 @@
-"""Files that appear whole or not at all, JSON without NaN, and hashes."""
+"""Files that appear whole or not at all, JSON without NaN, and hashes.
+
+What is being written has a hidden name, `.STEM.HOST.PROCESS.tmp.SUFFIX`, and its writer holds a
+lock on it. The kernel lifts the lock when the process ends, however it ends, so a name without a
+lock belongs to a process that is gone. The host is in the name because a disk that several hosts
+share may keep the locks of each to itself: nobody removes what another host began.
+"""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
-import time
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,9 +19,7 @@ from pathlib import Path
 from drift.errors import StorageError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-STALE_S = 3600.0  # no write takes an hour: an older temporary file is of a process that was killed
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextmanager
@@ -30,30 +35,71 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, or the quota used up.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{HOST}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
+        try:
+            with _created_locked(temporary):
+                yield temporary
+                temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     except OSError as error:
         if error.errno not in DISK_FULL:
+            unnamed = ("None", str(temporary))  # a write that fails names no file
+            if error.errno and str(error.filename) in unnamed:
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise
         raise StorageError(
             f"{path}: {error.strerror}; make room and give the same command again: it goes on "
             "from what was measured"
         ) from error
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
-def remove_stale_temporaries(run: Path) -> None:
-    """Removes what killed processes left half-written in a run."""
-    for folder in (run, run / "records"):
-        for path in folder.glob(".*.tmp*"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > STALE_S:
+def remove_leftovers(*folders: Path) -> None:
+    """Removes what processes of this host were writing when they were killed.
+
+    Safe while others write there: what they write is locked. A disk without locks keeps its
+    leftovers, and so does a folder whose writers ran on hosts of other names.
+
+    Args:
+        folders: Folders of a run; none need exist. Folders in them are not looked into.
+    """
+    for path in (path for folder in folders for path in folder.glob(f".*.{HOST}.*.tmp*")):
+        with suppress(OSError):  # it is gone, of another user, locked, or cannot be locked
+            lock = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_still(path, lock):
                     path.unlink()
+            finally:
+                os.close(lock)
+
+
+@contextmanager
+def _created_locked(path: Path) -> Iterator[None]:
+    """An empty file that `remove_leftovers` lets alone within the block."""
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(OSError):  # a disk that knows no locks is none to fail for
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if _is_still(path, lock):
+            break
+        os.close(lock)  # removed between its creation and its lock
+    try:
+        os.ftruncate(lock, 0)  # a killed process of the same number may have begun it
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_still(path: Path, lock: int) -> bool:
+    """Whether a path still names the file that a descriptor has open."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(lock))
+    except FileNotFoundError:
+        return False
 
 
 def atomic_write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json, remove_stale_temporaries
+from drift.files import atomic_write_text, dump_json, remove_leftovers
 from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_thumbnails, save_record
@@ -177,7 +177,7 @@ def _measure_videos(
     with joined(ranks):
         if ranks.is_first:
             run.mkdir(parents=True, exist_ok=True)
-            remove_stale_temporaries(run)
+            remove_leftovers(run, run / "records")
         gather(ranks, None)  # wait until the folder is there
         tasks = [Task(path=v.path, file=v.file, run=run, plan=plan) for v in videos]
         mine = ranks.share(tasks)

@@ -49,10 +49,12 @@ def run(args: argparse.Namespace) -> int:
     prompts = read_prompts(args.prompts)
     num_blocks(args.latent_frames, 3)
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
-    from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
+    from hiar.runtime.files import atomic_write_text, remove_leftovers  # noqa: PLC0415
     from hiar.runtime.memory import keep_freed_memory  # noqa: PLC0415
 
     keep_freed_memory()
+    for folder in (args.out, args.out / FOLDER):
+        remove_leftovers(folder)
     pipeline = HiARPipeline.from_pretrained(
         args.model, transformer=args.weights, torch_dtype=args.dtype, device=args.device
     )

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_write_text
+from hiar.runtime.files import atomic_write_text, remove_leftovers
 
 
 def claim(path: Path, facts: dict[str, Any]) -> None:
     """Note what a folder is made with, or check that it is this.
+
+    What a killed process was writing there is removed.
 
     Raises:
         UsageError: If it was begun with other settings; the differing fields are named.
@@ -30,6 +32,7 @@ def claim(path: Path, facts: dict[str, Any]) -> None:
             )
     else:
         atomic_write_text(path, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    remove_leftovers(path.parent)
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from drift.errors import UsageError
-from drift.files import DISK_FULL, STALE_S, atomic_write_text
+from drift.files import DISK_FULL, atomic_write_text, remove_leftovers
 from reports.plan.jobs import Job
 from reports.run.job_records import record_path
 
 FOLDER_SCHEMA = "reports-folder/1"
 LOCK = "jobs/.lock"
+WRITTEN = ("", "jobs", "tables", "figures")
+"""Folders in which this package writes; a job tidies up its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ def locked(out: Path) -> Iterator[None]:
                 f"--out {out}: another reproduce-paper works there; wait for it (reproduce-paper "
                 "status shows how far it is) or choose another"
             ) from None
-        _remove_stale_temporaries(out)
+        remove_leftovers(*(out / name for name in WRITTEN))
         yield
 
 
@@ -67,15 +68,6 @@ def is_locked(out: Path) -> bool:
     return False
 
 
-def _remove_stale_temporaries(out: Path) -> None:
-    """Removes what killed processes left half-written."""
-    for folder in (out, out / "jobs", out / "tables", out / "figures"):
-        for path in folder.glob(".*.tmp*"):
-            with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > STALE_S:
-                    path.unlink()
-
-
 def read_identity(out: Path) -> Identity | None:
     """Reads what a folder holds; None for a new one.
 
@@ -89,9 +81,10 @@ def read_identity(out: Path) -> Identity | None:
         return None
     except ValueError:
         data = {}
-    if data.get("schema") != FOLDER_SCHEMA:
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != FOLDER_SCHEMA:
         raise UsageError(
-            f"{path}: schema is {data.get('schema')!r}, this reads {FOLDER_SCHEMA!r}: another "
+            f"{path}: schema is {schema!r}, this reads {FOLDER_SCHEMA!r}: another "
             "version of the toolkit made this folder; use that one, or choose another --out"
         )
     return Identity(preset=data["preset"], preset_sha256=data["preset_sha256"])

@@ -17,6 +17,7 @@ import torch
 from hiar.codecs.contact_sheet import Row, write_contact_sheet
 from hiar.codecs.vae import to_uint8
 from hiar.codecs.video import write_mp4
+from hiar.runtime.files import remove_leftovers
 from hiar.sampling.noise import initial_noise, keyed_noise
 from hiar.sampling.sampler import sample_latents
 from hiar.sampling.sigmas import add_noise, denoising_steps, x0_from_flow
@@ -63,6 +64,7 @@ class Preview:
 
     def write(self, folder: Path) -> None:
         """Write mp4 files and their contact sheet."""
+        remove_leftovers(folder)
         rows = []
         for name, videos in self.videos.items():
             for index, (prompt, video) in enumerate(zip(self.prompts, videos, strict=True)):

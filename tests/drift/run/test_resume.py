@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from killed import leave_behind, writing
 
 from drift import StorageError, score_folder
-from drift.files import STALE_S, remove_stale_temporaries
+from drift.files import HOST, remove_leftovers
 
 pytestmark = pytest.mark.numerics
 
@@ -103,16 +104,26 @@ def test_killed_and_started_again_equals_unbroken(many, unbroken, tmp_path, work
     assert read(tmp_path / "killed") == read(unbroken)
 
 
-def test_what_a_killed_process_left_is_removed_in_time(tmp_path):
-    (tmp_path / "records").mkdir()
-    old, new = tmp_path / "records" / ".a.1.tmp.json", tmp_path / ".videos.2.tmp.csv"
-    for path in (old, new):
-        path.write_text("half")
-    past = time.time() - STALE_S - 60
-    os.utime(old, (past, past))
-    remove_stale_temporaries(tmp_path)
-    assert not old.exists()
-    assert new.exists()  # someone may be writing it now
+def test_what_a_killed_process_left_is_removed_by_the_next_run(many, tmp_path):
+    """SIGKILL leaves half a file; one that a live process is writing is let alone."""
+    folder, run = tmp_path / "v", tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(many / "000.mp4", folder)
+    left = [leave_behind("drift.files", run / name) for name in ("videos.csv", "records/a.json")]
+    with writing("drift.files", run / "summary.json") as alive:
+        score_folder(folder, out=run, progress=None)
+        assert alive.exists()
+    assert not any(path.exists() for path in left)
+    remove_leftovers(run)
+    assert not alive.exists()
+
+
+def test_what_another_host_began_is_let_alone(tmp_path):
+    """Its locks may not reach us: a dead writer and a live one look the same from here."""
+    left = leave_behind("drift.files", tmp_path / "videos.csv")
+    other = left.rename(tmp_path / left.name.replace(HOST, "0123abcd"))
+    remove_leftovers(tmp_path)
+    assert other.exists()
 
 
 def test_a_video_that_vanishes_fails_alone(many, tmp_path, monkeypatch):

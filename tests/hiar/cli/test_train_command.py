@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import leave_behind
 from safetensors.torch import load_file
 
 from hiar.model.config import WanConfig
@@ -82,8 +83,10 @@ def test_killed_and_resumed_is_bit_identical(
         process.kill()
         process.wait()
     assert not (tmp_path / "cut" / "student.safetensors").exists()
+    left = leave_behind("hiar.runtime.files", tmp_path / "cut" / "student.safetensors")
     code, out, err = hiar_main(*ode_init(trajectories, tmp_path / "cut"))
     assert code == 0, err
+    assert not left.exists()
     record = json.loads((tmp_path / "cut" / "training.json").read_text())
     assert record["resumed_at"] >= 2
     assert f"{6 - record['resumed_at']} steps, 6 in all" in out

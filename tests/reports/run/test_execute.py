@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import leave_behind
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job, clock, with_ids
@@ -20,6 +21,8 @@ from reports.run.job_records import plan_states, read_record
 from reports.run.progress import Progress
 from reports.run.run_folder import Identity
 
+PLACES = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")]
+"""Where a process that imports this file finds it, and what it imports."""
 WRITE = "import pathlib,sys; p=pathlib.Path(sys.argv[1]); p.mkdir(exist_ok=True); "
 COUNT = WRITE + "(p/'n').write_text(str(int((p/'n').read_text())+1 if (p/'n').exists() else 1))"
 
@@ -265,9 +268,9 @@ def test_kill_9_ends_the_job_too_and_the_next_run_goes_on(tmp_path: Path) -> Non
     script = textwrap.dedent(
         f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {PLACES!r}
         from pathlib import Path
-        import test_reports_execute as here
+        import test_execute as here
         code = here.WRITE + "import os,time; (p/'pid').write_text(str(os.getpid()));"
         code += "(p/'n').exists() or (time.sleep(60) if not (p/'again').exists() else None);"
         code += "(p/'n').write_text('1')"
@@ -293,6 +296,13 @@ def test_kill_9_ends_the_job_too_and_the_next_run_goes_on(tmp_path: Path) -> Non
     assert record.status == "done"
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path: Path) -> None:
+    names = ("manifest.json", "jobs/a.json", "tables/table1.csv", "figures/fig1.png")
+    left = [leave_behind("drift.files", tmp_path / name) for name in names]
+    run(tmp_path, job("a"))
+    assert not any(path.exists() for path in left)
+
+
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -307,9 +317,9 @@ def test_a_full_disk_is_a_failed_job_and_room_lets_it_go_on(tmp_path: Path) -> N
     limited = textwrap.dedent(
         f"""
         import resource, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = {PLACES!r}
         from pathlib import Path
-        import test_reports_execute as here
+        import test_execute as here
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
         out = Path({str(tmp_path)!r})
