@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from hiar.codecs.frames import to_output
 from hiar.codecs.prompts import numbered, video_name
-from hiar.codecs.sidecars import read_sidecar
-from hiar.codecs.video import CODEC, CRF, PIXEL_FORMAT, open_mp4
+from hiar.codecs.sidecars import LatentsDigest, read_sidecar
+from hiar.codecs.video import ENCODING, open_mp4
 from hiar.errors import RankLostError, UsageError
 from hiar.model.geometry import num_blocks, num_frames
-from hiar.runtime.files import atomic_path, atomic_write_text
+from hiar.runtime.files import atomic_write_text, remove_leftovers
 from hiar.runtime.prefetch import in_background
 from hiar.runtime.provenance import provenance
 from hiar.runtime.ranks import Ranks
@@ -34,6 +34,8 @@ SIDECAR_SCHEMA = "hiar-sample/1"
 RUN_SCHEMA = "hiar-run/1"
 PARTIAL = ".partial.mp4"
 """Suffix of what was decoded before a pipeline lost a process."""
+LATENTS = ".safetensors"
+"""Suffix of the latents of a video."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,8 @@ def sample_folder(
         for index, prompt in numbered(prompts, run.prompt_range)
         for sample in range(run.samples)
     ]
+    if ranks.is_first:
+        remove_leftovers(out)
     pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
     batches, num_steps = own_work(pipeline, list(batched(pending, run.batch_size)), run, ranks)
     progress.start(len(batches) * run.num_blocks * num_steps)
@@ -225,21 +229,26 @@ def make_batch(
             pass
         return
     for take in batch:
-        sidecar_path(out, take).unlink(missing_ok=True)  # it would vouch for the new pictures
-        (out / f"{take.name}{PARTIAL}").unlink(missing_ok=True)
+        # A sidecar left in place would mark the new file as complete while it is being written.
+        for suffix in (".json", LATENTS, PARTIAL):
+            (out / f"{take.name}{suffix}").unlink(missing_ok=True)
     started = time.monotonic()
     watched = Watched(blocks if group is None else in_background(blocks), keep=run.save_latents)
-    write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch])
+    hashes = write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch])
     seconds = {
         "batch_size": len(batch),
         "sampling": round(watched.seconds, 3),
         "decoding": round(time.monotonic() - started - watched.seconds, 3),
     }
     for row, take in enumerate(batch):
+        latents = out / f"{take.name}{LATENTS}"
         if run.save_latents:
-            save_latents(out / f"{take.name}.safetensors", [part[row] for part in watched.kept])
+            save_latents(latents, [part[row] for part in watched.kept])
         sidecar = describe(pipeline, take, run) | {
+            "frames_sha256": hashes[row],
+            "latents_sha256": watched.digest.hexdigests[row],
             "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
+            "latents_bytes": latents.stat().st_size if run.save_latents else None,
             "seconds": seconds,
             "attention": run.attention,
             "compiled": run.compiled,
@@ -251,10 +260,13 @@ def make_batch(
 
 def write_videos(
     pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], paths: Sequence[Path]
-) -> None:
+) -> list[str]:
     """Decode blocks into one mp4 a video of the batch, as they come.
 
     What a pipeline had decoded when it lost a process is kept, as NAME and `PARTIAL`.
+
+    Returns:
+        SHA-256 of the frames of each video.
     """
     lost: BaseException | None = None
     with ExitStack() as files:
@@ -272,10 +284,11 @@ def write_videos(
         for path in paths:
             path.replace(path.with_suffix(PARTIAL))
         raise lost
+    return [writer.frames_sha256 for writer in writers]
 
 
 class Watched:
-    """An iterator over latents that adds up the time spent waiting for them.
+    """An iterator over latents that adds up the time spent waiting for them, and hashes them.
 
     Args:
         blocks: Latents [B, f, C, h, w].
@@ -285,6 +298,7 @@ class Watched:
     def __init__(self, blocks: Iterator[torch.Tensor], *, keep: bool) -> None:
         self.seconds = 0.0
         self.kept: list[torch.Tensor] = []
+        self.digest = LatentsDigest()
         self._blocks = blocks
         self._keep = keep
 
@@ -297,18 +311,20 @@ class Watched:
             latents = next(self._blocks)
         finally:
             self.seconds += time.monotonic() - started
+        copy = latents.float().cpu()
+        self.digest.update(copy)
         if self._keep:
-            self.kept.append(latents.float().cpu())
+            self.kept.append(copy)
         return latents
 
 
 def save_latents(path: Path, blocks: Sequence[torch.Tensor]) -> None:
     """Write the latents of one video, blocks [f, C, h, w], as `latents` [F, C, h, w], float32."""
     import torch  # noqa: PLC0415
-    from safetensors.torch import save_file  # noqa: PLC0415
 
-    with atomic_path(path) as temporary:
-        save_file({"latents": torch.cat(list(blocks)).contiguous()}, temporary)
+    from hiar.weights.tensor_files import write_tensors  # noqa: PLC0415
+
+    write_tensors(path, {"latents": torch.cat(list(blocks))})
 
 
 def sidecar_path(out: Path, take: Take) -> Path:
@@ -328,7 +344,7 @@ def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, An
         **run.facts(),
         "num_frames": num_frames(run.latent_frames),
         "fps": pipeline.fps,
-        "encoding": {"codec": CODEC, "crf": CRF, "pixel_format": PIXEL_FORMAT},
+        "encoding": ENCODING,
         "model": model_facts(pipeline),
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -369,10 +385,22 @@ def same_on_all_ranks(
 
 
 def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bool:
-    """Whether the video is there, whole, made with these very settings and weights."""
+    """Whether the video is there, made with these very settings and weights.
+
+    The sizes of the video and of its latents must be those of the sidecar, which is written last.
+    No file is read: damage that leaves the size as it was is not seen.
+    """
     found = read_sidecar(out / f"{take.name}.mp4")
-    if found is None:
+    if found is None or found.get("key") != describe(pipeline, take, run)["key"]:
         return False
-    if run.save_latents and not (out / f"{take.name}.safetensors").is_file():
-        return False
-    return bool(found.get("key") == describe(pipeline, take, run)["key"])
+    return not run.save_latents or found.get("latents_bytes") == file_bytes(
+        out / f"{take.name}{LATENTS}"
+    )
+
+
+def file_bytes(path: Path) -> int:
+    """Size of a file; -1 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return -1

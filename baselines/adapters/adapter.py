@@ -79,6 +79,22 @@ class Timing:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What an adapter tells of a video that it made.
+
+    Attributes:
+        seconds: Seconds by part of the work.
+        frames_sha256: SHA-256 of the frames that were encoded, uint8 RGB, one after the other.
+        latents_sha256: SHA-256 of the float32 latents that were decoded; None where the model
+            does not give them out.
+    """
+
+    seconds: Mapping[str, float]
+    frames_sha256: str
+    latents_sha256: str | None = None
+
+
 class Adapter(Protocol):
     """A model that is ready to run."""
 
@@ -90,11 +106,8 @@ class Adapter(Protocol):
         """Told what is to come, before the first video."""
         ...
 
-    def make(self, job: Job, path: Path) -> dict[str, float]:
+    def make(self, job: Job, path: Path) -> Made:
         """Make one video; it appears at `path` whole or not at all.
-
-        Returns:
-            Seconds by part of the work.
 
         Raises:
             VideoFailedError: If this video could not be made.

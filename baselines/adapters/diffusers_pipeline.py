@@ -15,13 +15,14 @@ from typing import Any
 import diffusers
 import torch
 
-from baselines.adapters.adapter import Job, Options, Timing, random_seed
+from baselines.adapters.adapter import Job, Made, Options, Timing, random_seed
 from baselines.adapters.videos import to_uint8, write_video
 from baselines.errors import VideoFailedError
 from baselines.spec import Length, ModelSpec
 from baselines.weights import folder_sha256, require_weights
 from hiar.errors import UsageError
 from hiar.runtime.device import Mark, Stopwatch, check_device
+from hiar.runtime.notices import hush_notices
 from hiar.weights.local import weights_folder
 
 INDEX = "model_index.json"
@@ -50,6 +51,7 @@ class DiffusersPipeline:
         self._sha256 = {name: folder_sha256(self._folder / name) for name in COMPONENTS}
 
     def _load(self) -> Any:
+        hush_notices()
         cls = getattr(diffusers, class_name(self._spec))
         parts: dict[str, Any] = {}
         if "vae dtype" in self._spec.values("fact"):
@@ -85,7 +87,7 @@ class DiffusersPipeline:
     def prepare(self, prompts: Sequence[str]) -> None:
         """The pipeline encodes each prompt itself."""
 
-    def make(self, job: Job, path: Path) -> dict[str, float]:
+    def make(self, job: Job, path: Path) -> Made:
         """Make one video; its noise depends on the job alone."""
         started = time.monotonic()
         try:
@@ -94,8 +96,8 @@ class DiffusersPipeline:
             raise UsageError(
                 f"the GPU's memory is too small for {self._spec.key}: try --dtype bfloat16"
             ) from error
-        write_video(path, [to_uint8(frames)], job.length, self._spec.fps)
-        return {"total": time.monotonic() - started}
+        sha256 = write_video(path, [to_uint8(frames)], job.length, self._spec.fps)
+        return Made(seconds={"total": time.monotonic() - started}, frames_sha256=sha256)
 
     def _run(self, prompt: str, length: Length, seed: int, **more: Any) -> Any:
         """Frames, float (T, H, W, 3) in [0, 1]."""

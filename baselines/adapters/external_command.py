@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from baselines.adapters.adapter import Job, Options, Timing, random_seed
+from baselines.adapters.adapter import Job, Made, Options, Timing, random_seed
 from baselines.adapters.environments import (
     code_path,
     environment_folder,
@@ -24,6 +24,7 @@ from baselines.errors import VideoFailedError
 from baselines.spec import Command, Length, ModelSpec
 from baselines.weights import folder_sha256, require_weights
 from hiar.errors import UsageError
+from hiar.runtime.files import working_folder
 from hiar.weights.local import target_path, weights_folder
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class ExternalCommand:
     def prepare(self, prompts: Sequence[str]) -> None:
         """The program is told one prompt at a time."""
 
-    def make(self, job: Job, path: Path) -> dict[str, float]:
+    def make(self, job: Job, path: Path) -> Made:
         """Make one video.
 
         What the program says goes to a log: of a runner, one for all videos; of a program that
@@ -96,12 +97,13 @@ class ExternalCommand:
         log = path.with_suffix(".log") if once else path.parent / f"{self._spec.key}.log"
         if once:
             log.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".job-", dir=path.parent) as work:
-            seconds, output = self._run(job, Path(work), log)
-            write_video(path, self._checked(read_frames(output)), job.length, self._spec.fps)
+        with working_folder(path.parent) as work:
+            seconds, output = self._run(job, work, log)
+            frames = self._checked(read_frames(output))
+            sha256 = write_video(path, frames, job.length, self._spec.fps)
         if once:
             log.unlink(missing_ok=True)
-        return seconds
+        return Made(seconds=seconds, frames_sha256=sha256)
 
     def _checked(self, chunks: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """The same chunks, if they have the size that was asked for."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from baselines.adapters.adapter import Job, Options, Timing
+from baselines.adapters.adapter import Job, Made, Options, Timing
 from baselines.adapters.overlapping import overlapping_windows
 from baselines.adapters.videos import write_video
 from baselines.errors import VideoFailedError
@@ -19,6 +19,7 @@ from baselines.spec import Length, ModelSpec
 from baselines.wan_family import sampler_facts
 from hiar.bench.video_timing import time_video
 from hiar.codecs.frames import to_output
+from hiar.codecs.sidecars import LatentsDigest
 from hiar.errors import UsageError
 from hiar.loading import TINY
 from hiar.pipeline import HiARPipeline
@@ -61,31 +62,36 @@ class HiarEngine:
         """Encode all prompts and free the text encoder, which is larger than the model."""
         self.pipeline.encode_ahead(prompts)
 
-    def make(self, job: Job, path: Path) -> dict[str, float]:
+    def make(self, job: Job, path: Path) -> Made:
         """Make one video; the same as `hiar sample` makes, where windows do not overlap."""
         started = time.monotonic()
-        parts = self._overlapping(job) if "windows" in job.length.arguments else self._rolling(job)
+        latents = LatentsDigest()
+        is_rolling = "windows" not in job.length.arguments
+        parts = self._rolling(job, latents) if is_rolling else self._overlapping(job)
         chunks = (to_output(video, "uint8")[0] for video in parts)
         try:
-            write_video(path, chunks, job.length, self._spec.fps)
+            sha256 = write_video(path, chunks, job.length, self._spec.fps)
         except UsageError as error:  # such as latents that are not finite
             raise VideoFailedError(str(error)) from error
         except torch.OutOfMemoryError as error:
             raise UsageError(
                 f"the GPU's memory is too small for {self._spec.key}: try --dtype bfloat16"
             ) from error
-        return {"total": time.monotonic() - started}
-
-    def _rolling(self, job: Job) -> Iterator[torch.Tensor]:
-        return self.pipeline.decode_blocks(
-            self.pipeline.stream_blocks(
-                [job.prompt],
-                self._config,
-                latent_frames=_count(job.length, "latent_frames"),
-                seed=job.seed,
-                prompt_indices=[job.prompt_index],
-            )
+        return Made(
+            seconds={"total": time.monotonic() - started},
+            frames_sha256=sha256,
+            latents_sha256=latents.hexdigests[0] if is_rolling else None,
         )
+
+    def _rolling(self, job: Job, digest: LatentsDigest) -> Iterator[torch.Tensor]:
+        blocks = self.pipeline.stream_blocks(
+            [job.prompt],
+            self._config,
+            latent_frames=_count(job.length, "latent_frames"),
+            seed=job.seed,
+            prompt_indices=[job.prompt_index],
+        )
+        return self.pipeline.decode_blocks(digest.watch(blocks))
 
     def _overlapping(self, job: Job) -> Iterator[torch.Tensor]:
         return overlapping_windows(

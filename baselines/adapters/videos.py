@@ -12,7 +12,7 @@ from baselines.spec import Length
 from hiar.codecs.video import open_mp4
 
 
-def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length, fps: int) -> None:
+def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length, fps: int) -> str:
     """Encode the first frames of a video; the rest is never asked for.
 
     Args:
@@ -21,6 +21,9 @@ def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length,
         length: How many frames are kept.
         fps: Frames a second.
 
+    Returns:
+        SHA-256 of the frames that were kept.
+
     Raises:
         VideoFailedError: If there are fewer frames.
     """
@@ -28,10 +31,12 @@ def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length,
         for chunk in chunks:
             writer.write(chunk[: length.num_frames - writer.num_frames])
             if writer.num_frames == length.num_frames:
-                return
-        raise VideoFailedError(
-            f"the video is too short: {writer.num_frames} of {length.num_frames} frames"
-        )
+                break
+        else:
+            raise VideoFailedError(
+                f"the video is too short: {writer.num_frames} of {length.num_frames} frames"
+            )
+    return writer.frames_sha256
 
 
 def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:

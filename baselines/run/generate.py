@@ -16,9 +16,9 @@ from baselines.run.prompt_list import Prompt
 from baselines.spec import Length, ModelSpec
 from hiar.codecs.prompts import numbered
 from hiar.codecs.sidecars import read_sidecar
-from hiar.codecs.video import CODEC, CRF, PIXEL_FORMAT
+from hiar.codecs.video import ENCODING
 from hiar.errors import UsageError
-from hiar.runtime.files import atomic_write_text
+from hiar.runtime.files import atomic_write_text, remove_leftovers
 from hiar.runtime.progress import Progress
 from hiar.runtime.provenance import provenance
 from hiar.runtime.ranks import Ranks
@@ -106,6 +106,8 @@ def generate_folder(
     """
     takes = list_takes(prompts, run)
     facts = model_facts(spec, adapter)
+    if ranks.is_first:
+        remove_leftovers(out)
     pending = ranks.from_first([t for t in takes if not is_done(spec, facts, t, out)])
     mine = ranks.share(pending)
     progress.start(len(mine))
@@ -144,10 +146,11 @@ def _make_all(
     in_a_row = 0
     for take in takes:
         sidecar = sidecar_path(out, take)
-        sidecar.unlink(missing_ok=True)  # it would vouch for the new pictures
+        # A sidecar left in place would mark the new file as complete while it is being written.
+        sidecar.unlink(missing_ok=True)
         failure_path(out, take).unlink(missing_ok=True)
         try:
-            seconds = adapter.make(take.job, out / f"{take.name}.mp4")
+            made = adapter.make(take.job, out / f"{take.name}.mp4")
         except VideoFailedError as error:
             atomic_write_text(failure_path(out, take), f"{error}\n")
             in_a_row += 1
@@ -156,8 +159,10 @@ def _make_all(
             continue
         in_a_row = 0
         found = describe(spec, facts, take) | {
+            "frames_sha256": made.frames_sha256,
+            "latents_sha256": made.latents_sha256,
             "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
-            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+            "seconds": {name: round(value, 3) for name, value in made.seconds.items()},
             "provenance": provenance(run.device),
         }
         atomic_write_text(sidecar, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
@@ -180,7 +185,7 @@ def describe(spec: ModelSpec, facts: dict[str, Any], take: Take) -> dict[str, An
         "sample_index": take.sample_index,
         "seed": take.job.seed,
         **_length_facts(spec, take.job.length),
-        "encoding": {"codec": CODEC, "crf": CRF, "pixel_format": PIXEL_FORMAT},
+        "encoding": ENCODING,
         "model": facts,
     }
     key = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
@@ -215,6 +220,6 @@ def _failure(take: Take, out: Path) -> dict[str, str]:
 
 
 def is_done(spec: ModelSpec, facts: dict[str, Any], take: Take, out: Path) -> bool:
-    """Whether the video is there, whole, made with these very settings and weights."""
+    """Whether the video is there with the size of its sidecar, made with these very settings."""
     found = read_sidecar(out / f"{take.name}.mp4")
     return found is not None and bool(found.get("key") == describe(spec, facts, take)["key"])

@@ -1,5 +1,6 @@
 """A folder of videos: what is there is kept, what failed is named, sidecars tell how."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killed import leave_behind
 from numpy.typing import NDArray
 
-from baselines.adapters.adapter import Job, Timing, random_seed
+from baselines.adapters.adapter import Job, Made, Timing, random_seed
 from baselines.adapters.videos import read_frames, to_uint8, write_video
 from baselines.errors import VideoFailedError
 from baselines.registry import find_model
@@ -41,14 +43,14 @@ class Grey:
     def prepare(self, prompts: Sequence[str]) -> None:
         self.prepared = list(prompts)
 
-    def make(self, job: Job, path: Path) -> dict[str, float]:
+    def make(self, job: Job, path: Path) -> Made:
         if job.prompt in self.fails:
             raise VideoFailedError(f"no picture of {job.prompt}")
         self.made.append(f"{job.prompt_index}/{job.seed}")
         level = 20 * job.prompt_index + job.seed
         frames = np.full((job.length.frames_made, 16, 16, 3), level, np.uint8)
-        write_video(path, [frames], job.length, SPEC.fps)
-        return {"total": 0.5}
+        sha256 = write_video(path, [frames], job.length, SPEC.fps)
+        return Made(seconds={"total": 0.5}, frames_sha256=sha256)
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
         raise NotImplementedError
@@ -79,6 +81,17 @@ def test_videos_and_sidecars_appear(tmp_path: Path, read_video: ReadVideo) -> No
     assert abs(int(frames[0, 0, 0, 0]) - 21) <= 2  # the level of prompt 1, seed 1
 
 
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path: Path) -> None:
+    """Half a video, and the folder in which a program of others was at work."""
+    left = [
+        leave_behind("hiar.runtime.files", tmp_path / "video.mp4"),
+        leave_behind("hiar.runtime.files", tmp_path, "working_folder"),
+    ]
+    assert (left[1] / "half").exists()
+    run_folder(Grey(), tmp_path)
+    assert not any(path.exists() for path in left)
+
+
 def test_a_range_keeps_the_places_in_the_whole_list(tmp_path: Path) -> None:
     model = Grey()
     record = run_folder(model, tmp_path, "abcd", prompt_range=(1, 3))
@@ -99,12 +112,17 @@ def test_only_what_is_missing_is_made(tmp_path: Path) -> None:
     model = Grey()
     first = run_folder(model, tmp_path)
     assert model.made == ["0/0", "1/0"]
-    bytes_before = (tmp_path / first["videos"][1]).read_bytes()
-    (tmp_path / first["videos"][1]).unlink()
+    video = tmp_path / first["videos"][1]
+    before = json.loads(video.with_suffix(".json").read_text())
+    # All five frames are of level 20: 20 times the prompt's index, and seed 0.
+    pixels = bytes([20]) * (5 * 16 * 16 * 3)
+    assert before["frames_sha256"] == hashlib.sha256(pixels).hexdigest()
+    video.unlink()
     assert run_folder(model, tmp_path)["made"] == 1
     assert model.made[2:] == ["1/0"]
     assert model.prepared == ["b"]
-    assert (tmp_path / first["videos"][1]).read_bytes() == bytes_before
+    after = json.loads(video.with_suffix(".json").read_text())
+    assert after["frames_sha256"] == before["frames_sha256"]
     assert run_folder(model, tmp_path)["made"] == 0
 
 

@@ -1,5 +1,6 @@
 """`hiar sample` with the real classes at random tiny weights, and once as a real process."""
 
+import hashlib
 import json
 import os
 import signal
@@ -12,14 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKLWan
+from killed import kill_while_it_writes
+from safetensors.torch import load_file
 from transformers import UMT5Config, UMT5EncoderModel
 
 from hiar.codecs.prompts import read_prompts
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.vae import VideoAutoencoder
+from hiar.codecs.video import ENCODING
 from hiar.errors import UsageError
 from hiar.loading import TINY_WEIGHTS
 from hiar.model.geometry import num_frames
@@ -79,6 +84,17 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def identities(folder: Path) -> dict[str, tuple[str, str]]:
+    """Hashes of the frames and of the latents of each video, by its name."""
+    sidecars = (json.loads(path.with_suffix(".json").read_text()) for path in folder.glob("*.mp4"))
+    return {car["video"]: (car["frames_sha256"], car["latents_sha256"]) for car in sidecars}
+
+
+def read_frames(video: Path) -> np.ndarray[Any, Any]:
+    with av.open(str(video)) as container:
+        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+
 def remade(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     assert before.keys() == after.keys()
     return {Path(name).stem for name in before if before[name] != after[name]}
@@ -102,8 +118,8 @@ def test_every_prompt_has_one_video_and_a_sidecar(pipeline: HiARPipeline, tmp_pa
             assert stream.average_rate == sidecar["fps"] == 16
             assert (stream.height, stream.width) == (32, 48)
     assert json.loads((out / "run.json").read_text()) == json.loads(json.dumps(record))
-    first_bytes = [path.read_bytes() for path in sorted(out.glob("*.mp4"))]
-    assert len(set(first_bytes)) == 6
+    hashes = identities(out).values()
+    assert len({frames for frames, _ in hashes}) == len({latents for _, latents in hashes}) == 6
 
 
 def test_a_second_run_makes_nothing(pipeline: HiARPipeline, tmp_path: Path) -> None:
@@ -134,9 +150,10 @@ def test_other_settings_remake_all(
 
 
 def test_only_what_is_missing_is_made(pipeline: HiARPipeline, tmp_path: Path) -> None:
-    one_by_one = replace(RUN, batch_size=1)  # so that bytes compare: a batch rounds its own way
+    one_by_one = replace(RUN, batch_size=1)  # a batch of another size rounds its own way
     names = [Path(name).stem for name in sample(pipeline, tmp_path, one_by_one)["videos"]]
-    before = contents(tmp_path)
+    before, same = contents(tmp_path), identities(tmp_path)
+    pictures = read_frames(tmp_path / f"{names[1]}.mp4")
     (tmp_path / f"{names[1]}.mp4").unlink()
     sidecar = tmp_path / f"{names[4]}.json"
     sidecar.write_bytes(sidecar.read_bytes()[:200])
@@ -144,8 +161,8 @@ def test_only_what_is_missing_is_made(pipeline: HiARPipeline, tmp_path: Path) ->
     after = contents(tmp_path)
     assert (record["made"], record["already_there"]) == (2, 4)
     assert remade(before, after) == {names[1], names[4]}
-    for name in names:  # the same keys give the same videos
-        assert after[f"{name}.mp4"][0] == before[f"{name}.mp4"][0]
+    assert identities(tmp_path) == same  # the same keys give the same videos
+    np.testing.assert_array_equal(read_frames(tmp_path / f"{names[1]}.mp4"), pictures)
 
 
 class Interrupting(Progress):
@@ -171,8 +188,7 @@ def test_an_interrupted_run_goes_on(pipeline: HiARPipeline, tmp_path: Path) -> N
     assert not list(cut.glob(".*"))
     record = sample(pipeline, cut, run)
     assert (record["made"], record["already_there"]) == (2, 4)
-    for path in whole.glob("*.mp4"):
-        assert (cut / path.name).read_bytes() == path.read_bytes()
+    assert identities(cut) == identities(whole)
 
 
 def test_latents_do_not_depend_on_the_batch(
@@ -196,12 +212,12 @@ def test_samples_of_a_prompt_differ_and_the_seed_counts_on(
     record = sample(pipeline, tmp_path / "two", replace(RUN, samples=2), prompts)
     found = [json.loads((tmp_path / "two" / name).read_text()) for name in record["videos"]]
     assert [(f["sample_index"], f["seed"]) for f in found] == [(0, 1), (1, 2)]
-    videos = [(tmp_path / "two" / f["video"]).read_bytes() for f in found]
-    assert videos[0] != videos[1]
+    hashes = [f["frames_sha256"] for f in found]
+    assert hashes[0] != hashes[1]
     # Sample 1 of seed 1 is the video of seed 2.
     other = sample(pipeline, tmp_path / "one", replace(RUN, seed=2), prompts)
-    alone = (tmp_path / "one" / other["videos"][0]).with_suffix(".mp4").read_bytes()
-    assert alone == videos[1]
+    alone = json.loads((tmp_path / "one" / other["videos"][0]).read_text())
+    assert alone["frames_sha256"] == hashes[1]
 
 
 def test_two_ranges_make_the_videos_of_a_whole_run(pipeline: HiARPipeline, tmp_path: Path) -> None:
@@ -209,11 +225,8 @@ def test_two_ranges_make_the_videos_of_a_whole_run(pipeline: HiARPipeline, tmp_p
     sample(pipeline, tmp_path / "whole", alone)
     for place in ((0, 2), (2, 6)):
         sample(pipeline, tmp_path / "parts", replace(alone, prompt_range=place))
-    whole, parts = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).glob("*.mp4")}
-        for name in ("whole", "parts")
-    )
-    assert parts == whole
+    assert len(identities(tmp_path / "whole")) == 6
+    assert identities(tmp_path / "parts") == identities(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -333,11 +346,59 @@ def test_a_sidecar_never_vouches_for_other_pictures(
 
     sample(pipeline, tmp_path, prompts=["cat"])
     video = next(tmp_path.glob("*.mp4"))
-    first = video.read_bytes()
+    first, same = read_frames(video), identities(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr("hiar.sample_folder.atomic_write_text", stop)
         with pytest.raises(KeyboardInterrupt):
             sample(pipeline, tmp_path, replace(RUN, seed=2), ["cat"])
-    assert video.read_bytes() != first
+    assert not np.array_equal(read_frames(video), first)
     assert sample(pipeline, tmp_path, prompts=["cat"])["made"] == 1
-    assert video.read_bytes() == first
+    assert identities(tmp_path) == same
+    np.testing.assert_array_equal(read_frames(video), first)
+
+
+def test_the_sidecar_names_the_frames_and_the_latents(
+    pipeline: HiARPipeline, tmp_path: Path
+) -> None:
+    """Both hashes are those of plain bytes, which a reader can take again."""
+    sample(pipeline, tmp_path, replace(RUN, batch_size=1, save_latents=True), ["cat"])
+    (path,) = tmp_path.glob("0*.json")
+    found = json.loads(path.read_text())
+    latents = load_file(path.with_suffix(".safetensors"))["latents"]
+    assert found["latents_sha256"] == hashlib.sha256(latents.numpy().tobytes()).hexdigest()
+    frames = pipeline(
+        "cat", num_frames=num_frames(3), seed=1, config=RUN.config, output_type="uint8"
+    ).frames
+    assert found["frames_sha256"] == hashlib.sha256(frames[0].tobytes()).hexdigest()
+    assert found["encoding"] == ENCODING
+
+
+def test_latents_of_another_seed_are_not_taken_for_those_of_this_one(
+    pipeline: HiARPipeline, tmp_path: Path
+) -> None:
+    """Seed 1 with latents, seed 2 without: the file of seed 1 must not stay beside seed 2."""
+    kept = replace(RUN, save_latents=True)
+    sample(pipeline, tmp_path, kept, ["cat"])
+    sample(pipeline, tmp_path, replace(RUN, seed=2), ["cat"])
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert sample(pipeline, tmp_path, replace(kept, seed=2), ["cat"])["made"] == 1
+    next(tmp_path.glob("*.safetensors")).write_bytes(b"cut")
+    assert sample(pipeline, tmp_path, replace(kept, seed=2), ["cat"])["made"] == 1
+    assert sample(pipeline, tmp_path, replace(kept, seed=2), ["cat"])["made"] == 0
+
+
+@pytest.mark.slow
+def test_what_a_killed_run_was_writing_is_removed_by_the_next(
+    hiar_command: Command, model_folder: Path, tmp_path: Path
+) -> None:
+    common = (
+        "sample", "--model", str(model_folder), "--size", "16x32", "--prompt", "a disc",
+        "--window", "6", "--order", "diagonal", "--out", str(tmp_path),
+    )  # fmt: skip
+    endless = [sys.executable, "-m", "hiar", *common, "--latent-frames", "3000"]
+    kill_while_it_writes(endless, tmp_path)
+    assert not list(tmp_path.glob("*.mp4"))
+    done = hiar_command(*common, "--latent-frames", "3")
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*.mp4"))) == 1
+    assert not list(tmp_path.glob(".*"))
