@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from hiar.errors import UsageError
 from hiar.model.geometry import SPATIAL_STRIDE
-
-if TYPE_CHECKING:
-    pass
 
 
 def size_px(text: str) -> tuple[int, int]:
@@ -20,3 +18,15 @@ def size_px(text: str) -> tuple[int, int]:
     if any(side % SPATIAL_STRIDE or not side for side in found):
         raise argparse.ArgumentTypeError(f"{text}: both must be multiples of {SPATIAL_STRIDE}")
     return found
+
+
+def make_out_folder(out: Path) -> None:
+    """Make the folder of `--out`, before a model is loaded.
+
+    Raises:
+        UsageError: The folder cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be made: {error.strerror}; name a folder") from None

@@ -11,6 +11,7 @@ from baselines.adapters.factory import open_adapter
 from baselines.cli.options import add_model_arguments, read_options
 from baselines.lengths import find_length
 from baselines.registry import find_model
+from hiar.arguments import make_out_folder
 from hiar.codecs.prompts import prompt_range
 from hiar.errors import UsageError
 from hiar.runtime.progress import Progress
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     prompts = list_prompts([check_prompt(args.prompt)]) if given else read_prompt_list(args.prompts)
     samples = max(1, len(prompts[0].names)) if args.samples is None else args.samples
     options = read_options(args)
-    _check_out(args.out)
+    make_out_folder(args.out)
     from baselines.run.generate import Run, generate_folder  # noqa: PLC0415
     from hiar.runtime.ranks import device_of_rank, joined_ranks  # noqa: PLC0415
 
@@ -82,14 +83,6 @@ def run(args: argparse.Namespace) -> int:
     if ranks.is_first:
         _print(record, args)
     return SOME_FAILED if record["failed"] else OK
-
-
-def _check_out(out: Path) -> None:
-    """Fail before the model is loaded if the folder cannot be made."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {out} cannot be made: {error.strerror}; name a folder") from None
 
 
 def _print(record: dict[str, Any], args: argparse.Namespace) -> None:

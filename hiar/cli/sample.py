@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hiar.runtime.ranks import Ranks
     from hiar.sample_folder import Beginning, SampleRun
     from hiar.sampling.pipelined.group import PipelineGroup
-from hiar.arguments import size_px
+from hiar.arguments import make_out_folder, size_px
 
 OK = 0
 DEFAULT_LATENT_FRAMES = 81
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     given = args.prompt is not None
     prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
     changes = sampler_changes(args)
-    _check_out(args.out)
+    make_out_folder(args.out)
     from hiar.model.attention_backends import attention_backend  # noqa: PLC0415
     from hiar.model.compiled import compile_layers  # noqa: PLC0415
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
@@ -341,14 +341,6 @@ def _out_of_memory_named() -> Iterator[None]:
             "the GPU's memory is full: lower --batch-size or --window, use --dtype bfloat16 or "
             "--low-memory, or --order step_first (one cache, where diagonal has one a step)"
         ) from error
-
-
-def _check_out(out: Path) -> None:
-    """Fail before the model is loaded if the folder cannot be made."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {out} cannot be made: {error.strerror}; name a folder") from None
 
 
 def _warn_long_prompts(pipeline: HiARPipeline, prompts: list[str]) -> None:
