@@ -7,6 +7,7 @@ OpenCV's Farneback flow between them, which needs no weights. A *tiny proxy*: no
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
@@ -49,8 +50,7 @@ def _between(before: Frames, after: Frames) -> NDArray[np.float32]:
     """
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
     half = optical_flow(grey[0], grey[1]) / 2
-    height, width = grey[0].shape
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    x, y = _positions(*grey[0].shape)
     warped = [
         cv2.remap(
             picture.astype(np.float32), x + sign * half[..., 0], y + sign * half[..., 1],
@@ -60,3 +60,10 @@ def _between(before: Frames, after: Frames) -> NDArray[np.float32]:
     ]  # fmt: skip
     middle: NDArray[np.float32] = (warped[0] + warped[1]) / 2
     return middle
+
+
+@lru_cache(maxsize=1)
+def _positions(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Column and row of each pixel of a picture, both (H, W)."""
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return x, y
