@@ -1,1 +1,1 @@
-"""The models that the paper compares, as data and adapters."""
+"""The models that the paper compares: their data, and the adapters that run them."""

@@ -1,5 +1,5 @@
-"""The error of a single video; wrong use is hiar's `UsageError`."""
+"""Error of a single video; wrong use is hiar's `UsageError`."""
 
 
 class VideoFailedError(Exception):
-    """One video that could not be made; the message is one line, the others may go on."""
+    """One video could not be made, but others may be; the message is one line."""

@@ -1,10 +1,10 @@
-"""Which of a model's lengths a run asks for. A length that it cannot reach is never made up."""
+"""Finds the supported length that a run asks for; an unsupported one is an error."""
 
 from baselines.spec import Length, ModelSpec
 from hiar.errors import UsageError
 
 TOLERANCE_S = 0.2
-"""How far a length may be from the seconds asked for: 321 frames at 16 fps are 20.06 s."""
+"""Largest difference of a length from the seconds asked for: 321 frames at 16 fps are 20.06 s."""
 PAPER_S = 20.0
 """Section 4.1: all models are sampled to 20 s, bidirectional ones to 5 s."""
 
@@ -14,14 +14,14 @@ class UnsupportedLengthError(UsageError):
 
 
 def find_length(spec: ModelSpec, seconds: float | None = None) -> Length:
-    """The supported length of that many seconds.
+    """Finds the supported length that has a given number of seconds.
 
     Args:
         spec: The model.
-        seconds: Asked for; None takes the longest one up to the paper's 20 s.
+        seconds: Duration asked for; None takes the longest length up to the paper's 20 s.
 
     Raises:
-        UnsupportedLengthError: There is none; the supported ones are named.
+        UnsupportedLengthError: No length has this duration; the message names those that exist.
     """
     if seconds is None:
         limit = (PAPER_S + TOLERANCE_S) * spec.fps
@@ -36,11 +36,11 @@ def find_length(spec: ModelSpec, seconds: float | None = None) -> Length:
 
 
 def format_lengths(spec: ModelSpec) -> str:
-    """The lengths in seconds, such as "5, 20": whole where they are within the tolerance."""
+    """The lengths in seconds, such as "5, 20"."""
     return ", ".join(f"{nominal_s(length, spec.fps):g}" for length in spec.lengths)
 
 
 def nominal_s(length: Length, fps: int) -> float:
-    """Duration as one asks for it: whole seconds if they are within the tolerance."""
+    """Duration in seconds, rounded to whole seconds if these are within the tolerance."""
     seconds = length.num_frames / fps
     return round(seconds) if abs(seconds - round(seconds)) <= TOLERANCE_S else round(seconds, 2)

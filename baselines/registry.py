@@ -1,4 +1,4 @@
-"""The compared models in the order of the paper's Table 1, then others; one line a model."""
+"""All models: those of the paper's Table 1 in its order, then others."""
 
 from baselines.models import (
     causal_forcing,
@@ -34,7 +34,7 @@ MODELS: tuple[ModelSpec, ...] = (
 
 
 class UnknownModelError(UsageError):
-    """A name that is no model; the message is one line for the user."""
+    """No model has the given name; the message is one line."""
 
 
 def find_model(key: str) -> ModelSpec:

@@ -1,6 +1,6 @@
 """What the toolkit knows about a compared model, as data.
 
-Sources are repositories at a commit. The snapshots that the models' files refer to:
+Sources are repositories at a commit. The models' files refer to these snapshots:
 Self-Forcing 33593df, CausVid ca21150, Causal-Forcing 1fc7bbc, HiAR da267d3, LongLive v1.0,
 Wan2.1 9737cba, MAGI-1 6ff822e, NOVA 2cd254a, Pyramid-Flow 3040d71, SkyReels-V2 abed76f,
 LTX-Video 5260738, diffusers 0.42.1.
@@ -20,8 +20,8 @@ Use = Literal["call", "scheduler", "fact"]
 Value: TypeAlias = bool | int | float | str | tuple[int, ...]
 
 HUB_REVISION = "main"
-"""Branch that weights are fetched from: no release names a commit of its hub repository. What was
-fetched is told by each file's sha256, which stands in every result."""
+"""Branch from which weights are fetched, because no release names a commit of its hub repository.
+Every result holds the SHA-256 of the weights that were used."""
 
 _KEY = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
@@ -31,10 +31,10 @@ class Length:
     """A video length that the model's own code supports.
 
     Attributes:
-        num_frames: Frames of the video that is written.
-        made_frames: Frames that the model makes, of which the first `num_frames` are kept; None
-            if all are.
-        arguments: What the model is asked for to get it.
+        num_frames: Number of frames of the video that is written.
+        made_frames: Number of frames that the model makes, of which the first `num_frames` are
+            kept; None if all are kept.
+        arguments: Arguments that make the model produce this length.
     """
 
     num_frames: int
@@ -42,18 +42,18 @@ class Length:
     arguments: Mapping[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Rejects a cut that would have to invent frames."""
+        """Rejects a length of more frames than the model makes."""
         if not 1 <= self.num_frames <= self.frames_made:
             raise ValueError(f"{self.num_frames} frames cannot be cut from {self.frames_made}")
 
     @property
     def frames_made(self) -> int:
-        """Frames before the cut."""
+        """Number of frames that the model makes, before the video is cut."""
         return self.num_frames if self.made_frames is None else self.made_frames
 
     @property
     def setting(self) -> str:
-        """The arguments in words."""
+        """The arguments and the cut as text."""
         words = [f"{name}={value}" for name, value in self.arguments.items()]
         cut = [] if self.made_frames is None else [f"cut from {self.made_frames} frames"]
         return ", ".join(words + cut)
@@ -64,11 +64,11 @@ class Setting:
     """One run setting and where it comes from.
 
     Attributes:
-        name: As the model's code calls it.
-        value: What it is run with.
-        source: Where the value is from.
-        use: Whether it is passed to the model's call, put into its scheduler, or is a fact that
-            follows from something else and is there to be read.
+        name: Name in the model's code.
+        value: Value that the model is run with.
+        source: Source of the value.
+        use: Whether the value is passed to the model's call, passed to its scheduler, or only
+            documents a fact that follows from something else.
     """
 
     name: str
@@ -82,11 +82,11 @@ class Environment:
     """How to make the environment of an external program.
 
     Attributes:
-        repository: Where its code is.
-        commit: The commit that its settings were read at.
-        python: Version that its authors name.
-        install: Commands in the code's folder, with `python` that of the environment.
-        source: Where the recipe is from.
+        repository: Address of the program's code.
+        commit: Commit at which its settings were read.
+        python: Python version that its authors name.
+        install: Commands to run in the code's folder; `python` is the environment's.
+        source: Source of the recipe.
     """
 
     repository: str
@@ -100,22 +100,24 @@ class Environment:
 class Command:
     """An external program.
 
-    Words in braces are filled in for each run: `{python}` and `{code}` of its environment,
-    `{weights}` the weights folder, `{runner}` our script, `{config}` the configuration written for
-    the run, `{prompt}`, `{video}` where its video goes.
+    Words in braces are replaced for each run: `{python}` and `{code}` are the interpreter and the
+    code of its environment, `{weights}` is the weights folder, `{runner}` our script, `{device}`
+    the device, `{config}` the configuration file of the run, `{prompt}` the prompt and `{video}`
+    the path of the video to write.
 
     Attributes:
-        environment: How to make what it runs in.
+        environment: Recipe of the environment that it runs in.
         argv: Command line.
         variables: Environment variables.
-        runner: Name of our script in `baselines/runners`, None for a program of the model's own.
-            A runner stays loaded and takes one job after the other.
-        config_base: JSON file of the code to begin the configuration with; None begins empty.
-        config_section: Entry of that file that settings go to; None is the top.
+        runner: Name of our script in `baselines/runners`; None if the model has a program of its
+            own. A runner keeps the model loaded and takes one job after the other.
+        config_base: JSON file of the code on which the configuration is based; None starts from
+            an empty one.
+        config_section: Entry of that file in which settings are written; None is the top level.
         paths: Settings that name folders.
-        size_names: Settings that take height and width; None if the size is fixed.
+        size_names: Names of the settings for height and width; None if the size is fixed.
         timeout_s: Longest time for one video, loading included.
-        timing_lengths: Two lengths whose difference is made of steady chunks.
+        timing_lengths: Two lengths that differ by whole steady chunks.
     """
 
     environment: Environment
@@ -136,24 +138,24 @@ class ModelSpec:
 
     Attributes:
         key: Name on the command line and in the paper's tables.
-        label: Name for people.
-        kind: The paper's group.
-        how: What runs it.
-        entry: The class, script or command that runs it.
-        weights: What must be fetched.
-        licence: Of code and weights; says what could not be confirmed.
+        label: Name to display.
+        kind: Group in the paper's Table 1.
+        how: Backend that runs it.
+        entry: Class, script or command that runs it.
+        weights: Files and folders that must be fetched.
+        licence: Licence of code and weights; says what could not be confirmed.
         height_px: Native height.
         width_px: Native width.
         fps: Native frame rate.
         lengths: Supported lengths, shortest first.
         settings: Run settings, each with its source.
-        chunk_frames: Frames that one steady chunk adds; None for a model without chunks.
+        chunk_frames: Number of frames that one steady chunk adds; None for a model without chunks.
         release: The release of a distilled causal Wan model, which says how it samples; None for
             the rest.
         overlap: Latent frames that two windows of a long video share; 0 if one window rolls on.
-        command: The program of an external model, None for the rest.
-        in_paper: Whether the paper's Table 1 has it.
-        notes: What a reader of its numbers has to know.
+        command: The program of an external model; None for the rest.
+        in_paper: Whether it is in the paper's Table 1.
+        notes: Remarks that a reader of its numbers needs.
     """
 
     key: str
@@ -200,12 +202,12 @@ class ModelSpec:
 
     @property
     def repository(self) -> str:
-        """The hub repository of the model itself."""
+        """Hub repository of the model's own weights."""
         return self.weights[0].repo
 
     @property
     def revision(self) -> str:
-        """Branch or commit of that repository."""
+        """Branch of that repository."""
         return HUB_REVISION
 
     @property
@@ -219,12 +221,12 @@ class ModelSpec:
         return self.longest_s >= 20.0
 
     def values(self, use: Use) -> dict[str, Value]:
-        """The settings of one use by their names."""
+        """Values of the settings with one use, by name."""
         return {s.name: s.value for s in self.settings if s.use == use}
 
 
 def diffusers_layout(repo: str) -> tuple[WeightFile, ...]:
-    """Lists what a text-to-video pipeline in diffusers' folder layout consists of.
+    """Lists the weights of a text-to-video pipeline in diffusers' folder layout.
 
     Source:
         diffusers 0.42.1, constructors of LTXPipeline, WanPipeline and

@@ -12,7 +12,7 @@ from hiar.weights.releases import WeightFile, find_release, parts_of
 
 
 def latent_length(latent_frames: int) -> Length:
-    """The length of that many latent frames, sampled in one run."""
+    """Length of a video of that many latent frames, sampled in one run."""
     return Length(num_frames=num_frames(latent_frames), arguments={"latent_frames": latent_frames})
 
 
@@ -33,12 +33,12 @@ RECORDED = (
 
 
 def release_weights(key: str) -> tuple[WeightFile, ...]:
-    """A release's transformer; and text encoder and VAE, which are the base model's."""
+    """Weights of a release: its transformer, and the text encoder and VAE of the base model."""
     return tuple(part.file for part in parts_of(key))
 
 
 def block_frames(key: str) -> int:
-    """Decoded frames that a steady block of a release adds."""
+    """Number of decoded frames that a steady block of a release adds."""
     return decoded_frames_per_block(find_release(key).sampler.frames_per_block)
 
 

@@ -1,4 +1,4 @@
-"""Where weights lie on this machine, which of them are there, and what they are."""
+"""Which weights of a model exist on this machine, and their hashes."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from hiar.weights.releases import WeightFile
 
 @dataclass(frozen=True, kw_only=True)
 class WeightStatus:
-    """One needed file or folder: where it belongs and whether it is there.
+    """One needed file or folder: where it belongs, and whether it exists.
 
-    A folder counts as there if it holds a file of the expected kind; contents are not verified.
+    A folder counts as present if it holds a file of the expected kind; contents are not verified.
     """
 
     file: WeightFile
@@ -23,21 +23,21 @@ class WeightStatus:
 
     @property
     def sha256(self) -> dict[str, str]:
-        """What is on record of the files that are there, by path: `fetch` checks and notes it."""
+        """Hashes that `fetch` checked and noted, by path of the file."""
         files = [self.target] if self.target.is_file() else sorted(self.target.rglob("*"))
         records = {path: read_record(path) for path in files if is_filled(path)}
         return {str(path): record.sha256 for path, record in records.items() if record}
 
 
 def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
-    """Looks for everything that a model needs.
+    """Looks for all weights that a model needs.
 
     Args:
         spec: The model.
         folder: The weights folder; see ``hiar.weights.local.weights_folder``.
 
     Returns:
-        One status a needed file or folder, in the spec's order.
+        One status for each needed file or folder, in the spec's order.
     """
     return tuple(
         WeightStatus(file=file, target=target_path(file, folder), present=is_present(file, folder))
@@ -46,10 +46,10 @@ def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
 
 
 def require_weights(spec: ModelSpec, folder: Path) -> None:
-    """Makes sure that everything a model needs is there.
+    """Checks that all weights of a model exist.
 
     Raises:
-        UsageError: All that is missing, each with its address and where it belongs.
+        UsageError: Weights are missing; the message names each with its address and its place.
     """
     missing = [status for status in check_weights(spec, folder) if not status.present]
     if missing:

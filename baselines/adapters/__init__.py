@@ -1,4 +1,4 @@
-"""Three ways to run a model: hiar's own engine, a diffusers pipeline, a program of its own.
+"""The three ways to run a model: hiar's own engine, a diffusers pipeline, an external program.
 
 Import `open_adapter` from `factory`. Imports `baselines.spec` and the registry.
 """

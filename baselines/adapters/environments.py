@@ -1,4 +1,4 @@
-"""Where the environments of external programs are, and how one is made."""
+"""Where the environments of external programs lie, and how one is made."""
 
 import os
 import shlex
@@ -18,30 +18,30 @@ def environments_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def environment_folder(spec: ModelSpec) -> Path:
-    """Where a model's environment belongs."""
+    """Folder in which a model's environment belongs."""
     return environments_folder() / spec.key
 
 
 def python_path(folder: Path) -> Path:
-    """The interpreter of an environment."""
+    """Path of an environment's interpreter."""
     return folder / "venv" / "bin" / "python"
 
 
 def code_path(folder: Path) -> Path:
-    """The checkout that an environment runs."""
+    """Path of the checkout that an environment runs."""
     return folder / "code"
 
 
 def missing_parts(folder: Path) -> list[Path]:
-    """What is not there of an environment."""
+    """Parts of an environment that are missing."""
     return [path for path in (python_path(folder), code_path(folder)) if not path.exists()]
 
 
 def require_environment(spec: ModelSpec, folder: Path) -> None:
-    """Makes sure that an environment is there.
+    """Checks that an environment exists.
 
     Raises:
-        UsageError: What is missing, and where the recipe is.
+        UsageError: Parts are missing; the message names them and where the recipe is.
     """
     missing = missing_parts(folder)
     if missing:

@@ -1,8 +1,8 @@
-"""Long videos from overlapping windows: what CausVid does past its 21 latent frames.
+"""Long videos from overlapping windows, CausVid's method past its 21 latent frames.
 
-Each window is a video of its own, from rotary position 0. It begins with clean latents: one
-decoded frame of the window before, encoded again as a first frame, and that window's last latent
-frames. The frames that both windows make are taken from the later one.
+Each window is sampled as a video of its own, from rotary position 0. Its context begins with clean
+latents: one decoded frame of the previous window, encoded again as a first frame, and that window's
+last latent frames. Frames that two windows share are taken from the later one.
 
 Source: CausVid ca21150, minimal_inference/longvideo_autoregressive_inference.py.
 """
@@ -37,15 +37,16 @@ def overlapping_windows(
 
     Args:
         pipeline: The model, with the VAE's encoder.
-        prompt: Its text.
-        config: Of the sampler; a window has `config.window` latent frames.
-        num_windows: How many.
-        overlap: Latent frames that two windows share, whole blocks.
-        seed, prompt_index: Key of the noise; no two windows draw the same.
+        prompt: Text of the video.
+        config: Sampler settings; a window has `config.window` latent frames.
+        num_windows: Number of windows.
+        overlap: Number of latent frames that two windows share; whole blocks.
+        seed: Seed of the noise, which differs in every window.
+        prompt_index: Position of the prompt in its list, also part of the noise's key.
 
     Yields:
-        Float video [1, 3, T, H, W] in [-1, 1], the frames of each window that no later one makes:
-        all but the last `4 (overlap - 1) + 1`, of the last window too.
+        Float video [1, 3, T, H, W] in [-1, 1]: of each window, the last one included, all frames
+        but the last `4 (overlap - 1) + 1`.
     """
     assert config.window is not None
     text = pipeline.text_encoder.encode([prompt])
@@ -76,7 +77,7 @@ def _sample_window(
     prompt_index: int,
     carried: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Latents [1, window, C, H, W]; blocks are numbered through all windows for their noise."""
+    """Samples latents [1, window, C, H, W]; block numbers, which key the noise, never repeat."""
     device = pipeline.transformer.device
     block_shape = (config.frames_per_block, *pipeline.latent_shape)
 

@@ -1,4 +1,4 @@
-"""Programs of others: started in a session of their own, watched, and ended with all they began."""
+"""External programs: each has a session of its own, so that its children are ended with it."""
 
 import os
 import signal
@@ -15,17 +15,17 @@ POLL_S = 0.05
 GRACE_S = 5.0
 LAST_LINE_CHARACTERS = 200
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""Variables by which torchrun numbers our processes; a program of its own must not see them."""
+"""Variables by which torchrun numbers our processes; external programs must not see them."""
 
 
 class Program:
-    """A running program; what it prints goes to a log.
+    """A running program whose output is appended to a log.
 
     Args:
         argv: Command line.
-        folder: Where it runs.
-        variables: Environment variables beside those of this process.
-        log: Appended to.
+        folder: Working folder of the program.
+        variables: Environment variables to add to those of this process.
+        log: File to which the output is appended.
     """
 
     def __init__(
@@ -46,22 +46,22 @@ class Program:
                 raise VideoFailedError(f"{argv[0]} cannot be started: {error.strerror}") from error
 
     def send(self, line: str) -> None:
-        """Write a line to its standard input; one that has ended is noticed by `wait`."""
+        """Write a line to the program's standard input; `wait` notices if the program has ended."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # the exit code says more
+        with suppress(BrokenPipeError):  # `wait` reports the exit code
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
 
     def wait(self, timeout_s: float, until: Callable[[], bool] | None = None) -> None:
-        """Wait until the program has ended well, or a condition holds.
+        """Wait until the program exits with 0, or until a condition holds.
 
         Args:
             timeout_s: Longest wait.
-            until: Asked again and again while the program runs; None waits for its end.
+            until: Condition that is polled while the program runs; None waits for its end.
 
         Raises:
-            VideoFailedError: It ended badly, ended before the condition held, or took too long
-                (it is then killed).
+            VideoFailedError: The program failed, ended before the condition held, or took too
+                long and was killed.
         """
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
@@ -80,11 +80,11 @@ class Program:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the program still runs."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End the program and whatever it started: asked first, killed if it does not listen."""
+        """End the program and its children: first with SIGTERM, then with SIGKILL."""
         for how, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
             try:
                 os.killpg(self._process.pid, how)
@@ -96,11 +96,11 @@ class Program:
                 continue
         self._process.wait()
         if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # nobody reads what was left in it
+            with suppress(BrokenPipeError):  # the program no longer reads it
                 self._process.stdin.close()
 
     def _last_words(self) -> str:
-        """The last line of the log, and where the rest is."""
+        """The last line of the log, and the path of the log, for messages."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip() and not line.startswith("$ ")]
         last = f": {said[-1][-LAST_LINE_CHARACTERS:]}" if said else ""
@@ -119,6 +119,6 @@ def _describe_exit(code: int) -> str:
 
 
 def visible_devices(device: str) -> dict[str, Any]:
-    """The variable that shows a program one GPU, for cuda:N; none otherwise."""
+    """The variable that restricts a program to one GPU if the device is cuda:N; else none."""
     kind, _, index = device.partition(":")
     return {"CUDA_VISIBLE_DEVICES": index} if kind == "cuda" and index else {}

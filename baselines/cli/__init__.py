@@ -1,1 +1,1 @@
-"""The `hiar-baselines` command: one file for each of its commands. Nobody imports it."""
+"""The `hiar-baselines` command: one file for each of its commands. No other package imports it."""

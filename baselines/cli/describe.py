@@ -1,4 +1,4 @@
-"""The JSON object of a model, as `list` and `show` print it."""
+"""The JSON object of a model that `list` and `show` print."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +10,7 @@ SCHEMA = "baselines/2"
 
 
 def describe(status: ModelStatus) -> dict[str, Any]:
-    """A model and what of it is on this machine."""
+    """Describes a model and what of it exists on this machine."""
     spec = status.spec
     fields = asdict(spec)
     del fields["release"], fields["overlap"]

@@ -9,16 +9,18 @@ from hiar.weights.releases import Part, WeightFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The models."""
+    """Adds the arguments of `hiar-baselines fetch`."""
     parser.description = (
-        "Download what is missing of the weights of models: resumable, each file checked against "
-        "the hash that the hub states and noted beside it. Read the licences first (show)."
+        "Download the missing weights of models. An interrupted download is resumed; each file is "
+        "checked against the hash that the hub states. Read the licences first (show)."
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="keys, as `list` prints them")
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="names of models, as `list` prints them"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fetches every file that is not there."""
+    """Fetches every file that is missing."""
     from hiar.weights.fetching import fetch_parts  # noqa: PLC0415
 
     specs = [find_model(key) for key in args.models]
@@ -27,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _part(file: WeightFile, spec: ModelSpec) -> Part:
-    """A needed file as `hiar` fetches it; files that models share are fetched once."""
+    """A needed file in the form that `hiar` fetches."""
     return Part(
         key=f"{file.repo}/{file.path}".rstrip("/"),
         file=file,

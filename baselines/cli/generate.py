@@ -20,31 +20,33 @@ OK, SOME_FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Adds the arguments of `hiar-baselines generate`."""
     parser.description = (
-        "Make one video a prompt with the settings of the model's authors: an mp4 and a JSON that "
-        "says how it was made. Videos that are there with the same settings are not made again; a "
-        "video depends on its seed and on its prompt's text and place in the list alone. Exit code "
-        "1 if some video failed. Under torchrun, processes share the prompts."
+        "Make one video for each prompt with the settings of the model's authors: an mp4, and a "
+        "JSON file that says how it was made. Videos that exist with the same settings are kept. "
+        "A video depends only on its seed and on its prompt's text and place in the list. "
+        "The exit code is 1 if a video failed. Under torchrun, processes share the prompts."
     )
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument(
         "--prompts", type=Path, metavar="FILE",
-        help="one prompt a line, UTF-8; or .jsonl, as hiar-vbench prompts writes it, with the "
-        "names that VBench asks for",
+        help="text file with one prompt a line, UTF-8; or a .jsonl file that hiar-vbench prompts "
+        "wrote, with the file names that VBench asks for",
     )  # fmt: skip
     texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
     parser.add_argument(
         "--prompt-range",
         type=prompt_range,
         metavar="A:B",
-        help="only prompts A to B - 1 of the list; their videos are those of a whole run",
+        help="make only prompts A to B - 1 of the list; the videos equal those of a whole run",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first video of a prompt (default: 0)"
+    )
     parser.add_argument(
         "--samples", type=int, metavar="N",
-        help="videos a prompt (default: 1; of a .jsonl, as many as it names)",
+        help="videos for each prompt (default: 1; for a .jsonl file, as many as it names)",
     )  # fmt: skip
     add_model_arguments(parser)
 

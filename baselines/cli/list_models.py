@@ -19,8 +19,10 @@ HOW = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command has none of its own."""
-    parser.description = "Every model: what runs it, how long its videos are, what is missing here."
+    """Adds the arguments of `hiar-baselines list`, which has none but the common ones."""
+    parser.description = (
+        "List all models: what runs each, how long its videos are, and what is missing here."
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,8 +49,8 @@ def run(args: argparse.Namespace) -> int:
         "beyond the paper",
         *(_row(status) for status in statuses if not status.spec.in_paper),
         "",
-        "parts: files and folders of weights that are here. Each with its address and its place:",
-        "hiar-baselines show MODEL. To download what is missing: hiar-baselines fetch MODEL.",
+        "parts: files and folders of weights that exist. hiar-baselines show MODEL names each with",
+        "its address and its place; hiar-baselines fetch MODEL downloads what is missing.",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
@@ -63,5 +65,5 @@ def _row(status: ModelStatus) -> str:
 
 
 def format_row(model: str, group: str, how: str, seconds: str, parts: str, missing: str) -> str:
-    """One line, within 100 columns."""
+    """One line of at most 100 columns."""
     return f"{model:<25}{group:<15}{how:<10}{seconds:<18}{parts:<6}{missing}".rstrip()

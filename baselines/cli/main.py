@@ -22,7 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = CommandParser(
         prog="hiar-baselines",
-        description="The models that the paper compares: what is here, make videos, time them.",
+        description="The models that the paper compares: what is missing, make videos, time them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -36,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands.add_parser("generate", help="make a folder of videos"), generate)
     _add(commands.add_parser("time", help="measure throughput and latency"), timing)
     for command in commands.choices.values():
-        command.add_argument("--json", action="store_true", help="print the record, no table")
+        command.add_argument(
+            "--json", action="store_true", help="print the record as JSON, not a table"
+        )
     return parser
 
 

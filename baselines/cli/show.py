@@ -1,4 +1,4 @@
-"""`hiar-baselines show`: all that is known of one model."""
+"""`hiar-baselines show`: all that is known about one model."""
 
 import argparse
 import json
@@ -14,9 +14,11 @@ from hiar.weights.local import weights_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model."""
-    parser.description = "One model: weights, lengths, settings and where each value comes from."
-    parser.add_argument("model", metavar="MODEL", help="a model's key, as `list` prints it")
+    """Adds the arguments of `hiar-baselines show`."""
+    parser.description = (
+        "Show one model: its weights, lengths and settings, and the source of each value."
+    )
+    parser.add_argument("model", metavar="MODEL", help="name of a model, as `list` prints it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def format_model(status: ModelStatus) -> list[str]:
-    """Lines of text."""
+    """Formats a model as lines of text."""
     spec = status.spec
     lines = [
         f"{spec.label} ({spec.key}): {status.verdict}",

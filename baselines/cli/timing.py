@@ -14,12 +14,12 @@ from hiar.runtime.files import atomic_write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Adds the arguments of `hiar-baselines time`."""
     parser.description = (
-        "Measure one model by the paper's definitions: throughput is the frames of a steady chunk "
-        "over its time, latency the time of one chunk; for bidirectional models, those of the "
-        "whole video. The record says what was counted. Speed without weights: hiar bench "
-        "--random-weights."
+        "Measure one model by the paper's definitions. Throughput is the number of frames of a "
+        "steady chunk over its time, latency is the time of one chunk; a bidirectional model has "
+        "one chunk, the whole video. The record says what was counted. hiar bench "
+        "--random-weights measures speed without weights."
     )
     parser.add_argument("--warmup", type=int, default=1, help="runs that do not count (default 1)")
     parser.add_argument("--repeats", type=int, default=3, help="runs that count (default 3)")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints."""
+    """Measures the model and prints the result."""
     spec = find_model(args.model)
     length = find_length(spec, args.seconds)
     from baselines.run.timing import time_model  # noqa: PLC0415
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def format_row(row: dict[str, Any]) -> list[str]:
-    """Lines of text."""
+    """Formats a row as lines of text."""
     low, high = row["chunk_s_range"]
     lines = [
         f"{row['model']}, {row['num_frames']} frames, {row['dtype']}, {row['num_gpus']} GPUs, "

@@ -1,1 +1,1 @@
-"""One file a model; each holds one ``SPEC``."""
+"""One file for each model, which holds its ``SPEC``."""

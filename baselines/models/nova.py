@@ -9,7 +9,7 @@ _EVALUATION = "NOVA 2cd254a docs/evaluation.md"
 
 
 def _length(latents: int) -> Length:
-    """The first latent frame is one picture, each further one four."""
+    """Length of a video: the first latent frame gives one frame, each further one gives four."""
     return Length(num_frames=4 * (latents - 1) + 1, arguments={"max_latent_length": latents})
 
 

@@ -15,11 +15,11 @@ _FOLDERS = (
     "tokenizer_2/",
     "tokenizer_3/",
 )
-"""What the SD3 model reads (3040d71 pyramid_dit, modeling_text_encoder.py and the pipeline)."""
+"""Folders the SD3 model reads (3040d71 pyramid_dit, modeling_text_encoder.py and the pipeline)."""
 
 
 def _length(temp: int) -> Length:
-    """The first latent frame is one picture, each further one eight."""
+    """Length of a video: the first latent frame gives one frame, each further one gives eight."""
     return Length(num_frames=8 * (temp - 1) + 1, arguments={"temp": temp})
 
 

@@ -9,7 +9,7 @@ _PIPELINE = "diffusers 0.42.1 SkyReelsV2DiffusionForcingPipeline"
 
 
 def _window_length(num_frames: int, windows: int) -> Length:
-    """A length of several windows: 97 frames, then 80 new ones a window (README, long videos)."""
+    """Length of several windows: 97 frames, then 80 for each window (README, long videos)."""
     made = 97 + 80 * (windows - 1)
     return Length(
         num_frames=num_frames,

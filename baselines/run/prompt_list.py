@@ -1,7 +1,7 @@
 """Prompts and, where a benchmark prescribes them, the names of their videos.
 
-A text file has one prompt a line. A JSON Lines file, as `hiar-vbench prompts --format jsonl` writes
-it, has a line `{"generate": prompt, "files": [a name for each sample]}`.
+A text file has one prompt a line. A JSON Lines file, which `hiar-vbench prompts --format jsonl`
+writes, has lines `{"generate": prompt, "files": [a name for each sample]}`.
 """
 
 import json
@@ -17,7 +17,7 @@ SUFFIX = ".mp4"
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A text and the file names of its videos, without suffix; none if they are ours to choose."""
+    """A prompt and the file names of its videos, without suffix; empty if none are prescribed."""
 
     text: str
     index: int
@@ -27,7 +27,7 @@ class Prompt:
         """File name of one sample, without suffix.
 
         Raises:
-            UsageError: If the list names fewer samples.
+            UsageError: The list names fewer samples.
         """
         if not self.names:
             return video_name(self.text, self.index, sample_index)
@@ -39,15 +39,16 @@ class Prompt:
 
 
 def list_prompts(texts: list[str]) -> list[Prompt]:
-    """Prompts without names."""
+    """Prompts whose videos have no prescribed names."""
     return [Prompt(text=text, index=index) for index, text in enumerate(texts)]
 
 
 def read_prompt_list(path: Path) -> list[Prompt]:
-    """Read a file of prompts; a line that repeats an earlier one, names and all, is dropped.
+    """Read a file of prompts; a line with the prompt and names of an earlier one is dropped.
 
     Raises:
-        UsageError: If it cannot be read, a name is no plain mp4 name, or two prompts share one.
+        UsageError: The file cannot be read, a name is not that of an mp4 file in the folder
+            itself, or two prompts share a name.
     """
     if path.suffix != ".jsonl":
         return list_prompts(read_prompts(path))

@@ -1,4 +1,4 @@
-"""What a model needs to run, and what of it is here."""
+"""What a model needs to run, and what of it is missing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStatus:
-    """A model on this machine.
+    """State of a model on this machine.
 
     Attributes:
         spec: The model.
-        weights: Each needed file or folder.
-        missing_environment: What is not there of its environment; empty if it needs none.
-        num_gpus: Of the machine.
+        weights: Status of each needed file or folder.
+        missing_environment: Missing parts of its environment; empty if it needs none.
+        num_gpus: Number of GPUs of the machine.
     """
 
     spec: ModelSpec
@@ -28,12 +28,12 @@ class ModelStatus:
 
     @property
     def num_present(self) -> int:
-        """Needed files and folders that are there."""
+        """Number of needed files and folders that exist."""
         return sum(status.present for status in self.weights)
 
     @property
     def needs(self) -> list[str]:
-        """What stands in the way; a CPU can run the rest, slowly."""
+        """What is missing before the model can run; only external programs need a GPU."""
         needs = [] if self.num_present == len(self.weights) else ["weights"]
         if self.missing_environment:
             needs.append("environment")
@@ -43,14 +43,20 @@ class ModelStatus:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """Whether the model can run here, as text."""
         if self.needs:
             return f"needs {', '.join(self.needs)}"
         return "ready" if self.num_gpus else "ready, on the CPU: hours a video"
 
 
 def check_model(spec: ModelSpec, folder: Path, num_gpus: int) -> ModelStatus:
-    """Looks for everything that a model needs; `folder` is that of the weights."""
+    """Looks for everything that a model needs.
+
+    Args:
+        spec: The model.
+        folder: The weights folder.
+        num_gpus: Number of GPUs of the machine.
+    """
     external = spec.command is not None
     return ModelStatus(
         spec=spec,
@@ -61,5 +67,5 @@ def check_model(spec: ModelSpec, folder: Path, num_gpus: int) -> ModelStatus:
 
 
 def count_gpus(listing: Path = NVIDIA) -> int:
-    """NVIDIA GPUs that the driver shows, without asking torch, which takes seconds."""
+    """Number of NVIDIA GPUs, from the driver's files because importing torch takes seconds."""
     return len(list(listing.iterdir())) if listing.is_dir() else 0

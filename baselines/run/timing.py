@@ -1,9 +1,10 @@
-"""Throughput and latency by the paper's definitions, with what exactly was counted beside them.
+"""Throughput and latency by the paper's definitions, and a statement of what was counted.
 
-Throughput is the frames of a steady chunk over the time of such a chunk; latency is the time of
-one chunk. For a model without chunks both are those of the whole video. The definition is that of
-the table that the paper's speeds come from: its numbers agree with it (12 frames / 0.69 s = 17.4
-frames/s; 81 / 103 s = 0.79) and no sentence there says whether text and decoding are inside.
+Throughput is the number of frames of a steady chunk over the time of such a chunk; latency is the
+time of one chunk. For a model without chunks both are those of the whole video. The definitions are
+those of the table from which the paper took its speeds: its numbers agree with them (12 frames /
+0.69 s = 17.4 frames/s; 81 / 103 s = 0.79), and it does not say whether text encoding and decoding
+are included.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def time_model(
     Args:
         spec: The model.
         adapter: The model, ready to run.
-        options: How it was loaded.
-        length: Of the videos.
-        warmup: Runs that do not count.
-        repeats: Runs that do.
+        options: Options with which it was loaded.
+        length: Length of the videos.
+        warmup: Number of runs before the measurement.
+        repeats: Number of runs that are measured.
 
     Returns:
         A baselines-time/1 record with one row.
@@ -62,7 +63,7 @@ def time_model(
 def describe(
     spec: ModelSpec, options: Options, length: Length, timing: Timing, warmup: int
 ) -> dict[str, Any]:
-    """One row: medians over the repeats, and what they are of."""
+    """Builds one row: medians over the repeats, and what was measured."""
     chunk_s = median(timing.chunk_s)
     parts = {f"{name}_s": value for name, value in timing.parts_s.items()}
     return {
@@ -86,7 +87,7 @@ def describe(
 
 
 def machine(spec: ModelSpec, options: Options) -> dict[str, Any]:
-    """The device's name, and the memory that was used at most; of a program, nobody knows that."""
+    """The device's name and the peak memory, which is not known for an external program."""
     import torch  # noqa: PLC0415
 
     from hiar.runtime.device import device_name, peak_memory_bytes  # noqa: PLC0415

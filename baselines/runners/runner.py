@@ -1,9 +1,9 @@
-"""Runs NOVA or Pyramid Flow inside their own environment; imports nothing of this toolkit.
+"""Runs NOVA or Pyramid Flow inside its own environment; imports nothing of this toolkit.
 
 Each line on standard input is the path of a job: a JSON file with `prompt`, `seed`, `video` (where
-the frames go, uint8 (T, H, W, 3) as numpy saves them), `answer`, and the arguments of the model's
-call. The answer is `{"seconds": {...}}` or `{"error": "..."}`. Python 3.8, which Pyramid Flow's
-authors use, must be able to run this file.
+the frames go, uint8 (T, H, W, 3) as numpy saves them), `answer` (where the answer goes), and the
+arguments of the model's call. The answer is `{"seconds": {...}}` or `{"error": "..."}`. Python
+3.8, which Pyramid Flow's authors use, must be able to run this file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, Callable  # noqa: UP035  (Python 3.8 has no other)
+from typing import Any, Callable  # noqa: UP035  (Python 3.8 needs this one)
 
 import numpy as np
 import torch
@@ -66,9 +66,9 @@ MODELS = {"nova": load_nova, "pyramid-flow": load_pyramid_flow}
 
 
 def run_job(model: Model, job: dict[str, Any], device: str) -> dict[str, float]:
-    """Make one video and save its frames; seconds by part."""
+    """Make one video and save its frames; returns seconds by part of the work."""
     arguments = {k: v for k, v in job.items() if k not in ("prompt", "seed", "video", "answer")}
-    torch.manual_seed(job["seed"])  # Pyramid Flow draws its block noise from it
+    torch.manual_seed(job["seed"])  # Pyramid Flow draws its block noise from the global RNG
     generator = torch.Generator(device).manual_seed(job["seed"])
     started = time.perf_counter()
     with torch.no_grad():
@@ -83,7 +83,7 @@ def run_job(model: Model, job: dict[str, Any], device: str) -> dict[str, float]:
 
 
 def write_answer(path: str, answer: dict[str, Any]) -> None:
-    """Write the answer in one piece: its reader waits for it."""
+    """Write the answer to a temporary file and rename it, because a reader waits for the file."""
     temporary = Path(path + ".part")
     temporary.write_text(json.dumps(answer), encoding="utf-8")
     temporary.replace(path)
