@@ -1,4 +1,4 @@
-"""What every way of running a model has in common: options in, one video a job out."""
+"""The interface of adapters, which make one video for each job, and its data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ class Options:
 
     Attributes:
         device: cpu, cuda or cuda:N.
-        dtype: Of the network; None is bfloat16 on a GPU, as released, and float32 on a CPU.
-        weights: A folder of the user's, or "tiny", instead of the weights folder.
+        dtype: Number type of the network; None is bfloat16 on a GPU, as released, and float32 on
+            a CPU.
+        weights: Folder of the user's own weights, or "tiny"; None takes the weights folder.
         size_px: (height, width) instead of the model's own.
         num_steps: Denoising steps instead of the model's own.
         environment: Folder of an external program's environment.
@@ -32,7 +33,7 @@ class Options:
 
     @property
     def dtype_name(self) -> str:
-        """The dtype that a run has."""
+        """Name of the number type that a run uses."""
         return self.dtype or ("float32" if self.device == "cpu" else "bfloat16")
 
     def size_of(self, spec: ModelSpec) -> tuple[int, int]:
@@ -45,10 +46,10 @@ class Job:
     """One video to make.
 
     Attributes:
-        prompt: Its text.
+        prompt: Text of the prompt.
         prompt_index: Position of the prompt in its list.
-        seed: Of this sample of it.
-        length: Of the video.
+        seed: Seed of this sample of the prompt.
+        length: Length of the video.
     """
 
     prompt: str
@@ -59,16 +60,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What was measured of one model at one length.
+    """Measured speed of one model at one length.
 
     Attributes:
-        chunk_frames: Frames of a steady chunk, or of the whole video for a model without chunks.
-        chunk_s: Seconds that such a chunk took, a value for each repeat.
-        counted: What lies inside `chunk_s`, in words.
+        chunk_frames: Number of frames of a steady chunk, or of the whole video for a model without
+            chunks.
+        chunk_s: Seconds that such a chunk took, one value for each repeat.
+        counted: Description of the work that `chunk_s` includes.
         latency_s: Seconds until a viewer has a chunk, by the paper's definition: the time of one
             chunk, or of the whole video for a model without chunks.
-        parts_s: Median seconds of what lies outside `chunk_s`, by name.
-        facts: Anything else a reader needs, such as passes a chunk.
+        parts_s: Median seconds of work that `chunk_s` does not include, by name.
+        facts: Other facts for the record, such as the number of passes for each chunk.
     """
 
     chunk_frames: int
@@ -81,13 +83,13 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What an adapter tells of a video that it made.
+    """Facts about a video that an adapter made.
 
     Attributes:
         seconds: Seconds by part of the work.
         frames_sha256: SHA-256 of the frames that were encoded, uint8 RGB, one after the other.
         latents_sha256: SHA-256 of the float32 latents that were decoded; None where the model
-            does not give them out.
+            does not expose them.
     """
 
     seconds: Mapping[str, float]
@@ -99,36 +101,36 @@ class Adapter(Protocol):
     """A model that is ready to run."""
 
     def facts(self) -> dict[str, Any]:
-        """What decides a video's content beside the job: weights, number type, size, settings."""
+        """Everything but the job that decides a video's content: weights, number type, settings."""
         ...
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Told what is to come, before the first video."""
+        """Called once with all prompts, before the first video is made."""
         ...
 
     def make(self, job: Job, path: Path) -> Made:
-        """Make one video; it appears at `path` whole or not at all.
+        """Make one video; the file appears at `path` only when it is complete.
 
         Raises:
-            VideoFailedError: If this video could not be made.
+            VideoFailedError: This video could not be made.
         """
         ...
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
-        """Measure speed at one length; `repeats` runs count, `warmup` runs before them do not."""
+        """Measure speed at one length in `repeats` runs, after `warmup` runs that do not count."""
         ...
 
     def close(self) -> None:
-        """End what the adapter has started."""
+        """End the processes that the adapter has started."""
         ...
 
 
 def random_seed(seed: int, prompt_index: int) -> int:
-    """The seed of one video for a model that takes a single number, in [0, 2**31).
+    """Combines seed and prompt into one number in [0, 2**31), for models that take only a seed.
 
     Args:
-        seed: Of the sample.
-        prompt_index: Position of the prompt.
+        seed: Seed of the sample.
+        prompt_index: Position of the prompt in its list.
     """
     import hashlib  # noqa: PLC0415
 

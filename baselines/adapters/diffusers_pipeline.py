@@ -34,7 +34,7 @@ class DiffusersPipeline:
 
     Args:
         spec: The model.
-        options: Its `weights` may name a folder that `save_pretrained` wrote.
+        options: Options of the run; `weights` may name a folder that `save_pretrained` wrote.
     """
 
     def __init__(self, spec: ModelSpec, options: Options) -> None:
@@ -59,7 +59,7 @@ class DiffusersPipeline:
                 self._folder, subfolder="vae", torch_dtype=torch.float32, local_files_only=True
             )
         try:
-            with warnings.catch_warnings():  # diffusers 0.40 knows no other name for it
+            with warnings.catch_warnings():  # diffusers 0.40 has no other name for it
                 warnings.filterwarnings("ignore", "`torch_dtype` is deprecated", FutureWarning)
                 pipe = cls.from_pretrained(
                     self._folder, torch_dtype=self._dtype, local_files_only=True, **parts
@@ -85,10 +85,10 @@ class DiffusersPipeline:
         }
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """The pipeline encodes each prompt itself."""
+        """Does nothing: the pipeline encodes each prompt itself."""
 
     def make(self, job: Job, path: Path) -> Made:
-        """Make one video; its noise depends on the job alone."""
+        """Make one video; its noise depends only on the job."""
         started = time.monotonic()
         try:
             frames = self._run(job.prompt, job.length, random_seed(job.seed, job.prompt_index))
@@ -100,7 +100,7 @@ class DiffusersPipeline:
         return Made(seconds={"total": time.monotonic() - started}, frames_sha256=sha256)
 
     def _run(self, prompt: str, length: Length, seed: int, **more: Any) -> Any:
-        """Frames, float (T, H, W, 3) in [0, 1]."""
+        """Run the pipeline; returns frames, float (T, H, W, 3) in [0, 1]."""
         height, width = self._size
         devices = [self._device] if self._device.type == "cuda" else []
         # SkyReels-V2 draws the noise on its history from the global generator.
@@ -118,7 +118,7 @@ class DiffusersPipeline:
         return output.frames[0]
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
-        """Time the denoising of windows, or of the whole video; text and decoding apart."""
+        """Time the denoising of windows, or of the whole video, apart from text and decoding."""
         runs = [self._time_once(length) for _ in range(warmup + repeats)][warmup:]
         single = len(runs[0]["windows"]) == 1
         chunk_s = tuple(run["windows"][0] if single else median(run["windows"][1:]) for run in runs)
@@ -142,7 +142,7 @@ class DiffusersPipeline:
         )
 
     def _time_once(self, length: Length) -> dict[str, Any]:
-        """Seconds of encoding the text, of each window's denoising, and of decoding."""
+        """Seconds of text encoding, of each window's denoising, and of decoding."""
         watch = Stopwatch(self._device)
         text: list[tuple[Mark, Mark]] = []
         decode: list[tuple[Mark, Mark]] = []
@@ -167,14 +167,14 @@ class DiffusersPipeline:
         }
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Does nothing: no process was started."""
 
 
 @contextmanager
 def _timed(
     owner: Any, name: str, watch: Stopwatch, marks: list[tuple[Mark, Mark]]
 ) -> Iterator[None]:
-    """Within the block, each call of a method leaves the marks of its start and end."""
+    """Within the block, record the start and end of each call of a method."""
     method: Callable[..., Any] = getattr(owner, name)
 
     @functools.wraps(method)
@@ -192,10 +192,10 @@ def _timed(
 
 
 def find_folder(spec: ModelSpec, options: Options) -> Path:
-    """The folder of the pipeline: the user's, or that of the weights folder.
+    """Finds the folder of the pipeline: the user's, or the one in the weights folder.
 
     Raises:
-        UsageError: If it is not there, not whole, or of another pipeline.
+        UsageError: The folder is missing or incomplete, or holds another pipeline.
     """
     folder = Path(options.weights or weights_folder() / spec.repository)
     if options.weights is None:
@@ -214,5 +214,5 @@ def find_folder(spec: ModelSpec, options: Options) -> Path:
 
 
 def class_name(spec: ModelSpec) -> str:
-    """Name of the pipeline's class."""
+    """Name of the pipeline's class in diffusers."""
     return spec.entry.removeprefix("diffusers.")

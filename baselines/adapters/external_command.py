@@ -37,11 +37,11 @@ TIMING_PROMPT = "a red disc moves left"
 
 
 class ExternalCommand:
-    """A program that makes one video a job, in a process that is watched.
+    """A program that makes one video for each job, in a supervised process.
 
     Args:
         spec: The model.
-        options: Its `weights` may name another weights folder.
+        options: Options of the run; `weights` may name another weights folder.
     """
 
     def __init__(self, spec: ModelSpec, options: Options) -> None:
@@ -84,13 +84,13 @@ class ExternalCommand:
         }
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """The program is told one prompt at a time."""
+        """Does nothing: the program receives one prompt at a time."""
 
     def make(self, job: Job, path: Path) -> Made:
         """Make one video.
 
-        What the program says goes to a log: of a runner, one for all videos; of a program that
-        runs once a video, one beside it, which goes when the video is well.
+        The program's output goes to a log. A runner has one log for all videos; a program that is
+        started for each video has a log beside the video, which is deleted if the video succeeds.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         once = self._command.runner is None
@@ -106,7 +106,7 @@ class ExternalCommand:
         return Made(seconds=seconds, frames_sha256=sha256)
 
     def _checked(self, chunks: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        """The same chunks, if they have the size that was asked for."""
+        """Pass chunks through, and fail if they do not have the size that was asked for."""
         for chunk in chunks:
             found = chunk.shape[1:3]
             if found != self._size:
@@ -116,7 +116,7 @@ class ExternalCommand:
             yield chunk
 
     def _run(self, job: Job, work: Path, log: Path) -> tuple[dict[str, float], Path]:
-        """Have the program make a video in a folder of the job; seconds, and the video."""
+        """Have the program make a video inside `work`; returns seconds and the video's path."""
         started = time.monotonic()
         runner = self._command.runner is not None
         output = work / ("video.npy" if runner else "video.mp4")
@@ -140,7 +140,7 @@ class ExternalCommand:
             program.stop()
 
     def _config(self, job: Job) -> dict[str, Any]:
-        """The configuration file of a run: that of the code with our settings in it."""
+        """Content of a run's configuration file: that of the model's code, with our settings."""
         command, whole = self._command, {}
         if command.config_base is not None:
             base = code_path(self._folder) / command.config_base
@@ -167,7 +167,7 @@ class ExternalCommand:
         }
 
     def _ask_runner(self, job: Job, work: Path, output: Path, log: Path) -> dict[str, float]:
-        """Give a job to the runner, which stays for the next one; seconds by part."""
+        """Give a job to the runner, which stays for the next one; returns seconds by part."""
         order, answer = work / "job.json", work / "answer.json"
         request = {"prompt": job.prompt, "video": str(output), "answer": str(answer)}
         order.write_text(json.dumps(request | self._arguments(job)), encoding="utf-8")
@@ -206,8 +206,8 @@ class ExternalCommand:
         }
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
-        """Time two lengths: what the longer takes more is steady chunks, without loading."""
-        del length  # the two lengths are the model's
+        """Time two lengths; their difference is the time of steady chunks, without loading."""
+        del length  # the model's two timing lengths are used instead
         assert self._spec.chunk_frames is not None
         short, long = self._command.timing_lengths
         chunks = (long.num_frames - short.num_frames) / self._spec.chunk_frames
@@ -229,7 +229,7 @@ class ExternalCommand:
         )
 
     def _time_once(self, length: Length) -> float:
-        """Seconds of one video: of its making where the program tells, else of the process."""
+        """Seconds of one video: those that the program reports, else those of the process."""
         job = Job(prompt=TIMING_PROMPT, prompt_index=0, seed=0, length=length)
         with tempfile.TemporaryDirectory(prefix="hiar-timing-") as folder:
             seconds, _ = self._run(job, Path(folder), Path(folder) / "program.log")

@@ -1,4 +1,4 @@
-"""The distilled Wan family, sampled by `hiar` with each release's own schedule."""
+"""Runs the distilled Wan family with `hiar`, under each release's own schedule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HiarEngine:
 
     Args:
         spec: The model.
-        options: Its `weights` may name a folder in diffusers' layout, or "tiny".
+        options: Options of the run; `weights` may name a folder in diffusers' layout, or "tiny".
     """
 
     def __init__(self, spec: ModelSpec, options: Options) -> None:
@@ -59,11 +59,11 @@ class HiarEngine:
         }
 
     def prepare(self, prompts: Sequence[str]) -> None:
-        """Encode all prompts and free the text encoder, which is larger than the model."""
+        """Encode all prompts, then free the text encoder, which is larger than the model."""
         self.pipeline.encode_ahead(prompts)
 
     def make(self, job: Job, path: Path) -> Made:
-        """Make one video; the same as `hiar sample` makes, where windows do not overlap."""
+        """Make one video; if windows do not overlap, it equals that of `hiar sample`."""
         started = time.monotonic()
         latents = LatentsDigest()
         is_rolling = "windows" not in job.length.arguments
@@ -105,7 +105,7 @@ class HiarEngine:
         )
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
-        """Time the transformer block by block, and the decoding of a block apart."""
+        """Time the transformer block by block, and separately the decoding of a block."""
         overlapping = "windows" in length.arguments
         frames = self._config.window if overlapping else _count(length, "latent_frames")
         assert frames is not None
@@ -155,7 +155,7 @@ class HiarEngine:
         return median([watch.seconds(a, b) for a, b in pairwise(marks)])
 
     def close(self) -> None:
-        """Nothing was started."""
+        """Does nothing: no process was started."""
 
 
 def _count(length: Length, name: str) -> int:

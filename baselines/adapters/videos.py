@@ -1,4 +1,4 @@
-"""Frames to an mp4 of exactly the length that was asked for."""
+"""Writes frames to an mp4 of exactly the length that was asked for, and reads frames."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,19 +13,19 @@ from hiar.codecs.video import open_mp4
 
 
 def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length, fps: int) -> str:
-    """Encode the first frames of a video; the rest is never asked for.
+    """Encode the first frames of a video; later chunks are not requested.
 
     Args:
-        path: The mp4 file; it appears whole or not at all.
-        chunks: uint8 RGB (T, H, W, 3), in order.
-        length: How many frames are kept.
+        path: The mp4 file, which appears only when it is complete.
+        chunks: Frames, uint8 RGB (T, H, W, 3), in order.
+        length: Length that says how many frames are kept.
         fps: Frames a second.
 
     Returns:
         SHA-256 of the frames that were kept.
 
     Raises:
-        VideoFailedError: If there are fewer frames.
+        VideoFailedError: There are too few frames.
     """
     with open_mp4(path, fps) as writer:
         for chunk in chunks:
@@ -40,13 +40,13 @@ def write_video(path: Path, chunks: Iterable[NDArray[np.uint8]], length: Length,
 
 
 def read_frames(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a program's output, in chunks (T, H, W, 3).
+    """Yields the frames of a program's output, in chunks (T, H, W, 3).
 
     Args:
         path: A video file, or uint8 frames (T, H, W, 3) saved by numpy.
 
     Raises:
-        VideoFailedError: If it is no video, or cut short.
+        VideoFailedError: The file is not a video, or is cut short.
     """
     if path.suffix == ".npy":
         yield _load_array(path)
@@ -74,10 +74,10 @@ def _load_array(path: Path) -> NDArray[np.uint8]:
 
 
 def to_uint8(frames: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """Frames in [0, 1] rounded to the nearest of 256 levels.
+    """Rounds frames in [0, 1] to the nearest of 256 levels.
 
     Raises:
-        VideoFailedError: If a value is not finite: it would turn black without a word.
+        VideoFailedError: A value is not finite; it would silently become black.
     """
     if not np.isfinite(frames).all():
         raise VideoFailedError("the frames are not finite: check weights and dtype")

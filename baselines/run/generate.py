@@ -1,4 +1,7 @@
-"""A folder of videos of one model: resumable, each with a JSON that says how it was made."""
+"""Makes a folder of videos with one model; an interrupted run can be resumed.
+
+Beside each video lies a JSON sidecar that says how it was made.
+"""
 
 from __future__ import annotations
 
@@ -26,19 +29,20 @@ from hiar.runtime.ranks import Ranks
 VIDEO_SCHEMA = "baselines-video/1"
 RUN_SCHEMA = "baselines-run/1"
 MOST_FAILURES_IN_A_ROW = 3
-"""After so many videos that failed one after the other, the rest would too."""
+"""After so many failures in a row, the other videos are not tried, because they would fail too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a folder of videos is made with.
+    """Settings of a folder of videos.
 
     Attributes:
-        length: Of each video.
-        seed: Sample i of a prompt uses seed + i.
-        samples: Videos a prompt.
-        device: Where they are made, for the record.
-        prompt_range: First prompt of the list to make, and the one after the last; None for all.
+        length: Length of each video.
+        seed: Seed of the first sample of a prompt; sample i uses seed + i.
+        samples: Number of videos for each prompt.
+        device: Device on which they are made, for the record.
+        prompt_range: Index of the first prompt to make, and of the one after the last; None for
+            all prompts.
     """
 
     length: Length
@@ -48,14 +52,14 @@ class Run:
     prompt_range: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        """Rejects a run of no videos."""
+        """Rejects a run without videos."""
         if self.samples < 1:
             raise UsageError(f"{self.samples} samples a prompt: there must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """One video of a run; `name` is that of its file, without suffix."""
+    """One video of a run; `name` is its file name without suffix."""
 
     job: Job
     sample_index: int
@@ -63,7 +67,7 @@ class Take:
 
 
 def list_takes(prompts: Sequence[Prompt], run: Run) -> list[Take]:
-    """Every video of a run, prompt after prompt."""
+    """Lists every video of a run, prompt after prompt."""
     return [
         Take(
             job=Job(
@@ -89,20 +93,20 @@ def generate_folder(
     progress: Progress,
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
 ) -> dict[str, Any]:
-    """Make every video that is not there yet; one that fails does not end the others.
+    """Make every video that does not exist yet; if one fails, the others are still made.
 
     Args:
         spec: The model.
         adapter: The model, ready to run.
-        prompts: Texts, and the names of their videos.
+        prompts: Prompts, and the names of their videos.
         out: Folder of the run.
-        run: Settings.
-        progress: Gets one `advance` a video.
+        run: Settings of the run.
+        progress: Progress display, advanced once for each video.
         ranks: This process among those that share the videos.
 
     Returns:
-        The run record, also written to `out/run.json`; `failed` names each video that is missing
-        and why.
+        The run record, also written to `out/run.json`; `failed` names each missing video and the
+        reason.
     """
     takes = list_takes(prompts, run)
     facts = model_facts(spec, adapter)
@@ -170,13 +174,13 @@ def _make_all(
 
 
 def model_facts(spec: ModelSpec, adapter: Adapter) -> dict[str, Any]:
-    """What decides the content of all videos of a model, as JSON would give it back."""
+    """Facts that decide the content of all videos of a model, as they are read back from JSON."""
     facts: dict[str, Any] = json.loads(json.dumps({"key": spec.key, **adapter.facts()}))
     return facts
 
 
 def describe(spec: ModelSpec, facts: dict[str, Any], take: Take) -> dict[str, Any]:
-    """What decides a video's content, and the key that says so in short."""
+    """Facts that decide a video's content, and their hash as its key."""
     found: dict[str, Any] = {
         "schema": VIDEO_SCHEMA,
         "video": f"{take.name}.mp4",
@@ -202,12 +206,12 @@ def _length_facts(spec: ModelSpec, length: Length) -> dict[str, Any]:
 
 
 def sidecar_path(out: Path, take: Take) -> Path:
-    """Where the JSON of a video lies."""
+    """Path of a video's sidecar."""
     return out / f"{take.name}.json"
 
 
 def failure_path(out: Path, take: Take) -> Path:
-    """Where it is written why a video is missing."""
+    """Path of the file that says why a video is missing."""
     return out / f"{take.name}.failed.txt"
 
 
@@ -220,6 +224,6 @@ def _failure(take: Take, out: Path) -> dict[str, str]:
 
 
 def is_done(spec: ModelSpec, facts: dict[str, Any], take: Take, out: Path) -> bool:
-    """Whether the video is there with the size of its sidecar, made with these very settings."""
+    """Whether the video exists with the size that its sidecar says, made with these settings."""
     found = read_sidecar(out / f"{take.name}.mp4")
     return found is not None and bool(found.get("key") == describe(spec, facts, take)["key"])
