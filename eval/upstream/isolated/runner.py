@@ -18,7 +18,7 @@ from typing import Any
 
 Request = dict[str, Any]
 H264_OPTIONS = {"threads": "4", "x264-params": "cpu-independent=1"}
-"""With these, x264 makes equal files of equal frames on every machine; the same as in
+"""With these, x264 makes equal files of equal frames, whatever the machine; the same as in
 hiar/codecs/video.py, which this environment does not have."""
 
 
