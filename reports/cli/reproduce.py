@@ -21,8 +21,15 @@ from reports.plan.sources import data_sha256, package_files, package_versions, s
 from reports.plan.summary import Plan, summarise
 from reports.records.measurements import load_measurements
 from reports.render.as_data import table_record
-from reports.report.manifest import build_manifest, environment, write_manifest
-from reports.report.outputs import table_jobs, write_outputs
+from reports.report.manifest import (
+    MANIFEST_NAME,
+    build_manifest,
+    environment,
+    is_written,
+    manifest_facts,
+    write_manifest,
+)
+from reports.report.outputs import REPORT_NAME, build_tables, table_jobs, write_outputs
 from reports.run.execute import Outcome, run_jobs
 from reports.run.executors import Executor
 from reports.run.job_records import log_path, plan_states
@@ -135,12 +142,15 @@ def reproduce(request: Request, executor: Executor | None = None) -> Result:
         identity=_identity(preset),
     )
     measurements = load_measurements(preset, request.out, outcomes)
-    about = environment()
-    parts = request.parts(preset)
-    written = write_outputs(measurements, parts, outcomes, about, request.out)
-    manifest = build_manifest(request.out, preset, outcomes, written.artifacts, about)
-    write_manifest(request.out / "manifest.json", manifest)
-    return Result(out=request.out, tables=written.tables, outcomes=outcomes, report=written.report)
+    about, parts = environment(), request.parts(preset)
+    tables = build_tables(measurements, parts)
+    facts = manifest_facts(preset, parts, outcomes, about)
+    if not is_written(request.out, facts, outcomes):
+        artifacts = write_outputs(measurements, tables, parts, outcomes, about, request.out)
+        manifest = build_manifest(request.out, facts, outcomes, artifacts)
+        write_manifest(request.out / MANIFEST_NAME, manifest)
+    report = request.out / REPORT_NAME
+    return Result(out=request.out, tables=tables, outcomes=outcomes, report=report)
 
 
 def _identity(preset: Preset) -> Identity:

@@ -47,10 +47,22 @@ def package_files(pattern: str) -> dict[str, Path]:
 @cache
 def source_sha256(package: str) -> str:
     """Returns one sha256 over the names and bytes of all Python sources of a package."""
+    return _sha256_of(package, "*.py")
+
+
+@cache
+def files_sha256(package: str) -> str:
+    """Returns one sha256 over the names and bytes of all files of a package."""
+    return _sha256_of(package, "*")
+
+
+def _sha256_of(package: str, pattern: str) -> str:
     root = package_root(package)
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{file_sha256(path)}\n".encode())
+    for path in sorted(root.rglob(pattern)):
+        if path.is_file() and "__pycache__" not in path.parts:
+            name = path.relative_to(root).as_posix()
+            digest.update(f"{name}\0{file_sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 from drift.files import atomic_write_text, dump_json, file_sha256
 from drift.provenance import collect_provenance
 from reports.paper.spec import Preset
+from reports.plan.sources import files_sha256
 from reports.run.execute import Outcome
 
+MANIFEST_NAME = "manifest.json"
 MANIFEST_SCHEMA = "reports-manifest/2"
 PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "matplotlib", "jinja2")
 
@@ -37,40 +40,87 @@ def environment() -> dict[str, Any]:
     return {**found, "packages": versions}
 
 
+def manifest_facts(
+    preset: Preset,
+    parts: Sequence[str],
+    outcomes: Mapping[str, Outcome],
+    about: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the manifest without its files: all that they depend on.
+
+    Args:
+        preset: The preset that was run.
+        parts: The parts of the report that were asked for.
+        outcomes: How each job ended.
+        about: Result of `environment`.
+    """
+    return {
+        "schema": MANIFEST_SCHEMA,
+        "preset": preset.name,
+        "preset_sha256": preset.sha256,
+        "parts": list(parts),
+        "source_sha256": {name: files_sha256(name) for name in ("reports", "drift")},
+        "placeholders": "{python}, {out}, {packages} and {data} in argv: the interpreter, this "
+        "folder, the folder that holds the packages, the folder of prompts and checkpoints",
+        "environment": dict(about),
+        "jobs": {name: _job_entry(outcome) for name, outcome in outcomes.items()},
+    }
+
+
 def build_manifest(
     out: Path,
-    preset: Preset,
+    facts: Mapping[str, Any],
     outcomes: Mapping[str, Outcome],
     artifacts: Iterable[Artifact],
-    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Builds the manifest.
 
     Args:
         out: The reproduction folder; paths in the manifest are relative to it.
-        preset: The preset that was run.
+        facts: Result of `manifest_facts`.
         outcomes: How each job ended.
         artifacts: Tables, figures and the report.
-        about: Result of `environment`.
     """
     files = {
         path: {"sha256": sha256, "jobs": [name]}
-        for name, outcome in outcomes.items()
-        if outcome.ok and outcome.record is not None
-        for path, sha256 in outcome.record.hashes.items()
+        for name, hashes in _job_files(outcomes).items()
+        for path, sha256 in hashes.items()
     }
     for artifact in artifacts:
         name = artifact.path.relative_to(out).as_posix()
         files[name] = {"sha256": file_sha256(artifact.path), "jobs": list(artifact.jobs)}
+    return {**facts, "artifacts": dict(sorted(files.items()))}
+
+
+def is_written(out: Path, facts: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> bool:
+    """Says whether the report of these facts is there already, every file as it was written.
+
+    Args:
+        out: The reproduction folder.
+        facts: Result of `manifest_facts`.
+        outcomes: How each job ended; the files of reused jobs have been checked.
+    """
+    try:
+        found = json.loads((out / MANIFEST_NAME).read_bytes())
+        files = found.pop("artifacts")
+        if found != json.loads(dump_json(facts)):
+            return False
+        made_by_jobs = {path for hashes in _job_files(outcomes).values() for path in hashes}
+        return all(
+            file_sha256(out / path) == entry["sha256"]
+            for path, entry in files.items()
+            if path not in made_by_jobs
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # whatever is wrong with the old report, a new one puts it right
+
+
+def _job_files(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, str]]:
+    """SHA-256 of each output file, by job."""
     return {
-        "schema": MANIFEST_SCHEMA,
-        "preset": preset.name,
-        "preset_sha256": preset.sha256,
-        "placeholders": "{python}, {out}, {packages} and {data} in argv: the interpreter, this "
-        "folder, the folder that holds the packages, the folder of prompts and checkpoints",
-        "environment": dict(about),
-        "jobs": {name: _job_entry(outcome) for name, outcome in outcomes.items()},
-        "artifacts": dict(sorted(files.items())),
+        name: outcome.record.hashes
+        for name, outcome in outcomes.items()
+        if outcome.ok and outcome.record is not None
     }
 
 
@@ -87,7 +137,7 @@ def _job_entry(outcome: Outcome) -> dict[str, Any]:
     if outcome.record is not None:
         record = asdict(outcome.record)
         keys = ("commit", "started", "finished", "seconds", "exit_code", "attempts")
-        entry |= {key: record[key] for key in keys}
+        entry |= {key: record[key] for key in keys} | {"outputs": outcome.record.digest}
     return entry
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,33 +23,35 @@ from reports.run.parallel import run_side_by_side
 from reports.tables import FIGURES_PART, TABLES
 from reports.tables.cells import Table
 
+REPORT_NAME = "report.html"
 
-@dataclass(frozen=True, kw_only=True)
-class Outputs:
-    """What was written."""
 
-    tables: list[Table]
-    artifacts: list[Artifact]
-    report: Path
+def build_tables(measurements: Measurements, parts: Sequence[str]) -> list[Table]:
+    """Builds the tables among the requested parts."""
+    return [TABLES[part].build(measurements) for part in parts if part in TABLES]
 
 
 def write_outputs(
     measurements: Measurements,
+    tables: Sequence[Table],
     parts: Sequence[str],
     outcomes: Mapping[str, Outcome],
     about: Mapping[str, Any],
     out: Path,
-) -> Outputs:
+) -> list[Artifact]:
     """Writes the requested parts of a report from records that are there; runs no job.
 
     Args:
         measurements: What was measured.
+        tables: Result of `build_tables`.
         parts: Names of tables, and `figures`.
         outcomes: How each job ended.
         about: Result of `manifest.environment`.
-        out: The reproduction folder.
+        out: The reproduction folder; the page is `REPORT_NAME` in it.
+
+    Returns:
+        What was written.
     """
-    tables = [TABLES[part].build(measurements) for part in parts if part in TABLES]
     entries = list(FIGURES.values()) if FIGURES_PART in parts else []
     figures, clips = _draw(measurements, entries, out)
     artifacts = [
@@ -68,11 +69,11 @@ def write_outputs(
         Artifact(path=path, jobs=tuple(outcomes))
         for path in write_claims(claims, measurements.preset.scale, out)
     ]
-    report = out / "report.html"
+    report = out / REPORT_NAME
     page = render_page(measurements, tables, figures, clips, claims, outcomes, about)
     atomic_write_text(report, page)
     artifacts.append(Artifact(path=report, jobs=tuple(outcomes)))
-    return Outputs(tables=tables, artifacts=artifacts, report=report)
+    return artifacts
 
 
 def _draw(

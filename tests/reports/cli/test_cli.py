@@ -103,12 +103,31 @@ def test_whole_reproduction(reproduction: Reproduction) -> None:
 def test_second_run_reruns_nothing(reproduction: Reproduction, reproduce: Run) -> None:
     out, _ = reproduction
     before = {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("[!.]*.json")}
-    tables = {path: path.read_bytes() for path in (out / "tables").glob("*.[!p]*")}
+    own = [out / "report.html", out / "manifest.json", *(out / "figures").iterdir(),
+           *(out / "tables").iterdir()]  # fmt: skip
+    written = {path: path.stat().st_mtime_ns for path in own}
     done = reproduce("--out", str(out), "--json")
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)["jobs"].values()) == {"reused"}
     assert {path: path.stat().st_mtime_ns for path in (out / "jobs").glob("[!.]*.json")} == before
-    assert {path: path.read_bytes() for path in tables} == tables
+    assert {path: path.stat().st_mtime_ns for path in own} == written
+
+
+@pytest.mark.slow
+def test_a_report_that_was_changed_is_written_again(
+    reproduction: Reproduction, reproduce: Run
+) -> None:
+    out, _ = reproduction
+    files = {
+        path: path.read_bytes()
+        for path in [out / "report.html", out / "tables/table1.md", out / "figures/fig4.json"]
+    }
+    (out / "report.html").unlink()
+    (out / "tables/table1.md").write_text("another table\n")
+    done = reproduce("--out", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["jobs"].values()) == {"reused"}
+    assert {path: path.read_bytes() for path in files} == files
 
 
 @pytest.mark.slow

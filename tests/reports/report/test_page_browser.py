@@ -12,7 +12,7 @@ from hiar.codecs.video import write_mp4
 from reports.records.measurements import Measurements
 from reports.records.video_records import VideoRecord
 from reports.report.claims import VERDICTS, load_claims
-from reports.report.outputs import write_outputs
+from reports.report.outputs import REPORT_NAME, build_tables, write_outputs
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +39,9 @@ def report(tmp_path_factory: pytest.TempPathFactory, measurements: Measurements)
     )  # fmt: skip
     filled = replace(measurements, videos={run.name: [video] for run in measurements.preset.runs})
     parts = ("table1", "table2", "table3", "figures")
-    return write_outputs(filled, parts, {}, ABOUT, folder / "out").report
+    tables = build_tables(filled, parts)
+    write_outputs(filled, tables, parts, {}, ABOUT, folder / "out")
+    return folder / "out" / REPORT_NAME
 
 
 @pytest.mark.parametrize("width", [1440, 390])
