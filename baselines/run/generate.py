@@ -58,7 +58,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
+class Sample:
     """One video of a run; `name` is its file name without suffix."""
 
     job: Job
@@ -66,21 +66,21 @@ class Take:
     name: str
 
 
-def list_takes(prompts: Sequence[Prompt], run: Run) -> list[Take]:
+def list_samples(prompts: Sequence[Prompt], run: Run) -> list[Sample]:
     """Lists every video of a run, prompt after prompt."""
     return [
-        Take(
+        Sample(
             job=Job(
                 prompt=prompt.text,
                 prompt_index=prompt.index,
-                seed=run.seed + sample,
+                seed=run.seed + index,
                 length=run.length,
             ),
-            sample_index=sample,
-            name=prompt.name(sample),
+            sample_index=index,
+            name=prompt.name(index),
         )
         for _, prompt in numbered(prompts, run.prompt_range)
-        for sample in range(run.samples)
+        for index in range(run.samples)
     ]
 
 
@@ -108,26 +108,26 @@ def generate_folder(
         The run record, also written to `out/run.json`; `failed` names each missing video and the
         reason.
     """
-    takes = list_takes(prompts, run)
+    samples = list_samples(prompts, run)
     facts = model_facts(spec, adapter)
     if ranks.is_first:
         remove_leftovers(out)
-    pending = ranks.from_first([t for t in takes if not is_done(spec, facts, t, out)])
+    pending = ranks.from_first([s for s in samples if not is_done(spec, facts, s, out)])
     mine = ranks.share(pending)
     progress.start(len(mine))
     started = time.monotonic()
-    adapter.prepare(list(dict.fromkeys(take.job.prompt for take in mine)))
+    adapter.prepare(list(dict.fromkeys(sample.job.prompt for sample in mine)))
     _make_all(spec, adapter, facts, mine, out, run, progress)
     progress.finish()
     ranks.wait()
-    missing = [take for take in pending if not is_done(spec, facts, take, out)]
+    missing = [sample for sample in pending if not is_done(spec, facts, sample, out)]
     record = {
         "schema": RUN_SCHEMA,
         "model": spec.key,
-        "videos": [f"{take.name}.mp4" for take in takes],
+        "videos": [f"{sample.name}.mp4" for sample in samples],
         "made": len(pending) - len(missing),
-        "already_there": len(takes) - len(pending),
-        "failed": [_failure(take, out) for take in missing],
+        "already_there": len(samples) - len(pending),
+        "failed": [_failure(sample, out) for sample in missing],
         "seconds": round(time.monotonic() - started, 3),
         "num_ranks": ranks.num_ranks,
         "settings": {**_length_facts(spec, run.length), "seed": run.seed, "samples": run.samples},
@@ -142,30 +142,30 @@ def _make_all(
     spec: ModelSpec,
     adapter: Adapter,
     facts: dict[str, Any],
-    takes: Sequence[Take],
+    samples: Sequence[Sample],
     out: Path,
     run: Run,
     progress: Progress,
 ) -> None:
     in_a_row = 0
-    for take in takes:
-        sidecar = sidecar_path(out, take)
+    for sample in samples:
+        sidecar = sidecar_path(out, sample)
         # A sidecar left in place would mark the new file as complete while it is being written.
         sidecar.unlink(missing_ok=True)
-        failure_path(out, take).unlink(missing_ok=True)
+        failure_path(out, sample).unlink(missing_ok=True)
         try:
-            made = adapter.make(take.job, out / f"{take.name}.mp4")
+            made = adapter.make(sample.job, out / f"{sample.name}.mp4")
         except VideoFailedError as error:
-            atomic_write_text(failure_path(out, take), f"{error}\n")
+            atomic_write_text(failure_path(out, sample), f"{error}\n")
             in_a_row += 1
             if in_a_row == MOST_FAILURES_IN_A_ROW:
                 return
             continue
         in_a_row = 0
-        found = describe(spec, facts, take) | {
+        found = describe(spec, facts, sample) | {
             "frames_sha256": made.frames_sha256,
             "latents_sha256": made.latents_sha256,
-            "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
+            "video_bytes": (out / f"{sample.name}.mp4").stat().st_size,
             "seconds": {name: round(value, 3) for name, value in made.seconds.items()},
             "provenance": provenance(run.device),
         }
@@ -179,16 +179,16 @@ def model_facts(spec: ModelSpec, adapter: Adapter) -> dict[str, Any]:
     return facts
 
 
-def describe(spec: ModelSpec, facts: dict[str, Any], take: Take) -> dict[str, Any]:
+def describe(spec: ModelSpec, facts: dict[str, Any], sample: Sample) -> dict[str, Any]:
     """Facts that decide a video's content, and their hash as its key."""
     found: dict[str, Any] = {
         "schema": VIDEO_SCHEMA,
-        "video": f"{take.name}.mp4",
-        "prompt": take.job.prompt,
-        "prompt_index": take.job.prompt_index,
-        "sample_index": take.sample_index,
-        "seed": take.job.seed,
-        **_length_facts(spec, take.job.length),
+        "video": f"{sample.name}.mp4",
+        "prompt": sample.job.prompt,
+        "prompt_index": sample.job.prompt_index,
+        "sample_index": sample.sample_index,
+        "seed": sample.job.seed,
+        **_length_facts(spec, sample.job.length),
         "encoding": ENCODING,
         "model": facts,
     }
@@ -205,25 +205,25 @@ def _length_facts(spec: ModelSpec, length: Length) -> dict[str, Any]:
     }
 
 
-def sidecar_path(out: Path, take: Take) -> Path:
+def sidecar_path(out: Path, sample: Sample) -> Path:
     """Path of a video's sidecar."""
-    return out / f"{take.name}.json"
+    return out / f"{sample.name}.json"
 
 
-def failure_path(out: Path, take: Take) -> Path:
+def failure_path(out: Path, sample: Sample) -> Path:
     """Path of the file that says why a video is missing."""
-    return out / f"{take.name}.failed.txt"
+    return out / f"{sample.name}.failed.txt"
 
 
-def _failure(take: Take, out: Path) -> dict[str, str]:
-    path = failure_path(out, take)
+def _failure(sample: Sample, out: Path) -> dict[str, str]:
+    path = failure_path(out, sample)
     reason = "not tried: too many failed one after the other"
     if path.is_file():
         reason = path.read_text(encoding="utf-8").strip()
-    return {"video": f"{take.name}.mp4", "prompt": take.job.prompt, "reason": reason}
+    return {"video": f"{sample.name}.mp4", "prompt": sample.job.prompt, "reason": reason}
 
 
-def is_done(spec: ModelSpec, facts: dict[str, Any], take: Take, out: Path) -> bool:
+def is_done(spec: ModelSpec, facts: dict[str, Any], sample: Sample, out: Path) -> bool:
     """Whether the video exists with the size that its sidecar says, made with these settings."""
-    found = read_sidecar(out / f"{take.name}.mp4")
-    return found is not None and bool(found.get("key") == describe(spec, facts, take)["key"])
+    found = read_sidecar(out / f"{sample.name}.mp4")
+    return found is not None and bool(found.get("key") == describe(spec, facts, sample)["key"])
