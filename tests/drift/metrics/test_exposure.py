@@ -13,6 +13,8 @@ from drift.metrics.contrast import contrast
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import EXPOSURE, resolve_metrics
 
+pytestmark = pytest.mark.numerics
+
 
 def flat(*colour: int) -> np.ndarray:
     return np.full((6, 8, 3), colour, np.uint8)

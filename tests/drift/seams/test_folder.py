@@ -10,6 +10,8 @@ from drift.cli.main import main
 from drift.seams.borders import sidecar_borders
 from drift.seams.folder import measure_folder
 
+pytestmark = pytest.mark.numerics
+
 BLOCK = 12
 
 

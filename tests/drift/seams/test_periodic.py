@@ -16,6 +16,8 @@ from drift.seams.periodic import (
     periodogram,
 )
 
+pytestmark = pytest.mark.numerics
+
 WAN = Borders(first=9, block=12, source="given")
 FLOOR = PAIR_METRICS["difference"].floor
 

@@ -20,6 +20,8 @@ from hiar.codecs.wan_decoder.upsampling import Upsampler
 from hiar.errors import UsageError
 from hiar.tiny.preset import VAE_CONFIG, asset
 
+pytestmark = pytest.mark.numerics
+
 CONFIGS: dict[str, dict[str, Any]] = {
     "tiny": VAE_CONFIG,
     # Wan 2.1's own layout (no shortcuts, no patches) at a fraction of its width.
