@@ -24,7 +24,8 @@ cpu_has() { grep -qwm 1 "$1" /proc/cpuinfo; }
 
 # A variable for each library: PyTorch's own kernels, oneDNN, MKL, numpy's BLAS and its loops (by the
 # names of the version in constraints.txt), OpenCV. On a CPU that is not Intel's, MKL heeds nothing
-# but MKL_CBWR=COMPATIBLE, its SSE2 code. x264 is not here: the writer of videos fixes its code.
+# but MKL_CBWR=COMPATIBLE, its SSE2 code. x264 is not here: a test of the writer of videos compares
+# its files with and without vector instructions.
 LEAST="ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE
     OPENBLAS_CORETYPE=Nehalem NPY_DISABLE_CPU_FEATURES=X86_V3,X86_V4,AVX512_ICL
     OPENCV_IPP=sse42 OPENCV_CPU_DISABLE=AVX,AVX2,FMA3,FP16"
