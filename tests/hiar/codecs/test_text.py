@@ -234,7 +234,7 @@ def test_no_file_is_left_when_the_disk_is_full(
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hiar.codecs.text_cache.save_file", fail)
+    monkeypatch.setattr("hiar.weights.tensor_files.save_file", fail)
     encoder = cached(Loads(model))
     with pytest.raises(UsageError, match=r"No space left.*make room or set HIAR_WEIGHTS"):
         encoder.encode(["a"])
