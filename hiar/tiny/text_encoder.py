@@ -110,18 +110,6 @@ class ScaleNorm(nn.Module):
         return self.weight * (x * torch.rsqrt(mean_square + self.eps))
 
 
-class Table(nn.Module):
-    """A learnt row for each id. Unlike `nn.Embedding`, it draws no random numbers when made."""
-
-    def __init__(self, num_rows: int, dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_rows, dim))
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Ids [...] to rows [..., D]."""
-        return self.weight[ids]
-
-
 class SelfAttention(nn.Module):
     """Attention with a learnt bias for each bucket of relative positions, and without scaling."""
 
@@ -133,7 +121,7 @@ class SelfAttention(nn.Module):
         self.k = nn.Linear(dim, inner, bias=False)
         self.v = nn.Linear(dim, inner, bias=False)
         self.o = nn.Linear(inner, dim, bias=False)
-        self.relative_attention_bias = Table(NUM_BUCKETS, self.num_heads)
+        self.relative_attention_bias = nn.Embedding(NUM_BUCKETS, self.num_heads)
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor, buckets: torch.Tensor) -> torch.Tensor:
         """Attend.
@@ -245,7 +233,7 @@ class TinyUMT5(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
-        self.shared = Table(config["vocab_size"], config["d_model"])
+        self.shared = nn.Embedding(config["vocab_size"], config["d_model"])
         self.encoder = Stack(config)
 
     @property

@@ -1,5 +1,7 @@
 """The tiny text encoder computes what transformers' UMT5 does, and reads bytes as ByT5 does."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,16 @@ def test_every_position_has_a_bucket() -> None:
     buckets = position_buckets(torch.arange(-300, 301))
     assert set(buckets.tolist()) == set(range(32)) - {16}  # 16 is a later key at no distance
     assert buckets[300 - 3 : 300 + 4].tolist() == [3, 2, 1, 0, 17, 18, 19]
+
+
+def test_it_needs_no_transformers() -> None:
+    """In a process of its own: the tests themselves import transformers."""
+    code = (
+        "import sys\nfrom hiar.loading import load_tiny_text_encoder\n"
+        "load_tiny_text_encoder(96).encode(['a red disc'])\nprint('transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
