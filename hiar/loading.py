@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hiar.codecs.text import TextEncoder, load_text_encoder, load_tokenizer
+from hiar.codecs.text import load_text_encoder, load_tokenizer
 from hiar.codecs.text_cache import CachedTextEncoder
 from hiar.codecs.tiny_decoder import load_tiny_decoder
 from hiar.codecs.vae import VideoAutoencoder, load_autoencoder
@@ -18,8 +18,7 @@ from hiar.errors import UsageError
 from hiar.model.config import WanConfig
 from hiar.runtime.provenance import weights_sha256
 from hiar.sampling.config import SamplerConfig
-from hiar.tiny.preset import asset
-from hiar.tiny.text_encoder import ByteTokenizer, load_tiny_umt5
+from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.world import FPS, SIZE_PX
 from hiar.weights.checkpoint import load_release, load_transformer
 from hiar.weights.local import known_sha256, require, require_release, weights_folder
@@ -124,7 +123,9 @@ def _load_tiny(transformer: Path | None, dtype: torch.dtype, device: torch.devic
     config = WanConfig.tiny()
     return Parts(
         transformer=load_transformer(files["transformer"], config, device=device, dtype=dtype),
-        text_encoder=load_tiny_text_encoder(config.text_len, device),
+        text_encoder=load_text_encoder(
+            files["text_encoder"].parent, config.text_len, byte_tokenizer(), device=device
+        ),
         autoencoder=load_autoencoder(files["vae"].parent).to(device),
         name=TINY,
         size_px=(SIZE_PX, SIZE_PX),
@@ -132,17 +133,6 @@ def _load_tiny(transformer: Path | None, dtype: torch.dtype, device: torch.devic
         weights={part: weights_sha256(path) for part, path in files.items()},
         sampler=DEFAULT_SAMPLER,
     )
-
-
-def load_tiny_text_encoder(text_len: int, device: torch.device | str = "cpu") -> TextEncoder:
-    """Load the text encoder that ships, without transformers.
-
-    Args:
-        text_len: Longest prompt in tokens.
-        device: Device of the weights.
-    """
-    folder = asset(*TINY_WEIGHTS["text_encoder"]).parent
-    return TextEncoder(load_tiny_umt5(folder, device), ByteTokenizer(), text_len)
 
 
 def _load_named(

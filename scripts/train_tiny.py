@@ -55,9 +55,8 @@ from hiar.runtime.progress import Progress
 from hiar.runtime.provenance import file_sha256, provenance
 from hiar.runtime.ranks import Ranks
 from hiar.tiny import world
-from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG
+from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
-from hiar.tiny.text_encoder import ByteTokenizer
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.run.loop import run_stage
 from hiar.training.run.monitor import LOG, RunMonitor, read_lines
@@ -210,7 +209,7 @@ def train_text(args: argparse.Namespace) -> None:
     config = TextTrainConfig()
     sizes = [len(options) for options in words]
     text_len = WanConfig.tiny().text_len
-    steps = train_text_encoder(model, ByteTokenizer(), text_len, sizes, draw, config)
+    steps = train_text_encoder(model, byte_tokenizer(), text_len, sizes, draw, config)
     curve = follow(((step, loss) for step, loss, _ in steps), config.steps)
     model.save_pretrained(folder)
     prompts = world.draw_held_out_prompts(NUM_HELD_OUT, HELD_OUT_SEED)
@@ -388,7 +387,7 @@ def run_flow_matching(
     torch.manual_seed(args.seed)
     sizes = WanConfig.tiny()
     model = CausalWan(sizes) if start is None else load_transformer(start, sizes)
-    encoder = load_text_encoder(args.out / "text_encoder", sizes.text_len, ByteTokenizer())
+    encoder = load_text_encoder(args.out / "text_encoder", sizes.text_len, byte_tokenizer())
     stage = PretrainStage(model, ClipFile(path, encoder), config, seed=args.seed)
     ranks, operation = Ranks(), Operation(checkpoint_every=250, keep_checkpoints=1)
     monitor = RunMonitor(out, ranks, None, tensorboard=False, wandb="", settings={})

@@ -25,8 +25,7 @@ from hiar.runtime.prefetch import in_background
 from hiar.sampling.noise import initial_noise
 from hiar.sampling.pipelined.stream import stream_pipelined
 from hiar.sampling.sampler import sample_latents, stream_latents
-from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG
-from hiar.tiny.text_encoder import ByteTokenizer
+from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
@@ -84,7 +83,7 @@ def build_text_encoder(model_name: str, text_len: int, device: torch.device) -> 
             model = UMT5EncoderModel(UMT5Config(**sizes))
     finally:
         torch.set_default_dtype(before)
-    return TextEncoder(model, ByteTokenizer(), text_len)
+    return TextEncoder(model, byte_tokenizer(), text_len)
 
 
 def time_text(model_name: str, text_len: int, device: torch.device, repeats: int) -> float:

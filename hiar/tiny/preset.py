@@ -39,6 +39,13 @@ TEXT_CONFIG: dict[str, Any] = {
 }
 
 
+def byte_tokenizer() -> Any:
+    """A tokenizer that reads bytes: no vocabulary file, any script, any emoji."""
+    from transformers import ByT5Tokenizer  # noqa: PLC0415  (4 s to import)
+
+    return ByT5Tokenizer(extra_ids=0)
+
+
 def asset(*parts: str) -> Path:
     """Path of a shipped file or folder; an error with the remedy if it is not there."""
     path = ASSETS.joinpath(*parts)

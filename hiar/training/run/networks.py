@@ -15,7 +15,7 @@ from hiar.model.config import WanConfig
 from hiar.model.geometry import SPATIAL_STRIDE
 from hiar.model.transformer import CausalWan
 from hiar.runtime.provenance import weights_sha256
-from hiar.tiny.preset import asset
+from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.study import WEIGHTS_FILE
 from hiar.tiny.world import FPS as TINY_FPS
 from hiar.tiny.world import SIZE_PX, draw_scene
@@ -155,9 +155,10 @@ def load_text(
 ) -> PromptEncoder:
     """The text encoder of a format; the full-size one is loaded only for prompts not on disk."""
     if form is TINY_FORMAT:
-        from hiar.loading import load_tiny_text_encoder  # noqa: PLC0415
+        from hiar.codecs.text import load_text_encoder  # noqa: PLC0415
 
-        return load_tiny_text_encoder(text_len, device)
+        folder = asset("text_encoder", "model.safetensors").parent
+        return load_text_encoder(folder, text_len, byte_tokenizer(), device=device)
     from hiar.loading import _cached_encoder  # noqa: PLC0415
 
     return _cached_encoder(require(TEXT_ENCODER), require(TOKENIZER), text_len, device)

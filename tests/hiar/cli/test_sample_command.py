@@ -33,8 +33,7 @@ from hiar.pipeline import HiARPipeline
 from hiar.runtime.progress import Progress
 from hiar.sample_folder import SampleRun, sample_folder
 from hiar.sampling.config import SamplerConfig
-from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG
-from hiar.tiny.text_encoder import ByteTokenizer
+from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
 pytestmark = pytest.mark.numerics
 
@@ -60,7 +59,7 @@ def pipeline(make_model: Callable[..., CausalWan]) -> HiARPipeline:
             text_dim=TEXT_CONFIG["d_model"], text_len=text_len, in_channels=16, out_channels=16
         ),
         text_encoder=TextEncoder(
-            UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)), ByteTokenizer(), text_len
+            UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)), byte_tokenizer(), text_len
         ),
         autoencoder=VideoAutoencoder(AutoencoderKLWan(**VAE_CONFIG)),
         name="random",

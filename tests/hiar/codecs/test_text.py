@@ -12,8 +12,7 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 from hiar.codecs.text import TextEncoder, clean_prompt, load_text_encoder, load_tokenizer
 from hiar.codecs.text_cache import CachedTextEncoder
 from hiar.errors import UsageError
-from hiar.tiny.preset import TEXT_CONFIG
-from hiar.tiny.text_encoder import ByteTokenizer
+from hiar.tiny.preset import TEXT_CONFIG, byte_tokenizer
 
 pytestmark = pytest.mark.numerics
 
@@ -29,7 +28,7 @@ def model() -> UMT5EncoderModel:
 
 @pytest.fixture
 def encoder(model: UMT5EncoderModel) -> TextEncoder:
-    return TextEncoder(model, ByteTokenizer(), TEXT_LEN)
+    return TextEncoder(model, byte_tokenizer(), TEXT_LEN)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_tokens_are_counted_before_the_cut(encoder: TextEncoder) -> None:
 
 
 def test_a_released_encoder_says_so_and_still_counts(model: UMT5EncoderModel) -> None:
-    with TextEncoder(model, ByteTokenizer(), TEXT_LEN) as encoder:
+    with TextEncoder(model, byte_tokenizer(), TEXT_LEN) as encoder:
         encoder.encode(["a"])
     with pytest.raises(UsageError, match="was released: load it again"):
         encoder.encode(["a"])
@@ -83,7 +82,7 @@ def test_what_is_not_finite_is_named(model: UMT5EncoderModel) -> None:
     broken = copy.deepcopy(model).half()
     with torch.no_grad():
         broken.encoder.final_layer_norm.weight.fill_(60000)
-    encoder = TextEncoder(broken, ByteTokenizer(), TEXT_LEN)
+    encoder = TextEncoder(broken, byte_tokenizer(), TEXT_LEN)
     with pytest.raises(UsageError, match=r"NaN or infinite values in float16.*bfloat16"):
         encoder.encode(["a red disc"])
 
@@ -95,13 +94,13 @@ def test_no_prompts_is_named(encoder: TextEncoder) -> None:
 
 def test_an_encoder_loads_from_its_folder(tmp_path: Path, model: UMT5EncoderModel) -> None:
     model.save_pretrained(tmp_path)
-    loaded = load_text_encoder(tmp_path, TEXT_LEN, ByteTokenizer())
-    expected = TextEncoder(model, ByteTokenizer(), TEXT_LEN).encode(PROMPTS)
+    loaded = load_text_encoder(tmp_path, TEXT_LEN, byte_tokenizer())
+    expected = TextEncoder(model, byte_tokenizer(), TEXT_LEN).encode(PROMPTS)
     torch.testing.assert_close(loaded.encode(PROMPTS), expected)
-    half = load_text_encoder(tmp_path, TEXT_LEN, ByteTokenizer(), dtype=torch.bfloat16)
+    half = load_text_encoder(tmp_path, TEXT_LEN, byte_tokenizer(), dtype=torch.bfloat16)
     assert half.encode(PROMPTS).dtype == torch.bfloat16
     with pytest.raises(UsageError, match=r"no text encoder at .*none: it needs config\.json"):
-        load_text_encoder(tmp_path / "none", TEXT_LEN, ByteTokenizer())
+        load_text_encoder(tmp_path / "none", TEXT_LEN, byte_tokenizer())
 
 
 @pytest.fixture
@@ -158,7 +157,7 @@ class Loads:
 
     def __call__(self) -> TextEncoder:
         self.count += 1
-        return TextEncoder(self.model, ByteTokenizer(), TEXT_LEN)
+        return TextEncoder(self.model, byte_tokenizer(), TEXT_LEN)
 
 
 @pytest.fixture

@@ -23,8 +23,7 @@ from hiar.runtime.progress import Progress
 from hiar.sample_folder import PARTIAL, SampleRun, sample_folder, write_videos
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.pipelined.group import PipelineGroup
-from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG
-from hiar.tiny.text_encoder import ByteTokenizer
+from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
 pytestmark = pytest.mark.numerics
 
@@ -39,7 +38,7 @@ def pipeline(make_model: Callable[..., CausalWan]) -> HiARPipeline:
         transformer=make_model(
             text_dim=TEXT_CONFIG["d_model"], text_len=24, in_channels=16, out_channels=16
         ),
-        text_encoder=TextEncoder(UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)), ByteTokenizer(), 24),
+        text_encoder=TextEncoder(UMT5EncoderModel(UMT5Config(**TEXT_CONFIG)), byte_tokenizer(), 24),
         autoencoder=VideoAutoencoder(AutoencoderKLWan(**VAE_CONFIG)),
         name="random",
         size_px=(32, 48),
