@@ -31,33 +31,40 @@ def convolve(
 
 
 def normalise(
-    x: torch.Tensor, gamma: torch.Tensor, out: torch.Tensor, *, activate: bool
+    x: torch.Tensor, scale: torch.Tensor, out: torch.Tensor, *, activate: bool
 ) -> torch.Tensor:
-    """Give each pixel's channels the length sqrt(C) times gamma, and apply SiLU if asked.
+    """Give each pixel's channels unit length, scale them, and apply SiLU if asked; in float32.
 
     On a CPU it works through the pixels piece by piece, so that a piece is read from memory and
-    written to it once; all is computed in float32.
+    written to it once.
 
     Args:
         x: [..., C].
-        gamma: Scale of each channel, C elements of any shape.
-        out: [..., C], where the result is written.
+        scale: Factor of each channel, float32 [C].
+        out: [..., C], contiguous, where the result is written.
         activate: Whether SiLU follows.
 
     Returns:
         `out`.
     """
-    channels = x.shape[-1]
-    scale = gamma.flatten().float() * channels**0.5
-    at_once = ELEMENTS_AT_ONCE // channels if x.device.type == "cpu" else x.numel()
-    pieces = x.flatten(0, -2).split(max(1, at_once))
-    for rows, target in zip(pieces, out.flatten(0, -2).split(max(1, at_once)), strict=True):
-        wide = rows.float()
-        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).clamp_(min=MIN_LENGTH)
-        found = target if target.dtype == torch.float32 else torch.empty_like(wide)
-        torch.div(wide, length, out=found).mul_(scale)
-        if activate:
-            functional.silu(found, inplace=True)
-        if found is not target:
-            target.copy_(found)
+    rows, targets = x.flatten(0, -2), out.flatten(0, -2)
+    at_once = max(1, ELEMENTS_AT_ONCE // x.shape[-1])
+    if x.device.type != "cpu" or len(rows) <= at_once:
+        _normalise_rows(rows, scale, targets, activate)
+        return out
+    for piece, target in zip(rows.split(at_once), targets.split(at_once), strict=True):
+        _normalise_rows(piece, scale, target, activate)
     return out
+
+
+def _normalise_rows(
+    rows: torch.Tensor, scale: torch.Tensor, out: torch.Tensor, activate: bool
+) -> None:
+    wide = rows.float()
+    length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).clamp_(min=MIN_LENGTH)
+    found = out if out.dtype == torch.float32 else torch.empty_like(wide)
+    torch.div(wide, length, out=found).mul_(scale)
+    if activate:
+        functional.silu(found, inplace=True)
+    if found is not out:
+        out.copy_(found)

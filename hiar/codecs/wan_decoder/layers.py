@@ -7,9 +7,15 @@ from torch import nn
 from torch.nn import functional
 
 from hiar.codecs.wan_decoder.kernels import convolve, normalise
-from hiar.codecs.wan_decoder.winograd import convolve_mixed, mixed_kernels, pays
+from hiar.codecs.wan_decoder.winograd import (
+    DEPTH,
+    MixedKernels,
+    convolve_mixed,
+    mixed_kernels,
+    pays,
+)
 
-PAST = 2
+PAST = DEPTH - 1
 """Frames before the first new one that a convolution three frames deep sees."""
 
 
@@ -29,16 +35,23 @@ class History:
 class Norm(nn.Module):
     """The length sqrt(C) times gamma for the channels of each pixel."""
 
+    scale: torch.Tensor
+
     def __init__(self, channels: int, num_axes: int = 3) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.empty(channels, *(1,) * num_axes))
+
+    def prepare(self) -> None:
+        """Take the factor of each channel from the loaded weights."""
+        gamma = self.gamma.detach().flatten().float()
+        self.register_buffer("scale", gamma * len(gamma) ** 0.5, persistent=False)
 
     def forward(
         self, x: torch.Tensor, out: torch.Tensor | None = None, *, activate: bool = True
     ) -> torch.Tensor:
         """Normalise [..., C] into `out`; SiLU follows where `activate` is set."""
         out = torch.empty_like(x) if out is None else out
-        return normalise(x, self.gamma, out, activate=activate)
+        return normalise(x, self.scale, out, activate=activate)
 
 
 class Pointwise(nn.Module):
@@ -55,18 +68,20 @@ class Pointwise(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A convolution of a frame and the two before it, with zeros around the video.
+    """A 3 x 3 convolution of a frame and the two before it, with zeros around the video.
 
     The caller writes its input into the room that `room` makes, so that earlier and new frames lie
     in one piece of memory without being copied together.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, size: int = 3) -> None:
+    size = 3
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, PAST + 1, size, size))
+        shape = (out_channels, in_channels, DEPTH, self.size, self.size)
+        self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(out_channels))
-        self.padding = (0, size // 2, size // 2)
-        self._mixed: dict[int, torch.Tensor] = {}
+        self._mixed: dict[int, MixedKernels] = {}
 
     def prepare(self) -> None:
         """Put the loaded weights into the order that the kernels read them in."""
@@ -92,15 +107,28 @@ class CausalConv(nn.Module):
     def forward(self, buffer: torch.Tensor, history: History) -> torch.Tensor:
         """Convolve a filled buffer of `room` to [T, H, W, O] and keep its last frames."""
         history.frames[self] = buffer[-PAST:].clone()
-        if self.padding[1] and pays(buffer[PAST:]):
-            return convolve_mixed(buffer, self._mixed_kernels(len(buffer) - PAST), self.bias)
-        x = buffer.permute(3, 0, 1, 2)[None]
-        return convolve(x, self.weight, self.bias, self.padding)[0].permute(1, 2, 3, 0)
+        return self._convolve(buffer)
 
-    def _mixed_kernels(self, num_frames: int) -> torch.Tensor:
-        if num_frames not in self._mixed:
-            self._mixed[num_frames] = mixed_kernels(self.weight, num_frames)
-        return self._mixed[num_frames]
+    def _convolve(self, buffer: torch.Tensor) -> torch.Tensor:
+        num_frames = len(buffer) - PAST
+        if pays(buffer, num_frames):
+            if num_frames not in self._mixed:
+                self._mixed[num_frames] = mixed_kernels(self.weight, self.bias, num_frames)
+            return convolve_mixed(buffer, self._mixed[num_frames])
+        x = buffer.permute(3, 0, 1, 2)[None]
+        return convolve(x, self.weight, self.bias, (0, 1, 1))[0].permute(1, 2, 3, 0)
+
+
+class TimeConv(CausalConv):
+    """A convolution of a pixel and the same pixel of the two frames before it."""
+
+    size = 1
+
+    def _convolve(self, buffer: torch.Tensor) -> torch.Tensor:
+        num_frames = len(buffer) - PAST
+        seen = torch.cat([buffer[k : k + num_frames] for k in range(DEPTH)], dim=-1)
+        weight = self.weight.flatten(2).transpose(1, 2).flatten(1)
+        return functional.linear(seen, weight, self.bias)
 
 
 class ResidualBlock(nn.Module):

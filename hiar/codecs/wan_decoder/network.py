@@ -202,6 +202,6 @@ def build_decoder(
         check_finite(name, value, placed[name], source)
     model.load_state_dict(placed, strict=True, assign=True)
     for module in model.modules():
-        if isinstance(module, (CausalConv, Upsampler)):
+        if isinstance(module, (CausalConv, Norm, Upsampler)):
             module.prepare()
     return model.eval().requires_grad_(False)

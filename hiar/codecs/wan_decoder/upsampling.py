@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import torch
 from torch import nn
 
 from hiar.codecs.wan_decoder.kernels import convolve
-from hiar.codecs.wan_decoder.layers import CausalConv, History
+from hiar.codecs.wan_decoder.layers import History, TimeConv
 
 ROWS_SEEN = ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0)), ((1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 """[2, 2, 3]: for an even and an odd row of the doubled picture, which rows of a 3 x 3 kernel fall
 on the first and on the second of the two rows that it sees of the small picture."""
-QUARTERS = tuple(product((0, 1), (0, 1)))
-"""(row, column) of each of the four pixels that one pixel becomes."""
 
 
 class PictureConv(nn.Module):
@@ -44,7 +40,7 @@ class Upsampler(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, in_time: bool) -> None:
         super().__init__()
         self.resample = nn.ModuleList([nn.Identity(), PictureConv(in_channels, out_channels)])
-        self.time_conv = CausalConv(in_channels, 2 * in_channels, size=1) if in_time else None
+        self.time_conv = TimeConv(in_channels, 2 * in_channels) if in_time else None
 
     def prepare(self) -> None:
         """Add up the loaded weights for the small picture."""
@@ -61,18 +57,31 @@ class Upsampler(nn.Module):
         """Frames [T, H, W, C] to [T', 2 H, 2 W, O]."""
         if self.time_conv is not None and not history.is_empty:
             x = twice_as_many(x, self.time_conv, history)
-        num_frames, height, width, _ = x.shape
         grid = convolve(x.permute(0, 3, 1, 2), self.small_weight, self.small_bias, (1, 1))
-        grid = grid.permute(0, 2, 3, 1).unflatten(-1, (2, 2, -1))
-        large = x.new_empty(num_frames, height, 2, width, 2, grid.shape[-1])
-        for row, column in QUARTERS:
-            large[:, :, row, :, column] = grid[
-                :, row : row + height, column : column + width, row, column
-            ]
-        return large.flatten(1, 2).flatten(2, 3)
+        return interleave(grid.permute(0, 2, 3, 1).contiguous())
 
 
-def twice_as_many(x: torch.Tensor, conv: CausalConv, history: History) -> torch.Tensor:
+def interleave(grid: torch.Tensor) -> torch.Tensor:
+    """Put the pixels of large pictures in their places.
+
+    Args:
+        grid: [T, H + 1, W + 1, 4 O]: the four pixels, row by row, of which pixel (i, j) of the
+            small picture becomes (i + row, j + column)'s at (row, column).
+
+    Returns:
+        [T, 2 H, 2 W, O].
+    """
+    num_frames, height, width, channels = grid.shape
+    channels //= 4
+    frame, down, right, _ = grid.stride()
+    large = grid.as_strided(
+        (num_frames, height - 1, 2, width - 1, 2, channels),
+        (frame, down, down + 2 * channels, right, right + channels, 1),
+    )
+    return large.flatten(3, 4).flatten(1, 2)
+
+
+def twice_as_many(x: torch.Tensor, conv: TimeConv, history: History) -> torch.Tensor:
     """Frames [T, H, W, C] to [2 T, H, W, C]; the convolution makes both of a pair as channels."""
     buffer, new = conv.room(x, history)
     new.copy_(x)
@@ -83,21 +92,22 @@ def twice_as_many(x: torch.Tensor, conv: CausalConv, history: History) -> torch.
 def add_copies(large: torch.Tensor, small: torch.Tensor, times: int) -> torch.Tensor:
     """Add to upsampled frames the frames they came from, whose values are copied or dealt out.
 
-    A channel's values go to the `times` new frames and the four quarters of each pixel in turn:
-    with as many channels after as before each gets a copy; with fewer, quarters get other channels.
+    A channel's values go to the `times` new frames and the four pixels of each in turn: with as
+    many channels after as before each gets a copy; with fewer, pixels get other channels.
 
     Args:
-        large: [T', 2 H, 2 W, O], changed in place; T' is `times` T, or 1 at the start of the video.
+        large: [T', 2 H, 2 W, O], changed in place; T' is `times` T, or T at the start of the video.
         small: [T, H, W, C], C a multiple of O.
         times: 2 where there are twice as many frames but at the start of the video, else 1.
+
+    Returns:
+        `large`.
     """
     num_frames, height, width, channels = small.shape
     step = channels // large.shape[-1]
-    num_copies = 4 * times // step
     here = len(large) // num_frames
-    quarters = large.view(num_frames, here, height, 2, width, 2, -1)
-    for frame in range(here):
-        for row, column in QUARTERS:
-            first = (4 * (times - here + frame) + 2 * row + column) // num_copies
-            quarters[:, frame, :, row, :, column] += small[..., first::step]
+    dealt = small.unflatten(-1, (-1, step, 1)).expand(-1, -1, -1, -1, -1, 4 * times // step)
+    parts = dealt.flatten(-2).unflatten(-1, (times, 2, 2))[..., times - here :, :, :]
+    pixels = large.view(num_frames, here, height, 2, width, 2, -1)
+    pixels += parts.permute(0, 4, 1, 5, 2, 6, 3)
     return large

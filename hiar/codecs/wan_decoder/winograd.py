@@ -48,6 +48,23 @@ class Mixing:
     results: torch.Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class MixedKernels:
+    """What the pictures of a convolution are made, convolved and mixed with, float32.
+
+    Attributes:
+        mix: [2 + T, 2 + T], from frames to pictures.
+        weight: [(2 + T) O, C, 3, 3], the kernels of all pictures.
+        bias: [(2 + T) O].
+        unmix: [T, 2 + T], from convolved pictures to new frames.
+    """
+
+    mix: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor
+    unmix: torch.Tensor
+
+
 @cache
 def mixing(num_frames: int) -> Mixing:
     """The matrices for a number of new frames that is in `POINTS`."""
@@ -92,48 +109,68 @@ def matrix(rows: Sequence[Sequence[Fraction]]) -> torch.Tensor:
     return torch.tensor([[float(value) for value in row] for row in rows], dtype=torch.float64)
 
 
-def pays(frames: torch.Tensor) -> bool:
-    """Whether mixing new frames [T, H, W, C] is faster than convolving them plainly.
+def pays(frames: torch.Tensor, num_frames: int) -> bool:
+    """Whether mixing is faster than the plain convolution to `num_frames` new frames.
 
     It is on a CPU, where arithmetic is what takes the time, and in float32: a narrower type would
     lose too much in the mixing.
+
+    Args:
+        frames: Input frames [any, H, W, C].
+        num_frames: New frames that come out.
     """
-    num_frames, *picture = frames.shape
     on_cpu = frames.device.type == "cpu" and frames.dtype == torch.float32
-    return on_cpu and num_frames in POINTS and prod(picture) >= MIN_ELEMENTS
+    return on_cpu and num_frames in POINTS and frames[0].numel() >= MIN_ELEMENTS
 
 
-def mixed_kernels(weight: torch.Tensor, num_frames: int) -> torch.Tensor:
-    """The kernels of all pictures, [(2 + T) O, C, 3, 3], from a weight [O, C, 3, 3, 3]."""
-    mixed = torch.einsum("kt,octyx->kocyx", mixing(num_frames).kernel, weight.double())
-    return mixed.float().flatten(0, 1).contiguous(memory_format=torch.channels_last)
+def mixed_kernels(weight: torch.Tensor, bias: torch.Tensor, num_frames: int) -> MixedKernels:
+    """Prepare a convolution of weight [O, C, 3, 3, 3] and bias [O] for `num_frames` new frames."""
+    matrices = mixing(num_frames)
+    mixed = torch.einsum("kt,octyx->kocyx", matrices.kernel, weight.double())
+    # The picture of point 1 enters every new frame once: its bias is that of all frames.
+    biases = torch.zeros(len(mixed), len(bias))
+    biases[POINTS[num_frames].index("1")] = bias
+    return MixedKernels(
+        mix=matrices.frames.float(),
+        weight=mixed.float().flatten(0, 1).contiguous(memory_format=torch.channels_last),
+        bias=biases.flatten(),
+        unmix=matrices.results.float(),
+    )
 
 
-def convolve_mixed(buffer: torch.Tensor, kernels: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """Convolve frames with the kernels of `mixed_kernels`, zeros around each picture.
-
-    The pictures lie side by side as groups of channels: a single call convolves all of them.
+def convolve_mixed(buffer: torch.Tensor, kernels: MixedKernels) -> torch.Tensor:
+    """Convolve frames, with zeros around each picture.
 
     Args:
         buffer: [2 + T, H, W, C], contiguous.
-        kernels: [(2 + T) O, C, 3, 3].
-        bias: [O].
+        kernels: The convolution, prepared for T new frames.
 
     Returns:
         [T, H, W, O].
     """
     num_pictures, height, width, channels = buffer.shape
-    matrices = mixing(num_pictures - DEPTH + 1)
-    mix, unmix = matrices.frames.float(), matrices.results.float()
-    found = buffer.new_empty(len(unmix), height, width, len(bias))
     rows = max(1, ELEMENTS_AT_ONCE // (width * channels))
+    if rows >= height:
+        return _convolve_rows(buffer, kernels, slice(None))
+    out_channels = len(kernels.bias) // num_pictures
+    found = buffer.new_empty(len(kernels.unmix), height, width, out_channels)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         seen = slice(max(top - 1, 0), bottom + 1)  # a row more above and below, where there is one
-        mixed = torch.mm(mix, buffer[:, seen].flatten(1)).unflatten(1, (-1, width, channels))
-        pictures = mixed.permute(1, 2, 0, 3).flatten(2)  # [rows, W, (2 + T) C]
-        grouped = convolve(pictures.permute(2, 0, 1)[None], kernels, None, (1, 1), num_pictures)
-        inner = grouped[0, :, top - seen.start : bottom - seen.start]
-        convolved = inner.unflatten(0, (num_pictures, -1)).permute(0, 2, 3, 1)
-        found[:, top:bottom] = torch.mm(unmix, convolved.flatten(1)).view_as(found[:, top:bottom])
-    return found.add_(bias)
+        inner = slice(top - seen.start, bottom - seen.start)
+        found[:, top:bottom] = _convolve_rows(buffer[:, seen], kernels, inner)
+    return found
+
+
+def _convolve_rows(part: torch.Tensor, kernels: MixedKernels, inner: slice) -> torch.Tensor:
+    """Convolve rows of frames [2 + T, rows, W, C] and keep the inner ones of the result.
+
+    The pictures lie side by side as groups of channels: a single call convolves all of them.
+    """
+    num_pictures, _, width, channels = part.shape
+    pictures = torch.mm(kernels.mix, part.flatten(1)).view(num_pictures, -1, width, channels)
+    groups = pictures.permute(1, 2, 0, 3).flatten(2).permute(2, 0, 1)[None]
+    convolved = convolve(groups, kernels.weight, kernels.bias, (1, 1), num_pictures)
+    kept = convolved[0, :, inner].unflatten(0, (num_pictures, -1)).permute(0, 2, 3, 1)
+    found = torch.mm(kernels.unmix, kept.flatten(1))
+    return found.view(len(kernels.unmix), *kept.shape[1:])

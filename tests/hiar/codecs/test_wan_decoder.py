@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from hiar.codecs.vae import StoredVae, VideoAutoencoder, load_autoencoder
-from hiar.codecs.wan_decoder import winograd
-from hiar.codecs.wan_decoder.kernels import normalise
+from hiar.codecs.wan_decoder import kernels, winograd
 from hiar.codecs.wan_decoder.layers import History
 from hiar.codecs.wan_decoder.network import WanDecoder, build_decoder
 from hiar.codecs.wan_decoder.upsampling import Upsampler
@@ -81,7 +80,7 @@ def test_a_video_is_the_same_in_every_batch(
     tiny: VideoAutoencoder, draw: Callable[..., torch.Tensor]
 ) -> None:
     latents = draw(8, 3, 16, 6, 6)  # 48 x 48 px: large enough for every path of the decoder
-    assert winograd.pays(torch.empty(4, 24, 24, 24))
+    assert winograd.pays(torch.empty(6, 24, 24, 24), 4)
     alone = [tiny.decode(video[None]) for video in latents]
     for size in (3, 8):
         together = torch.cat([tiny.decode(batch) for batch in latents.split(size)])
@@ -112,8 +111,7 @@ def test_mixed_convolution_of_any_piece(
     buffer = torch.randn(num_frames + 2, 9, 7, 5, generator=generator)
     weight = torch.randn(4, 5, 3, 3, 3, generator=generator)
     bias = torch.randn(4, generator=generator)
-    kernels = winograd.mixed_kernels(weight, num_frames)
-    found = winograd.convolve_mixed(buffer, kernels, bias)
+    found = winograd.convolve_mixed(buffer, winograd.mixed_kernels(weight, bias, num_frames))
     x = buffer.double().permute(3, 0, 1, 2)[None]
     expected = functional.conv3d(x, weight.double(), bias.double(), padding=(0, 1, 1))
     exact = expected[0].permute(1, 2, 3, 0)
@@ -135,14 +133,18 @@ def test_one_convolution_of_the_small_picture_is_that_of_the_doubled_one() -> No
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("activate", [False, True])
-def test_norm_and_activation(dtype: torch.dtype, activate: bool) -> None:
+@pytest.mark.parametrize("at_once", [1, 25, 10**9])
+def test_norm_and_activation(
+    dtype: torch.dtype, activate: bool, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 5, 7, 6, generator=generator).to(dtype)
     x[0, 0, 0] = 0  # a pixel without length stays zero
-    gamma = torch.rand(6, 1, 1, 1, generator=generator).to(dtype)
-    unit = functional.normalize(x.double(), dim=-1) * 6**0.5 * gamma.flatten().double()
+    scale = torch.rand(6, generator=generator)
+    unit = functional.normalize(x.double(), dim=-1) * scale.double()
     expected = functional.silu(unit) if activate else unit
-    found = normalise(x, gamma, torch.empty_like(x), activate=activate)
+    monkeypatch.setattr(kernels, "ELEMENTS_AT_ONCE", at_once)
+    found = kernels.normalise(x, scale, torch.empty_like(x), activate=activate)
     tolerance = 1e-5 if dtype == torch.float32 else 2**-7
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
