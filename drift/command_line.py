@@ -48,7 +48,7 @@ class ArgumentsError(ValueError):
 
 
 class Terminated(KeyboardInterrupt):
-    """Told to stop by another process, not at the keyboard."""
+    """Raised when another process, not the keyboard, asks the command to stop."""
 
 
 class CommandParser(argparse.ArgumentParser):

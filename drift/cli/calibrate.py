@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from drift.cli.layout import aligned
-from drift.cli.runs import FRAMES, chosen_metrics
+from drift.cli.runs import chosen_metrics
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 
@@ -112,13 +112,13 @@ def _from_published(
 ) -> tuple["Preset", dict[str, Any]]:
     from drift.compare.comparable import NamedRun, check_comparable, select  # noqa: PLC0415
     from drift.record.summary import score_videos  # noqa: PLC0415
-    from drift.record.tables import read_frames  # noqa: PLC0415
+    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
     from drift.score.calibrate import Published, check_valid, published_preset  # noqa: PLC0415
 
     targets = [_split(text) for text in arguments.published]
     runs = []
     for path, _ in targets:
-        named = NamedRun(name=path.name, data=read_frames(arguments.runs / path / FRAMES))
+        named = NamedRun(name=path.name, data=read_frames(arguments.runs / path / FRAMES_FILE))
         check_valid(named.name, named.data.provenance)
         runs.append(select(named, chosen_metrics(arguments.metrics), base))
     if len({run.name for run in runs}) < len(runs):
@@ -144,16 +144,16 @@ def _from_published(
 def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
     """Reads a run; a folder of videos is scored first, into a temporary run."""
     from drift.compare.comparable import NamedRun  # noqa: PLC0415
-    from drift.record.tables import read_frames  # noqa: PLC0415
+    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
     from drift.run.score_folder import score_folder  # noqa: PLC0415
     from drift.score.config import ScoreConfig  # noqa: PLC0415
 
-    if (path / FRAMES).is_file():
-        return NamedRun(name=path.resolve().name, data=read_frames(path / FRAMES))
+    if (path / FRAMES_FILE).is_file():
+        return NamedRun(name=path.resolve().name, data=read_frames(path / FRAMES_FILE))
     with TemporaryDirectory(prefix="drift-calibrate-") as scratch:
         config = ScoreConfig(metrics=chosen_metrics(metrics) or ("fast",))
         score_folder(path, out=scratch, config=config, workers=None, progress=sys.stderr)
-        return NamedRun(name=path.resolve().name, data=read_frames(Path(scratch) / FRAMES))
+        return NamedRun(name=path.resolve().name, data=read_frames(Path(scratch) / FRAMES_FILE))
 
 
 def _split(text: str) -> tuple[Path, float]:

@@ -10,8 +10,6 @@ from drift.errors import UsageError
 if TYPE_CHECKING:
     from drift.compare.comparable import NamedRun
 
-FRAMES = "frames.parquet"
-
 
 def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
     """Reads the runs of these folders and gives each a name of its own.
@@ -20,10 +18,10 @@ def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
         UsageError: a folder is given twice, or holds no run.
     """
     from drift.compare.comparable import NamedRun  # noqa: PLC0415
-    from drift.record.tables import read_frames  # noqa: PLC0415
+    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
 
     return [
-        NamedRun(name=name, data=read_frames(path / FRAMES))
+        NamedRun(name=name, data=read_frames(path / FRAMES_FILE))
         for name, path in zip(_names(paths), paths, strict=True)
     ]
 

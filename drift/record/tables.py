@@ -19,6 +19,8 @@ from drift.score.config import ScoreConfig
 from drift.score.score import VideoScore
 from drift.video.discover import cluster_name
 
+FRAMES_FILE = "frames.parquet"
+"""Name of the per-frame values in the folder of a run."""
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
 EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s")
 _METADATA_KEY = b"drift"

@@ -12,7 +12,7 @@ from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_thumbnails, save_record
 from drift.record.summary import build_summary, score_videos
-from drift.record.tables import RunData, read_frames, write_frames, write_videos
+from drift.record.tables import FRAMES_FILE, RunData, read_frames, write_frames, write_videos
 from drift.report.page import render_report
 from drift.run.executors import Executor, ExecutorName
 from drift.run.measure import Measured, Task
@@ -103,7 +103,7 @@ def score_folder(
     records = _measure_videos(found.videos, plan, run_folder, place, ranks, progress)
     run = run_data(found, records, plan, preset)
     if ranks.is_first:
-        write_frames(run_folder / "frames.parquet", run)
+        write_frames(run_folder / FRAMES_FILE, run)
     return write_results(run, run_folder, write=ranks.is_first)
 
 
@@ -123,7 +123,7 @@ def rebuild(
     Raises:
         UsageError: the folder holds no frames.parquet of a run, or the preset does not cover it.
     """
-    path = Path(out) / "frames.parquet"
+    path = Path(out) / FRAMES_FILE
     old = read_frames(path)
     config = replace(old.config, cut_policy=cut_policy or old.config.cut_policy)
     run = replace(old, config=config, preset=preset or old.preset)

@@ -11,7 +11,7 @@ import numpy as np
 from drift.errors import UsageError
 from drift.metrics.settings import MetricSettings
 from drift.provenance import collect_provenance
-from drift.record.tables import read_frames
+from drift.record.tables import FRAMES_FILE, read_frames
 from drift.run.pool import in_workers
 from drift.seams.borders import sidecar_borders
 from drift.seams.pairs import DEFAULT_METRICS, PAIR_METRICS, pair_values
@@ -25,16 +25,15 @@ from drift.seams.periodic import (
     measure_seam,
     periodogram,
 )
-from drift.video.decode import BrokenVideoError, open_video
-from drift.video.discover import VideoFile, cluster_name, find_videos
+from drift.video.decode import BrokenVideoError
+from drift.video.discover import VideoFile, find_videos
 
 SCHEMA = "seams/1"
 WINDOW_S = 5.0
 """Length of the window of 21 latent frames that Self-Forcing and its kin attend to, about 5 s."""
-FRAMES = "frames.parquet"
 
 OnVideo = Callable[[str, int], None]
-"""Told the name of each video when it is measured, and how many there are."""
+"""Called when a video is measured, with its name and the number of videos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +85,7 @@ def measure_folder(
         UsageError: If nothing can be measured, or the sidecars tell different blocks.
     """
     settings = settings or MetricSettings()
-    if (place / FRAMES).is_file():
+    if (place / FRAMES_FILE).is_file():
         series = list(_read_run(place, metrics))
     else:
         found = find_videos([place], recursive=recursive, skip=place / ".none").videos
@@ -128,7 +127,7 @@ def _num_borders(one: PairSeries, borders: Borders | None) -> int:
 
 def _read_run(run: Path, metrics: Sequence[str]) -> Iterator[PairSeries]:
     """Pair metrics that a run has measured."""
-    data = read_frames(run / FRAMES)
+    data = read_frames(run / FRAMES_FILE)
     for row in data.rows:
         if row.status != "ok":
             yield PairSeries(path=row.path, cluster=row.cluster, failure=(row.status, row.reason))
@@ -143,7 +142,7 @@ def _read_run(run: Path, metrics: Sequence[str]) -> Iterator[PairSeries]:
                 )
             values[name] = np.array([metric.distance(v) for v in row.values[metric.learned]])
         yield PairSeries(
-            path=row.path, cluster=cluster_name(row.path, row.prompt), values=values,
+            path=row.path, cluster=row.cluster, values=values,
             fps=data.config.fps or row.media.get("fps"),
         )  # fmt: skip
 
@@ -168,9 +167,7 @@ def _measure_video(
     video: VideoFile, *, metrics: tuple[str, ...], settings: MetricSettings
 ) -> PairSeries:
     try:
-        values = pair_values(video.file, metrics, settings)
-        with open_video(video.file) as reader:
-            fps = reader.info.fps
+        values, fps = pair_values(video.file, metrics, settings)
     except BrokenVideoError as error:
         failure = (error.status, error.reason)
         return PairSeries(path=video.path, cluster=video.cluster, failure=failure)

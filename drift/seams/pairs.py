@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.metrics.brightness import brightness
 from drift.metrics.registry import METRICS
 from drift.metrics.settings import MetricSettings
 from drift.video.batch import FrameBatch
@@ -16,8 +17,6 @@ from drift.video.decode import open_video
 Frame = NDArray[np.uint8]
 BATCH_FRAMES = 16
 """Frames that are held at once."""
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in luminance (ITU-R BT.601)."""
 
 
 def difference(before: Frame, after: Frame) -> float:
@@ -27,8 +26,7 @@ def difference(before: Frame, after: Frame) -> float:
 
 def luminance_step(before: Frame, after: Frame) -> float:
     """Absolute difference of the mean luminance of two frames, in levels 0..255."""
-    means = [np.dot(LUMA, cv2.mean(frame)[:3]) for frame in (before, after)]
-    return abs(float(means[1] - means[0]))
+    return 255.0 * abs(brightness(after) - brightness(before))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +71,7 @@ DEFAULT_METRICS = ("difference", "luminance")
 
 def pair_values(
     file: Path, metrics: Sequence[str], settings: MetricSettings
-) -> dict[str, list[float]]:
+) -> tuple[dict[str, list[float]], float | None]:
     """Measures every pair of consecutive frames of a video.
 
     Args:
@@ -82,7 +80,7 @@ def pair_values(
         settings: Device and weights of the learned ones.
 
     Returns:
-        One value a pair for each metric.
+        One value a pair for each metric, and the video's frames a second where it tells them.
 
     Raises:
         BrokenVideoError: If the video cannot be decoded whole.
@@ -104,7 +102,7 @@ def pair_values(
                 else:
                     values[metric.name] += map(metric.distance, networks[metric.name](batch))
             last = batch[-1]
-    return values
+        return values, video.info.fps
 
 
 def _batches(frames: Iterator[Frame]) -> Iterator[FrameBatch]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drift.stats.bootstrap import percentile_interval
+
 RESAMPLES = 1000
 SEED = 0
-LEVEL = 0.95
 MIN_BORDERS = 2
 TEMPORAL_STRIDE = 4
 """Frames that one latent frame of Wan's VAE decodes to; the first one decodes to 1
@@ -163,13 +164,16 @@ def measure_seam(
     if len(blocks) != 1:
         raise ValueError(f"videos with blocks of {sorted(blocks)} frames are not one seam")
     block = blocks.pop()
-    ratios = [local_ratios(values, block, floor) for values in series]
+    around = [neighbour_medians(values, block // 2) for values in series]
+    ratios = [
+        (values + floor) / (medians + floor) for values, medians in zip(series, around, strict=True)
+    ]
     at_borders = [one[where.pairs(len(one))] for one, where in zip(ratios, borders, strict=True)]
     if min(map(len, at_borders)) < MIN_BORDERS:
         raise ValueError(f"a seam needs at least {MIN_BORDERS} borders in each video")
     jumps = [
-        (values - neighbour_medians(values, block // 2))[where.pairs(len(values))]
-        for values, where in zip(series, borders, strict=True)
+        (values - medians)[where.pairs(len(values))]
+        for values, medians, where in zip(series, around, borders, strict=True)
     ]
     profile = phase_profile(ratios, block, [where.phase for where in borders])
     return Seam(
@@ -195,7 +199,7 @@ def _interval(at_borders: Sequence[Values], clusters: Sequence[str]) -> tuple[fl
         drawn = [groups[names[i]] for i in rng.integers(len(names), size=len(names))]
         parts = [one[rng.integers(len(one), size=len(one))] for group in drawn for one in group]
         medians.append(np.median(np.concatenate(parts)))
-    low, high = np.percentile(medians, [50 * (1 - LEVEL), 50 * (1 + LEVEL)]).tolist()
+    low, high = percentile_interval(np.array(medians)).tolist()
     return low, high
 
 

@@ -67,7 +67,7 @@ def remove_leftovers(folder: Path) -> None:
     leftovers, and so does a folder whose writers ran on hosts of other names.
 
     Args:
-        folder: Of a run; it need not exist. Folders in it are not looked into.
+        folder: Folder of a run, which need not exist. Its sub-folders are not looked into.
     """
     for path in folder.glob(f".*.{HOST}.*{SUFFIX}"):
         is_folder = path.is_dir()

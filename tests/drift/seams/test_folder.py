@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from drift.cli.main import main
+from drift.cli.seams import METRICS
 from drift.seams.borders import sidecar_borders
 from drift.seams.folder import measure_folder
+from drift.seams.pairs import PAIR_METRICS
 
 pytestmark = pytest.mark.numerics
 
@@ -50,6 +52,10 @@ def test_the_record(folder: Path, tmp_path: Path, capsys) -> None:
     assert entry["seam_ratio"] > entry["largest_other_phase"]
     assert entry["found"]
     assert "luminance" in capsys.readouterr().out
+
+
+def test_the_command_names_every_pair_metric() -> None:
+    assert tuple(PAIR_METRICS) == METRICS
 
 
 def test_workers_do_not_matter(folder: Path) -> None:
