@@ -10,6 +10,8 @@ from typing import Any
 from drift.errors import UsageError
 from eval.cli.options import OK, add_environment, add_suite, positive, suite_of
 from eval.protocol.prompts import (
+    FILTERED,
+    FILTERED_SAMPLES,
     Prompt,
     case_pairs,
     count_differences,
@@ -93,6 +95,13 @@ def _suite(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[st
         "them apart"
         for pair in case_pairs(chosen)
     ]
+    filtered = select(chosen, [FILTERED])
+    if filtered and arguments.samples < FILTERED_SAMPLES:
+        notes.append(
+            f"VBench makes {FILTERED_SAMPLES} samples of the {len(filtered)} prompts of {FILTERED} "
+            "and keeps five that its static filter passes: make them with "
+            f"--dimensions {FILTERED} --samples {FILTERED_SAMPLES}"
+        )
     return [_row(prompt, arguments.samples) for prompt in chosen], notes
 
 

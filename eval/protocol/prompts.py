@@ -37,7 +37,10 @@ PROMPTS_PER_DIMENSION = {
     "overall_consistency": 93,
 }
 SAMPLES = 5
-FILTERED_SAMPLES = 25  # of temporal_flickering, so that five are left after the static filter
+FILTERED = "temporal_flickering"
+"""The dimension whose videos pass through VBench's static filter before they are measured."""
+FILTERED_SAMPLES = 25
+"""Samples that VBench makes for each of its prompts, so that five are left after the filter."""
 SUFFIXES = (".mp4", ".gif")
 _NAME_BYTES = 255  # longest file name on ext4, APFS and NTFS
 _LONGEST_TAIL = "-24.mp4"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from drift.errors import UsageError
 from eval.protocol.dimensions import DIMENSIONS
 from eval.protocol.prompts import (
+    FILTERED_SAMPLES,
     NUM_PROMPTS,
     PROMPTS_PER_DIMENSION,
     Prompt,
@@ -127,6 +128,14 @@ def test_command_prints_what_to_generate(make_suite, vbench, tmp_path: Path) -> 
     out_file = tmp_path / "new" / "prompts.txt"
     assert vbench("prompts", "--suite", suite, "--out", out_file)[0] == 0
     assert out_file.read_text().splitlines() == [text for text, _ in ENTRIES]
+
+
+def test_command_says_that_flickering_needs_more_samples(make_suite, vbench) -> None:
+    suite = make_suite([("a quiet alley", ["temporal_flickering"])])
+    few = vbench("prompts", "--suite", suite)[2]
+    enough = vbench("prompts", "--suite", suite, "--samples", FILTERED_SAMPLES)[2]
+    asked = f"--samples {FILTERED_SAMPLES}"
+    assert (few.count(asked), enough.count(asked)) == (1, 0)
 
 
 def test_jsonl_names_each_file_once(make_suite, vbench, tmp_path: Path) -> None:
