@@ -47,12 +47,12 @@ class Parts:
 
     Attributes:
         transformer, text_encoder, autoencoder: The networks.
-        name: Of the model, for results.
+        name: Name of the model, for results.
         size_px: (height, width) of its videos.
         fps: Frames a second.
         weights: SHA-256 of each part's weights, for results.
         sampler: Settings it is meant to be sampled with.
-        decoder: In place of the autoencoder's, if so asked.
+        decoder: Decoder to use in place of the autoencoder's, if one was asked for.
     """
 
     transformer: CausalWan
@@ -79,7 +79,7 @@ def load_parts(
     Args:
         name_or_path: `tiny`, a release's name, or a folder in diffusers' layout.
         transformer: Other transformer weights of the same sizes.
-        dtype: Of the transformer; the VAE stays float32.
+        dtype: Dtype of the transformer; the VAE stays float32.
         device: Where the networks go.
         decoder: `vae`, `tiny-decoder`, or the file of the latter's weights.
 

@@ -63,7 +63,7 @@ class HiARPipeline:
         transformer: Predicts the flow.
         text_encoder: Embeds prompts.
         autoencoder: Decodes latents.
-        name: Of the model, for results.
+        name: Name of the model, for results.
         size_px: (height, width) of the videos.
         fps: Frames a second.
         weights: SHA-256 of each part's weights, for results.
@@ -115,7 +115,7 @@ class HiARPipeline:
             name_or_path: `tiny` (ships with the package), a release such as `hiar` or
                 `self-forcing` (`hiar weights list`), or a folder in diffusers' layout.
             transformer: Other transformer weights of the same sizes.
-            torch_dtype: Of the transformer, or its name; the VAE stays float32.
+            torch_dtype: Dtype of the transformer, or its name; the VAE stays float32.
             device: Where the networks go.
             size_px: (height, width) of the videos; None is what the model was trained at.
             decoder: `vae`, `tiny-decoder` (TAEHV: coarser pictures, far faster), or the file of
@@ -212,9 +212,9 @@ class HiARPipeline:
 
         Args:
             prompts: Texts.
-            config: Of the sampler.
+            config: Settings of the sampler.
             latent_frames: Latent frames of each video, whole blocks after the initial ones.
-            seed: Of the noise.
+            seed: Seed of the noise.
             prompt_indices: Noise key of each prompt; None counts from 0.
             initial_latents: Latents [B or 1, F0, C, H, W] that the videos begin with.
             on_cell: Called after each (step, block) with its latents.
@@ -314,9 +314,9 @@ class HiARPipeline:
             image: A picture to begin with.
             video: Frames to continue.
             initial_latents: Latents [B or 1, F0, C, H, W] to begin with, instead of pictures.
-            seed: Of the noise.
+            seed: Seed of the noise.
             generator: Draws the seed instead: each call gives another video.
-            config: Of the sampler; None takes the model's own.
+            config: Settings of the sampler; None takes the model's own.
             output_type: `np` float (B, T, H, W, 3) in [0, 1], `pt` [B, T, 3, H, W] in [0, 1],
                 `pil` lists of pictures, `uint8` (B, T, H, W, 3), `latent` [B, F, C, H, W].
             callback_on_step_end: Called as (pipeline, cells done, timestep, {"latents", "step",
@@ -366,10 +366,10 @@ class HiARPipeline:
         Args:
             prompt: A text.
             num_frames: Frames in all, rounded up to whole blocks; None never ends.
-            image, video, initial_latents: As for a call; their frames come first.
-            seed: Of the noise.
-            config: Of the sampler; None takes the model's own, its order made one that streams.
-            output_type: Of each chunk, as for a call, without the axis of the prompts.
+            image, video, initial_latents: Same as for a call; their frames come first.
+            seed: Seed of the noise.
+            config: Settings of the sampler; None takes the model's own, in an order that streams.
+            output_type: Type of each chunk, same as for a call, without the axis of the prompts.
             on_cell: Called after each (step, block) with its latents.
 
         Returns:

@@ -77,7 +77,7 @@ class SampleRun:
     """What a folder of videos is made with.
 
     Attributes:
-        config: Of the sampler.
+        config: Settings of the sampler.
         latent_frames: Latent frames of each video, the given ones included.
         seed: Sample i of a prompt uses seed + i.
         samples: Videos a prompt.

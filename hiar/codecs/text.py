@@ -74,7 +74,7 @@ class TextEncoder(Released):
 
     Args:
         model: A transformers `UMT5EncoderModel`.
-        tokenizer: Its tokenizer; the tiny one reads bytes.
+        tokenizer: Tokenizer of that encoder; the tiny one reads bytes.
         text_len: Longest prompt in tokens; what is beyond is cut.
     """
 
@@ -172,9 +172,9 @@ def load_text_encoder(
     Args:
         folder: Where it lies.
         text_len: Longest prompt in tokens.
-        tokenizer: Its tokenizer.
-        device, dtype: Of the weights; transformers keeps the feed-forward output layers of T5 in
-            float32 where float16 would overflow.
+        tokenizer: Tokenizer of that encoder.
+        device, dtype: Device and dtype of the weights; transformers keeps the feed-forward output
+            layers of T5 in float32 where float16 would overflow.
 
     Raises:
         UsageError: If the folder holds no config.

@@ -39,7 +39,7 @@ class CachedTextEncoder(Released):
         folder: Where embeddings are kept.
         identity: SHA-256 of the encoder's weights and tokenizer: other weights, other files.
         text_len: Longest prompt in tokens; what is beyond is cut.
-        dtype: Of the encoder and of the embeddings.
+        dtype: Dtype of the encoder and of the embeddings.
     """
 
     def __init__(

@@ -180,7 +180,7 @@ def load_tiny_decoder(
 
     Args:
         path_or_state_dict: `taew2_1.pth`, its safetensors copy, or a state dict.
-        device, dtype: Of the decoder.
+        device, dtype: Device and dtype of the decoder.
 
     Raises:
         UsageError: For a missing, extra, misshapen or non-finite tensor of the decoder, named.

@@ -71,7 +71,7 @@ def rotate(x_BLNK: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
 
     Args:
         x_BLNK: Queries or keys [B, tokens, heads, head_dim].
-        table: From `rotary_table`, for the same tokens.
+        table: Output of `rotary_table` for the same tokens.
 
     Returns:
         The shape and dtype of x_BLNK.

@@ -115,7 +115,7 @@ def join(
     none goes on before all are connected.
 
     Args:
-        backend: Of torch.distributed.
+        backend: Backend of torch.distributed, nccl or gloo.
         same: What all must have been started with, by name.
         environment: What torchrun set.
 
@@ -215,7 +215,7 @@ def speaks_for_all(error: BaseException, environment: Mapping[str, str] = os.env
     shows its error, and it is not to be stopped before it has done so.
 
     Args:
-        error: That ends this process.
+        error: Error that ends this process.
         environment: What torchrun set.
     """
     if num_ranks_of(environment) == 1:

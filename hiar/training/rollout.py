@@ -118,8 +118,8 @@ class _ExitStage:
     """Runs the stage of the exit step, block after block, against a cache that keeps gradients.
 
     Args:
-        model, text, config, renoise, exit_step: As in `rollout_with_exit`.
-        cache_gradient, noised_clean_context: As in `rollout_with_exit`.
+        model, text, config, renoise, exit_step: See `rollout_with_exit`.
+        cache_gradient, noised_clean_context: See `rollout_with_exit`.
         latent_shape: (C, H, W) of a latent frame.
     """
 

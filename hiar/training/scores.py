@@ -76,7 +76,7 @@ def predict_guided_x0(
     """The teacher's x0 with classifier-free guidance: uncond + guidance (cond - uncond).
 
     Args:
-        model, noised, timesteps, text: As in `predict_x0`.
+        model, noised, timesteps, text: See `predict_x0`.
         empty_text: Embedding of the negative prompt [1, text, text_dim].
         guidance: Guidance scale; 1 is none. The release's 3.0 multiplies what is added to the
             conditional prediction, so it is 4 here.

@@ -156,7 +156,7 @@ def is_done(out: Path, job: Job, record: JobRecord, digests: Mapping[str, str]) 
     Args:
         out: The reproduction folder.
         job: The job as planned now.
-        record: Its record on disk.
+        record: The job's record on disk.
         digests: Digests, now, of the outputs of the jobs that it depends on.
     """
     if record.status != DONE or record.id != job.id or dict(record.needs) != dict(digests):

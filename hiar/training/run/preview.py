@@ -45,7 +45,7 @@ class Preview:
 
     Attributes:
         prompts: Texts.
-        videos: By attention, one uint8 RGB video (T, H, W, 3) a prompt.
+        videos: For each attention, one uint8 RGB video (T, H, W, 3) a prompt.
         fps: Frames a second.
     """
 
@@ -99,8 +99,8 @@ def make_preview(
         model: The network.
         autoencoder: Decodes, on the CPU or where it lies.
         texts: Embeddings of the prompts.
-        prompts: The same, as words.
-        sampler: Of the causal video; the bidirectional one takes its steps.
+        prompts: The prompts as text, in the order of `texts`.
+        sampler: Settings of the causal video; the bidirectional one takes its steps.
         latent_shape: (F, C, H, W).
         fps: Frames a second.
 
@@ -130,7 +130,7 @@ def sample_at_once(
         model: The network.
         text: [B, text, text_dim].
         noise: [B, F, C, H, W].
-        sampler: Its steps.
+        sampler: Settings whose steps are taken.
 
     Returns:
         Clean latents [B, F, C, H, W].
