@@ -39,7 +39,7 @@ LATENTS = ".safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
+class VideoSample:
     """One video to make: a prompt and which sample of it."""
 
     prompt: str
@@ -53,13 +53,13 @@ class Take:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
-    """What every video of a run begins with.
+class Conditioning:
+    """The given frames that every video of a run begins with.
 
     Attributes:
-        path: The picture or video it was read from.
-        sha256: Of that file.
-        latents: [1, F0, C, H, W].
+        path: The picture or video that the frames were read from.
+        sha256: SHA-256 of that file.
+        latents: Latents of the given frames [1, F0, C, H, W].
     """
 
     path: str
@@ -68,7 +68,7 @@ class Beginning:
 
     @property
     def num_latent_frames(self) -> int:
-        """F0."""
+        """F0, the number of given latent frames."""
         return self.latents.shape[1]
 
 
@@ -82,7 +82,7 @@ class SampleRun:
         seed: Sample i of a prompt uses seed + i.
         samples: Videos a prompt.
         batch_size: Videos sampled together; it changes the speed alone.
-        beginning: Picture or video that all of them begin with.
+        conditioning: Picture or video that all of them begin with.
         save_latents: Keep the latents beside each video.
         attention, compiled: How the pipeline's transformer computes; told in the records.
         prompt_range: First prompt of the list to make, and the one after the last; None for all.
@@ -93,7 +93,7 @@ class SampleRun:
     seed: int = 0
     samples: int = 1
     batch_size: int = 8
-    beginning: Beginning | None = None
+    conditioning: Conditioning | None = None
     save_latents: bool = False
     attention: str = "sdpa"
     compiled: bool = False
@@ -107,16 +107,16 @@ class SampleRun:
     @property
     def num_blocks(self) -> int:
         """Blocks that are sampled for each video."""
-        given = 0 if self.beginning is None else self.beginning.num_latent_frames
+        given = 0 if self.conditioning is None else self.conditioning.num_latent_frames
         return num_blocks(self.latent_frames, self.config.frames_per_block, initial=given)
 
     def facts(self) -> dict[str, Any]:
         """What decides the content of all videos of the run, but for the seed."""
-        begun = self.beginning
+        given = self.conditioning
         return {
             "num_latent_frames": self.latent_frames,
             "config": asdict(self.config),
-            "beginning": begun and {"path": begun.path, "sha256": begun.sha256},
+            "beginning": given and {"path": given.path, "sha256": given.sha256},
         }
 
 
@@ -146,14 +146,14 @@ def sample_folder(
     """
     if not prompts:
         raise UsageError("there are 0 prompts: give at least one")
-    takes = [
-        Take(prompt=prompt, prompt_index=index, sample_index=sample)
+    samples = [
+        VideoSample(prompt=prompt, prompt_index=index, sample_index=number)
         for index, prompt in numbered(prompts, run.prompt_range)
-        for sample in range(run.samples)
+        for number in range(run.samples)
     ]
     if ranks.is_first:
         remove_leftovers(out)
-    pending = ranks.from_first([t for t in takes if not is_done(pipeline, t, out, run)])
+    pending = ranks.from_first([s for s in samples if not is_done(pipeline, s, out, run)])
     batches, num_steps = own_work(pipeline, list(batched(pending, run.batch_size)), run, ranks)
     progress.start(len(batches) * run.num_blocks * num_steps)
     started = time.monotonic()
@@ -163,9 +163,9 @@ def sample_folder(
     ranks.wait()
     record = {
         "schema": RUN_SCHEMA,
-        "videos": [f"{take.name}.json" for take in takes],
+        "videos": [f"{sample.name}.json" for sample in samples],
         "made": len(pending),
-        "already_there": len(takes) - len(pending),
+        "already_there": len(samples) - len(pending),
         "seconds": round(time.monotonic() - started, 3),
         "num_ranks": ranks.num_ranks,
         "settings": run.facts() | {
@@ -180,16 +180,16 @@ def sample_folder(
     return record
 
 
-def batched(takes: Sequence[Take], size: int) -> Iterator[list[Take]]:
-    """Groups of at most `size` takes that share a seed, in order."""
-    for sample in sorted({take.sample_index for take in takes}):
-        same = [take for take in takes if take.sample_index == sample]
+def batched(samples: Sequence[VideoSample], size: int) -> Iterator[list[VideoSample]]:
+    """Groups of at most `size` samples that share a seed, in order."""
+    for index in sorted({sample.sample_index for sample in samples}):
+        same = [sample for sample in samples if sample.sample_index == index]
         yield from (same[start : start + size] for start in range(0, len(same), size))
 
 
 def own_work(
-    pipeline: HiARPipeline, batches: list[list[Take]], run: SampleRun, ranks: Ranks
-) -> tuple[list[list[Take]], int]:
+    pipeline: HiARPipeline, batches: list[list[VideoSample]], run: SampleRun, ranks: Ranks
+) -> tuple[list[list[VideoSample]], int]:
     """The batches that this process works on, and how many denoising steps of each it runs.
 
     The processes of a pipeline divide the steps of every video; otherwise, processes divide the
@@ -203,7 +203,7 @@ def own_work(
 
 def make_batch(
     pipeline: HiARPipeline,
-    batch: Sequence[Take],
+    batch: Sequence[VideoSample],
     out: Path,
     run: SampleRun,
     progress: Progress,
@@ -215,12 +215,12 @@ def make_batch(
     while the next blocks are sampled.
     """
     blocks = pipeline.stream_blocks(
-        [take.prompt for take in batch],
+        [sample.prompt for sample in batch],
         run.config,
         latent_frames=run.latent_frames,
         seed=run.seed + batch[0].sample_index,
-        prompt_indices=[take.prompt_index for take in batch],
-        initial_latents=None if run.beginning is None else run.beginning.latents,
+        prompt_indices=[sample.prompt_index for sample in batch],
+        initial_latents=None if run.conditioning is None else run.conditioning.latents,
         on_cell=lambda *_: progress.advance(),
     )
     group = pipeline.group
@@ -228,26 +228,26 @@ def make_batch(
         for _ in blocks:
             pass
         return
-    for take in batch:
+    for sample in batch:
         # A sidecar left in place would mark the new file as complete while it is being written.
         for suffix in (".json", LATENTS, PARTIAL):
-            (out / f"{take.name}{suffix}").unlink(missing_ok=True)
+            (out / f"{sample.name}{suffix}").unlink(missing_ok=True)
     started = time.monotonic()
     watched = Watched(blocks if group is None else in_background(blocks), keep=run.save_latents)
-    hashes = write_videos(pipeline, watched, [out / f"{take.name}.mp4" for take in batch])
+    hashes = write_videos(pipeline, watched, [out / f"{sample.name}.mp4" for sample in batch])
     seconds = {
         "batch_size": len(batch),
         "sampling": round(watched.seconds, 3),
         "decoding": round(time.monotonic() - started - watched.seconds, 3),
     }
-    for row, take in enumerate(batch):
-        latents = out / f"{take.name}{LATENTS}"
+    for row, sample in enumerate(batch):
+        latents = out / f"{sample.name}{LATENTS}"
         if run.save_latents:
             save_latents(latents, [part[row] for part in watched.kept])
-        sidecar = describe(pipeline, take, run) | {
+        sidecar = describe(pipeline, sample, run) | {
             "frames_sha256": hashes[row],
             "latents_sha256": watched.digest.hexdigests[row],
-            "video_bytes": (out / f"{take.name}.mp4").stat().st_size,
+            "video_bytes": (out / f"{sample.name}.mp4").stat().st_size,
             "latents_bytes": latents.stat().st_size if run.save_latents else None,
             "seconds": seconds,
             "attention": run.attention,
@@ -255,7 +255,7 @@ def make_batch(
             "provenance": provenance(str(pipeline.device)),
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
-        atomic_write_text(sidecar_path(out, take), text)
+        atomic_write_text(sidecar_path(out, sample), text)
 
 
 def write_videos(
@@ -327,20 +327,20 @@ def save_latents(path: Path, blocks: Sequence[torch.Tensor]) -> None:
     write_tensors(path, {"latents": torch.cat(list(blocks))})
 
 
-def sidecar_path(out: Path, take: Take) -> Path:
+def sidecar_path(out: Path, sample: VideoSample) -> Path:
     """Where the JSON of a video lies."""
-    return out / f"{take.name}.json"
+    return out / f"{sample.name}.json"
 
 
-def describe(pipeline: HiARPipeline, take: Take, run: SampleRun) -> dict[str, Any]:
+def describe(pipeline: HiARPipeline, sample: VideoSample, run: SampleRun) -> dict[str, Any]:
     """What decides a video's content, and the key that says so in short."""
     facts: dict[str, Any] = {
         "schema": SIDECAR_SCHEMA,
-        "video": f"{take.name}.mp4",
-        "prompt": take.prompt,
-        "prompt_index": take.prompt_index,
-        "sample_index": take.sample_index,
-        "seed": run.seed + take.sample_index,
+        "video": f"{sample.name}.mp4",
+        "prompt": sample.prompt,
+        "prompt_index": sample.prompt_index,
+        "sample_index": sample.sample_index,
+        "seed": run.seed + sample.sample_index,
         **run.facts(),
         "num_frames": num_frames(run.latent_frames),
         "fps": pipeline.fps,
@@ -384,17 +384,17 @@ def same_on_all_ranks(
     }
 
 
-def is_done(pipeline: HiARPipeline, take: Take, out: Path, run: SampleRun) -> bool:
+def is_done(pipeline: HiARPipeline, sample: VideoSample, out: Path, run: SampleRun) -> bool:
     """Whether the video is there, made with these very settings and weights.
 
     The sizes of the video and of its latents must be those of the sidecar, which is written last.
     No file is read: damage that leaves the size as it was is not seen.
     """
-    found = read_sidecar(out / f"{take.name}.mp4")
-    if found is None or found.get("key") != describe(pipeline, take, run)["key"]:
+    found = read_sidecar(out / f"{sample.name}.mp4")
+    if found is None or found.get("key") != describe(pipeline, sample, run)["key"]:
         return False
     return not run.save_latents or found.get("latents_bytes") == file_bytes(
-        out / f"{take.name}{LATENTS}"
+        out / f"{sample.name}{LATENTS}"
     )
 
 

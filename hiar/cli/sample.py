@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from hiar.arguments import make_out_folder, size_px
 from hiar.bench.rows import PIPELINED
 from hiar.codecs.prompts import numbered, prompt_range
 from hiar.errors import UsageError
@@ -23,9 +24,8 @@ from hiar.sampling.config import Context, Order, SamplerConfig
 if TYPE_CHECKING:
     from hiar.pipeline import HiARPipeline
     from hiar.runtime.ranks import Ranks
-    from hiar.sample_folder import Beginning, SampleRun
+    from hiar.sample_folder import Conditioning, SampleRun
     from hiar.sampling.pipelined.group import PipelineGroup
-from hiar.arguments import make_out_folder, size_px
 
 OK = 0
 DEFAULT_LATENT_FRAMES = 81
@@ -163,11 +163,11 @@ def run(args: argparse.Namespace) -> int:
         if args.low_memory:
             pipeline.enable_model_cpu_offload()
         config = apply_changes(pipeline.sampler, changes)
-        beginning = _beginning(pipeline, args)
+        conditioning = _conditioning(pipeline, args)
         run = SampleRun(
             config=config, seed=args.seed, samples=args.samples, batch_size=args.batch_size,
-            latent_frames=_latent_frames(args, config, pipeline.fps, beginning),
-            beginning=beginning, save_latents=args.save_latents,
+            latent_frames=_latent_frames(args, config, pipeline.fps, conditioning),
+            conditioning=conditioning, save_latents=args.save_latents,
             attention=args.attention, compiled=args.compile, prompt_range=args.prompt_range,
         )  # fmt: skip
         if group is not None:
@@ -265,11 +265,11 @@ def apply_changes(config: SamplerConfig, changes: dict[str, Any]) -> SamplerConf
 
 
 def _latent_frames(
-    args: argparse.Namespace, config: SamplerConfig, fps: int, beginning: Beginning | None
+    args: argparse.Namespace, config: SamplerConfig, fps: int, conditioning: Conditioning | None
 ) -> int:
     """Latent frames of each video, given ones included."""
     size = config.frames_per_block
-    initial = 0 if beginning is None else beginning.num_latent_frames
+    initial = 0 if conditioning is None else conditioning.num_latent_frames
     if args.frames is not None:
         return check_num_frames(args.frames, size, initial=initial)
     seconds = args.seconds if args.minutes is None else 60 * args.minutes
@@ -282,20 +282,20 @@ def _latent_frames(
     return initial + DEFAULT_LATENT_FRAMES // size * size
 
 
-def _beginning(pipeline: HiARPipeline, args: argparse.Namespace) -> Beginning | None:
+def _conditioning(pipeline: HiARPipeline, args: argparse.Namespace) -> Conditioning | None:
     path = args.init_image or args.init_video
     if path is None:
         return None
     from hiar.codecs.frames import read_picture, read_video  # noqa: PLC0415
     from hiar.runtime.provenance import file_sha256  # noqa: PLC0415
-    from hiar.sample_folder import Beginning  # noqa: PLC0415
+    from hiar.sample_folder import Conditioning  # noqa: PLC0415
 
     if args.init_image:
         latents = pipeline.encode_initial(image=read_picture(path))
     else:
         latents = pipeline.encode_initial(video=read_video(path))
     assert latents is not None
-    return Beginning(path=path.name, sha256=file_sha256(path), latents=latents)
+    return Conditioning(path=path.name, sha256=file_sha256(path), latents=latents)
 
 
 def _make(
