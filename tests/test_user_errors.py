@@ -98,8 +98,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("eval", "VBENCH_CACHE_DIR", ["weights", "list"]),
         ("baselines", "HIAR_WEIGHTS", ["list"]),
         ("baselines", "HIAR_WEIGHTS", ["generate", "hiar", "--prompt", "a", "--out", "{out}"]),
-        ("reports", "HIAR_WEIGHTS", ["--preset", "quick", "--dry-run"]),
-        ("reports", "DRIFT_WEIGHTS", ["--preset", "quick", "--dry-run"]),
+        ("reports", "HIAR_WEIGHTS", ["--preset", "quick", "--out", "{out}", "--dry-run"]),
+        ("reports", "DRIFT_WEIGHTS", ["--preset", "quick", "--out", "{out}", "--dry-run"]),
     ],
 )
 def test_a_weights_folder_that_is_a_file(
@@ -251,12 +251,13 @@ def test_a_full_disk(
         ("drift", ["weights", "list"]),
         ("eval", ["dimensions"]),
         ("baselines", ["list"]),
-        ("reports", ["--preset", "smoke", "--dry-run"]),
+        ("reports", ["--preset", "smoke", "--out", "{out}", "--dry-run"]),
     ],
 )
 def test_an_output_that_cannot_be_written_is_said_and_one_that_nobody_reads_is_not(
-    package: str, arguments: list[str]
+    package: str, arguments: list[str], tmp_path: Path
 ) -> None:
+    arguments = [argument.format(out=tmp_path / "out") for argument in arguments]
     argv = [sys.executable, "-m", package, *arguments]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
