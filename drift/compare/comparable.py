@@ -97,6 +97,7 @@ def _check_preset_and_metrics(runs: Sequence[NamedRun]) -> None:
             "presets are never compared: pass --preset FILE or --preset v1 to score all alike"
         )
     metrics = [run.data.config.metrics for run in runs]
+    _check_versions(runs)
     if any(names != metrics[0] for names in metrics):
         shared = [name for name in metrics[0] if all(name in names for names in metrics)]
         remedy = f"--metrics {','.join(shared)} compares on what they share"
@@ -104,6 +105,17 @@ def _check_preset_and_metrics(runs: Sequence[NamedRun]) -> None:
             f"the runs have different metrics ({_per_run(runs, map(', '.join, metrics))}); "
             + (remedy if shared else "they share none: score them alike")
         )
+
+
+def _check_versions(runs: Sequence[NamedRun]) -> None:
+    """Refuses values of two versions of one metric; a run too old to tell them is let pass."""
+    for name in runs[0].data.config.metrics:
+        versions = [run.data.versions.get(name) for run in runs]
+        if len({version for version in versions if version is not None}) > 1:
+            raise UsageError(
+                f"{name} was measured with different versions ({_per_run(runs, versions)}), whose "
+                "values are different quantities; score the older runs again"
+            )
 
 
 def _weights(runs: Sequence[NamedRun]) -> dict[str, list[Any]]:

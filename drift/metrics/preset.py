@@ -42,11 +42,17 @@ class PresetTerm:
 
 
 BESIDE_THE_SCORE = tuple(
-    PresetTerm(metric=metric, family="exposure", scale=scale, weight=0.0)
-    for metric, scale in (("brightness", 0.10), ("contrast", 0.05), ("clipped", 0.10))
+    PresetTerm(metric=metric, family=family, scale=scale, weight=0.0)
+    for metric, family, scale in (
+        ("brightness", "exposure", 0.10),
+        ("contrast", "exposure", 0.05),
+        ("clipped", "exposure", 0.10),
+        ("difference", "motion", math.log(2)),
+    )
 )
 """Metrics that are reported beside every score and count in none, unless a preset names them. Their
-scales are ours: a tenth of the range, and of contrast a tenth of its largest value, 0.5."""
+scales are ours: a tenth of the range; of contrast a tenth of its largest value, 0.5; of difference
+a factor 2, as for sharpness."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from drift.score.aggregate import aggregate
 from drift.score.cuts import CUT_JUMPS
 from drift.score.score import VideoScore, score_video
 from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
+from drift.video.discover import printable
 from drift.video.resample import rate_warnings
 
 MAX_LISTED = 6  # most values that a warning names one by one
@@ -55,6 +56,8 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
     failed = [row for row in run.rows if row.status != "ok"]
     metrics = run.config.metrics
     statistics = aggregate(scores, preset, metrics) if scores else _empty()
+    for name, entry in statistics["metrics"].items():
+        entry["version"] = run.versions.get(name)
     missing = preset.missing(metrics)
     statistics["drift_score"] |= {"partial": bool(missing), "missing_metrics": list(missing)}
     return {
@@ -67,6 +70,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         "preset": {"name": preset.name, "sha256": preset.sha256},
         **statistics,
         "cuts": _cuts(run, scores),
+        "frozen": _frozen(run),
         "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
         "media": media,
         "warnings": [*run.warnings, *_warnings(media, scores, run)],
@@ -103,6 +107,11 @@ def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
     }
 
 
+def _frozen(run: RunData) -> list[str]:
+    """Paths of the videos whose picture stands still over some segment."""
+    return [row.path for row in run.rows if row.frozen]
+
+
 def _media(run: RunData) -> list[dict[str, Any]]:
     """Kinds of media files with their number of scored videos, most frequent first."""
     kinds = Counter(
@@ -136,6 +145,9 @@ def _warnings(
     if len(size) > 1:
         sizes = _some({f"{width}x{height}" for width, height in size})
         lines.append(f"mixed frame sizes: sharpness depends strongly on the size ({sizes})")
+    if frozen := _frozen(run):
+        count = f"{len(frozen)} video{'s' * (len(frozen) > 1)}"
+        lines.append(f"frozen ({count}, such as {printable(frozen[0])}): no change is no quality")
     if scores and len({score.cluster for score in scores}) == 1:
         lines.append("one prompt only: an interval of width 0 says nothing")
     return lines

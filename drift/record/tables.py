@@ -22,9 +22,9 @@ from drift.video.discover import cluster_name
 FRAMES_FILE = "frames.parquet"
 """Name of the per-frame values in the folder of a run."""
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
-EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s")
+EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s", "frozen")
 _METADATA_KEY = b"drift"
-_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media")
+_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media", "frozen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class VideoRow:
         values: Metric -> raw per-frame values; empty unless the status is `ok`.
         frames: Metric -> frame index of each value, for metrics that skip frames. Value i of any
             other metric belongs to frame i.
+        frozen: Whether its picture stands still over some segment; None if that is not known.
     """
 
     path: str
@@ -51,6 +52,7 @@ class VideoRow:
     media: Mapping[str, Any]
     values: Mapping[str, list[float]] = field(default_factory=dict)
     frames: Mapping[str, list[int]] = field(default_factory=dict)
+    frozen: bool | None = None
 
     @property
     def cluster(self) -> str:
@@ -68,6 +70,12 @@ class RunData:
     warnings: tuple[str, ...]
     provenance: Mapping[str, Any]
     preset: Preset = field(default_factory=preset_v1)
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """Metric -> version that its values were measured with; a run may be too old to say."""
+        versions: Mapping[str, int] = self.provenance.get("metric_versions", {})
+        return versions
 
 
 def write_frames(path: Path, run: RunData) -> None:
@@ -166,6 +174,7 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
                 cells += [score.metrics[metric].slope, score.metrics[metric].drift]
             duration_s = score.segment_s and score.segment_s * run.config.segments
             cells += [score.score, score.score_floor, len(score.cuts), duration_s]
+            cells.append("" if row.frozen is None else str(row.frozen).lower())
         cells += ["random weights"] * invalid
         lines.append(cells)
     atomic_write_text(path, "".join(map(_csv_line, lines)))

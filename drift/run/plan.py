@@ -15,6 +15,8 @@ from drift.metrics.weights.local import identities, require, weights_folder
 from drift.score.config import ScoreConfig
 
 RANDOM_WEIGHTS = "random"
+ALWAYS_MEASURED = ("difference",)
+"""Metrics that are measured even if no one asks for them: `drift.score.frozen` needs them."""
 INVALID = "INVALID: random weights (--random-weights); the learned metrics measure nothing"
 
 
@@ -68,7 +70,7 @@ def make_plan(config: ScoreConfig, settings: MetricSettings) -> Plan:
     Raises:
         UsageError: a weight file is missing or damaged, or the device does not exist.
     """
-    specs = [METRICS[name] for name in config.metrics]
+    specs = [METRICS[name] for name in dict.fromkeys((*config.metrics, *ALWAYS_MEASURED))]
     learned = [spec for spec in specs if spec.learned]
     weights = _weights(learned, config, settings)
     precision = {spec.name: _precision(spec, settings) for spec in learned}

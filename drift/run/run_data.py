@@ -10,6 +10,7 @@ from drift.record.records import VideoRecord
 from drift.record.tables import RunData, VideoRow
 from drift.run.plan import Plan
 from drift.score.config import ScoreConfig
+from drift.score.frozen import is_frozen
 from drift.score.score import MIN_FRAMES_PER_SEGMENT, is_too_short
 from drift.video.discover import Discovery, VideoFile
 
@@ -37,6 +38,7 @@ def run_data(
         provenance={
             **collect_provenance(learned=plan.learned),
             **plan.about(),
+            "metric_versions": {name: METRICS[name].version for name in config.metrics},
             "config": {
                 **asdict(config),
                 "metrics": list(config.metrics),
@@ -66,6 +68,7 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         reason=reason,
         sha256=record.sha256,
         media=record.media,
+        frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
         values={metric: record.values[metric] for metric in wanted},
         frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
     )

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drift.metrics.brightness import brightness
+from drift.metrics.difference import difference
 from drift.metrics.registry import METRICS
 from drift.metrics.settings import MetricSettings
 from drift.video.batch import FrameBatch
@@ -17,11 +17,6 @@ from drift.video.decode import open_video
 Frame = NDArray[np.uint8]
 BATCH_FRAMES = 16
 """Frames that are held at once."""
-
-
-def difference(before: Frame, after: Frame) -> float:
-    """Mean absolute difference of two frames over pixels and channels, in levels 0..255."""
-    return sum(cv2.mean(cv2.absdiff(before, after))[:3]) / 3
 
 
 def luminance_step(before: Frame, after: Frame) -> float:

@@ -271,3 +271,16 @@ def test_wrong_use_of_the_command_is_one_line(folders, command, tmp_path):
         code, text, error = command("compare", *arguments)
         assert (code, error.count("\n"), text) == (2, 1, "")
         assert words in error
+
+
+def test_versions_of_a_metric_are_never_compared(model):
+    def versioned(name, version):
+        run = model(name, {"x": 0.1, "y": 0.2})
+        known = {} if version is None else {"metric_versions": {"saturation": version}}
+        data = dataclasses.replace(run.data, provenance={**run.data.provenance, **known})
+        return dataclasses.replace(run, data=data)
+
+    with pytest.raises(UsageError, match="saturation"):
+        compare_runs([versioned("a", 1), versioned("b", 2)], allow_mixed=True)
+    assert compare_runs([versioned("a", 2), versioned("b", 2)])["pairs"] == 2
+    assert compare_runs([versioned("a", None), versioned("b", 2)])["pairs"] == 2

@@ -47,6 +47,7 @@ def test_videos_and_frames_tables(run):
         "score_floor",
         "cuts",
         "duration_s",
+        "frozen",
     ]
     assert list(videos.path) == ["astronaut.mp4", "chelsea.mkv", "coffee.webm", "rocket.mov"]
     assert list(videos.prompt) == ["a person", "a cat", "", "a person"]
