@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hiar.errors import UsageError
 
-ATTENTION_BACKENDS = ("sdpa", "cudnn", "flash_attn", "flex", "auto")
+ATTENTION_BACKENDS = ("sdpa", "cudnn", "flash_attn_4", "flash_attn", "flex", "sage", "auto")
 """Names of the ways to compute attention at inference, see `hiar.model.attention_backends`."""
 
 

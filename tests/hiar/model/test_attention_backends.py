@@ -1,16 +1,20 @@
 """Backends agree with plain softmax attention; `auto` measures once and remembers."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
 from hiar.errors import UsageError
-from hiar.model import attention_backends
+from hiar.model import attention_kernels
 from hiar.model.attention import AttentionFn, attend
-from hiar.model.attention_backends import MeasuredAttention, attention_backend
+from hiar.model.attention_backends import MeasuredAttention, NamedAttention, attention_backend
+from hiar.model.attention_kernels import KERNELS, find_function, flex, sdpa_choice
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
@@ -35,7 +39,7 @@ def test_sdpa_and_flex_equal_the_formula(draw: Draw, keys: int) -> None:
     expected = by_formula(q, k, v)
     for attention in (
         attention_backend("sdpa", CPU, torch.float32),
-        attention_backends._flex(compiled=False),
+        flex(compiled=False),
     ):
         torch.testing.assert_close(attention(q, k, v).double(), expected, rtol=1e-5, atol=1e-6)
 
@@ -47,8 +51,10 @@ def test_flex_samples_the_same_video(
     noise, text = draw(1, 9, 4, 4, 6), draw(1, 3, 8)
     expected = sample_latents(small_model, text, noise, config)
     calls = []
-    flex = attention_backends._flex(compiled=False)
-    monkeypatch.setattr(small_model, "attend", lambda q, k, v: calls.append(1) or flex(q, k, v))
+    attend_flex = flex(compiled=False)
+    monkeypatch.setattr(
+        small_model, "attend", lambda q, k, v: calls.append(1) or attend_flex(q, k, v)
+    )
     torch.testing.assert_close(
         sample_latents(small_model, text, noise, config), expected, rtol=1e-4, atol=1e-5
     )
@@ -69,26 +75,140 @@ def test_what_does_not_work_here_says_so(name: str, dtype: torch.dtype, words: s
         attention_backend(name, CPU, dtype)
 
 
-def test_flash_attn_needs_its_package_and_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = torch.device("cuda")
-    monkeypatch.setattr(attention_backends, "_flash_kernel", lambda: None)
-    with pytest.raises(UsageError, match="needs the package flash-attn"):
-        attention_backend("flash_attn", gpu, torch.bfloat16)
-    with pytest.raises(UsageError, match="needs bfloat16 or float16, not float32"):
-        attention_backend("flash_attn", gpu, torch.float32)
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
+    """A Hopper GPU, as far as choosing a kernel is concerned."""
+    monkeypatch.setattr(attention_kernels, "capability", lambda device: (9, 0))
+    find_function.cache_clear()
+    yield torch.device("cuda")
+    find_function.cache_clear()
 
 
-@pytest.mark.parametrize("returns_tuple", [False, True])
-def test_flash_attn_may_return_the_log_sum_exp_too(
-    monkeypatch: pytest.MonkeyPatch, draw: Draw, returns_tuple: bool
+def package(
+    monkeypatch: pytest.MonkeyPatch, name: str, function: str, kernel: Callable[..., object]
 ) -> None:
-    def kernel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> object:
-        return (attend(q, k, v), None) if returns_tuple else attend(q, k, v)
+    """Put a module with one function in place of a package that needs a GPU."""
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        monkeypatch.setitem(sys.modules, ".".join(parts[:count]), ModuleType(parts[count - 1]))
+    monkeypatch.setattr(sys.modules[name], function, kernel, raising=False)
 
-    monkeypatch.setattr(attention_backends, "_flash_kernel", lambda: kernel)
-    flash = attention_backend("flash_attn", torch.device("cuda"), torch.bfloat16)
+
+@pytest.mark.parametrize("name", ["flash_attn_4", "flash_attn", "sage"])
+def test_a_package_that_is_missing_is_named(gpu: torch.device, name: str) -> None:
+    needed = KERNELS[name].package
+    if find_function(KERNELS[name].functions)[0] is not None:
+        pytest.skip(f"{needed} is installed here")
+    with pytest.raises(UsageError, match=f"needs the package {needed}"):
+        attention_backend(name, gpu, torch.bfloat16)
+    with pytest.raises(UsageError, match="needs bfloat16 or float16, not float32"):
+        attention_backend(name, gpu, torch.float32)
+
+
+@pytest.mark.parametrize("name", ["flash_attn_4", "sage"])
+def test_a_card_too_old_for_a_kernel_is_named(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(attention_kernels, "capability", lambda device: (8, 6))
+    with pytest.raises(UsageError, match=r"capability 9\.0 or newer, and this one has 8\.6"):
+        attention_backend(name, gpu, torch.bfloat16)
+
+
+def test_a_package_that_does_not_fit_this_machine_tells_why(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(name: str) -> ModuleType:
+        raise OSError("libcudart.so.13: cannot open shared object file\nmore")
+
+    monkeypatch.setattr(attention_kernels, "import_module", broken)
+    with pytest.raises(UsageError, match=r"libcudart\.so\.13: cannot open shared object file") as e:
+        attention_backend("flash_attn_4", gpu, torch.bfloat16)
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("returns_lse", [False, True])
+@pytest.mark.parametrize(
+    ("name", "module", "function", "settings"),
+    [
+        # flash-attn-4 4.0.0b36, as measured on an H100: q, k, v [B, L, N, K]; (out, lse).
+        ("flash_attn_4", "flash_attn.cute", "flash_attn_func", {}),
+        ("flash_attn", "flash_attn_interface", "flash_attn_func", {}),
+        # SageAttention 2, sageattention/core.py: NHD is [B, L, N, K].
+        (
+            "sage", "sageattention", "sageattn_qk_int8_pv_fp8_cuda_sm90",
+            {"tensor_layout": "NHD"},
+        ),
+    ],
+)  # fmt: skip
+def test_packages_are_called_as_they_document(
+    gpu: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+    draw: Draw,
+    name: str,
+    module: str,
+    function: str,
+    settings: dict[str, str],
+    returns_lse: bool,
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def kernel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **given: Any) -> object:
+        seen.append(given)
+        return (attend(q, k, v), None) if returns_lse else attend(q, k, v)
+
+    package(monkeypatch, module, function, kernel)
+    attention = attention_backend(name, gpu, torch.bfloat16)
+    # Keys as the cache stores them: heads before tokens, seen transposed.
+    q, k = draw(1, 4, 2, 8), draw(1, 2, 9, 8).transpose(1, 2)
+    assert torch.equal(attention(q, k, k), attend(q, k, k))
+    assert seen == [settings]
+
+
+def test_a_shape_that_a_kernel_refuses_is_computed_and_told(
+    gpu: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+    draw: Draw,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def kernel(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        assert q.shape[-1] % 16 == 0, "head_dim must be a multiple of 16"
+        return attend(q, k, v)
+
+    package(monkeypatch, "flash_attn.cute", "flash_attn_func", kernel)
+    attention = attention_backend("flash_attn_4", gpu, torch.bfloat16)
+    assert isinstance(attention, NamedAttention)
+    good, odd = draw(1, 4, 2, 16), draw(1, 4, 2, 8)
+    attention(good, good, good)
+    assert capsys.readouterr().err == ""
+    for _ in range(2):
+        assert torch.equal(attention(odd, odd, odd), attend(odd, odd, odd))
+    assert list(attention.refusals) == ["4x4x2x8,1"]
+    assert capsys.readouterr().err.count("\n") == 1  # once a shape
+
+
+def test_out_of_memory_is_no_refusal(draw: Draw) -> None:
+    def kernel(*_: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
     q = draw(1, 4, 2, 8)
-    assert torch.equal(flash(q, q, q), attend(q, q, q))
+    with pytest.raises(torch.OutOfMemoryError):
+        NamedAttention("flash_attn_4", kernel)(q, q, q)
+
+
+def test_auto_takes_what_works_here_and_is_exact(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    package(monkeypatch, "flash_attn.cute", "flash_attn_func", attend)
+    package(monkeypatch, "sageattention", "sageattn_qk_int8_pv_fp8_cuda_sm90", attend)
+    monkeypatch.setattr("hiar.model.attention_backends.device_name", lambda device: "a GPU")
+    auto = attention_backend("auto", gpu, torch.bfloat16, memory=tmp_path / "a.json")
+    assert isinstance(auto, MeasuredAttention)
+    assert {"sdpa", "cudnn", "flash_attn_4", "flex"} <= set(auto.names)
+    assert "sage" not in auto.names  # it is not exact
+
+
+def test_the_kernel_that_pytorch_takes_has_a_name() -> None:
+    assert sdpa_choice(CPU, torch.float32, 2, 16) in ("flash_attention", "math")
 
 
 class Counted:
