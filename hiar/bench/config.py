@@ -18,18 +18,28 @@ from hiar.model.transformer import CausalWan
 from hiar.runtime.provenance import weights_sha256
 from hiar.sampling.config import Order, SamplerConfig
 from hiar.tiny.preset import asset
-from hiar.tiny.world import SIZE_PX
+from hiar.tiny.world import FPS, SIZE_PX
 from hiar.weights.checkpoint import load_transformer
+from hiar.weights.releases import FPS as RELEASE_FPS
 
 FUSED = ("off", "on", "auto")
+DECODERS = ("vae", "vae-bfloat16", "tiny-decoder")
+"""Decoders that `hiar bench --decode` times: Wan's VAE in float32 and in bfloat16, and TAEHV."""
 
 
 @dataclass(frozen=True)
 class BenchModel:
-    """A model to time: its sizes and the (rows, columns) of its latent frames."""
+    """A model to time.
+
+    Attributes:
+        config: Sizes of the transformer.
+        latent_size: Rows and columns of a latent frame.
+        fps: Frames a second at which its videos play.
+    """
 
     config: WanConfig
     latent_size: tuple[int, int]
+    fps: int = RELEASE_FPS
 
     @property
     def frame_tokens(self) -> int:
@@ -42,7 +52,7 @@ def bench_models() -> dict[str, BenchModel]:
     """The models by name; 1.3B at 480 x 832 pixels is 60 x 104 latent pixels."""
     tiny = SIZE_PX // SPATIAL_STRIDE
     return {
-        "tiny": BenchModel(WanConfig.tiny(), (tiny, tiny)),
+        "tiny": BenchModel(WanConfig.tiny(), (tiny, tiny), FPS),
         "bench-cpu": BenchModel(WanConfig.bench_cpu(), (24, 40)),
         "wan-1.3b": BenchModel(WanConfig.wan_1_3b(), (60, 104)),
     }
@@ -71,7 +81,8 @@ class BenchConfig:
         weights: Transformer weights; None takes the shipped ones of the tiny model.
         random_weights: Time random weights: speed does not depend on their values.
         checksum: Add the SHA-256 of the latents.
-        decode: Time each order again with a VAE and a text encoder around it.
+        decode: Time each order again with a decoder and a text encoder around it.
+        decoders: Decoders of `hiar.bench.end_to_end`; with several, each order has a row for each.
     """
 
     model: str = "tiny"
@@ -91,6 +102,7 @@ class BenchConfig:
     random_weights: bool = False
     checksum: bool = False
     decode: bool = False
+    decoders: tuple[str, ...] = DECODERS[:1]
 
     def __post_init__(self) -> None:
         _check_choices("config", [self.model], bench_models())
@@ -100,6 +112,7 @@ class BenchConfig:
         _check_choices("fused", [self.fused], FUSED)
         _check_choices("dtype", [self.dtype], ("float32", "bfloat16", "float16"))
         _check_choices("attention", [self.attention], ATTENTION_BACKENDS)
+        _check_choices("decoder", self.decoders, DECODERS)
         if not self.orders:
             raise UsageError("no order to time: give one or more, such as block_first,step_first")
         if self.warmup < 0 or self.repeats < 1:

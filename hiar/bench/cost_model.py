@@ -83,10 +83,12 @@ class Prediction:
     Attributes:
         finished_s: Seconds from the start until each block is clean.
         wait_s: Seconds that each rank waits in all.
+        passes: Every pass: its rank, its task, and when it begins and ends.
     """
 
     finished_s: Sequence[float]
     wait_s: Sequence[float]
+    passes: Sequence[tuple[int, Task, float, float]]
 
     @property
     def seconds(self) -> float:
@@ -138,6 +140,8 @@ class _Rank:
         self._tasks = deque(tasks)
         self.left_s = self._tasks[0][1]
         """Seconds of work, at full speed, that are left of the present task."""
+        self.since_s = 0.0
+        """When the present task began."""
 
     @property
     def task(self) -> Task | None:
@@ -149,9 +153,10 @@ class _Rank:
         """Whether it computes; else it waits or is done."""
         return self.task is not None and self.task.kind in PASSES
 
-    def advance(self) -> None:
+    def advance(self, now_s: float) -> None:
         """Begin the next task."""
         self._tasks.popleft()
+        self.since_s = now_s
         self.left_s = self._tasks[0][1] if self._tasks else 0.0
 
 
@@ -162,6 +167,7 @@ class _Clock:
         self._ranks, self._machine = ranks, machine
         self._now_s = 0.0
         self._finished_s: list[float] = []
+        self._passes: list[tuple[int, Task, float, float]] = []
 
     def run(self) -> Prediction:
         """Run until every rank has done all its tasks."""
@@ -171,7 +177,7 @@ class _Clock:
                 pass
             self._jump()
         waits = [rank.wait_s for rank in self._ranks]
-        return Prediction(finished_s=self._finished_s, wait_s=waits)
+        return Prediction(finished_s=self._finished_s, wait_s=waits, passes=self._passes)
 
     def _finish_at_once(self, index: int) -> bool:
         """Do a rank's present task if it takes no time and may be done now.
@@ -195,7 +201,7 @@ class _Clock:
             following.arrivals_s[task.block] = self._now_s + self._machine.transfer_s
         elif task.kind == "deliver":
             self._finished_s.append(self._now_s)
-        rank.advance()
+        rank.advance(self._now_s)
         return True
 
     def _jump(self) -> None:
@@ -207,10 +213,13 @@ class _Clock:
         arrivals = [t - self._now_s for rank in self._ranks for t in rank.arrivals_s.values()]
         step = min([*ends, *(t for t in arrivals if t > 0)], default=0.0)
         self._now_s += step
-        for rank in self._ranks:
+        for index, rank in enumerate(self._ranks):
+            if rank.task is None:
+                continue
             if not rank.is_working:
-                rank.wait_s += step if rank.task else 0.0
+                rank.wait_s += step
             elif rank.left_s / speed <= step:
-                rank.advance()
+                self._passes.append((index, rank.task, rank.since_s, self._now_s))
+                rank.advance(self._now_s)
             else:
                 rank.left_s -= step * speed

@@ -1,28 +1,37 @@
 """`hiar bench --decode`: a video from noise to pictures, and what a prompt costs before that.
 
-The VAE and the text encoder have random weights, since speed does not depend on their values. They
-have Wan's own sizes for `wan-1.3b`, and those of the tiny model for the other configs. A frame
-counts once it is uint8 in memory.
+The decoder and the text encoder have random weights, since speed does not depend on their values.
+They have Wan's own sizes for `wan-1.3b`, and those of the tiny model for the other configs. A frame
+counts once it is uint8 in memory. On a GPU a block is decoded while the next one is sampled.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from hiar.bench.rows import PictureFigures
+from hiar.bench.config import BenchConfig, bench_models
+from hiar.bench.intervals import interval_figures
+from hiar.bench.rows import PIPELINED, PictureFigures, Row
+from hiar.bench.video_timing import steady_blocks
 from hiar.codecs.frames import to_output
 from hiar.codecs.text import TextEncoder
-from hiar.codecs.vae import VideoAutoencoder
-from hiar.model.geometry import num_frames
+from hiar.codecs.tiny_decoder import TinyDecoder
+from hiar.codecs.vae import LatentDecoder, VideoAutoencoder
+from hiar.errors import UsageError
+from hiar.model.geometry import TEMPORAL_STRIDE, num_blocks, num_frames
+from hiar.runtime.device import peak_memory_bytes, reset_peak_memory
 from hiar.runtime.notices import hush_notices
-from hiar.runtime.prefetch import in_background
+from hiar.runtime.prefetch import sampled_ahead
 from hiar.sampling.noise import initial_noise
+from hiar.sampling.pipelined.group import PipelineGroup, free_gpu
 from hiar.sampling.pipelined.stream import stream_pipelined
 from hiar.sampling.sampler import sample_latents, stream_latents
 from hiar.tiny.preset import TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
@@ -31,7 +40,6 @@ if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
     from hiar.runtime.ranks import Ranks
     from hiar.sampling.config import SamplerConfig
-    from hiar.sampling.pipelined.group import PipelineGroup
 
 PROMPT = "A striped blue ring moves up over a teal background while the camera pans slowly left."
 WAN = "wan-1.3b"
@@ -53,22 +61,27 @@ class EndToEnd:
     """Times of one video with its pictures.
 
     Attributes:
-        seconds: Seconds from noise to the last picture.
-        first_frame_s: Seconds from noise to the pictures of the first block.
+        sampled_s: Seconds from noise until the latents of each block were there.
+        decoded_s: Seconds from noise until the pictures of each block were there.
+        peak_memory_bytes: Peak memory of the process or GPU that decodes.
     """
 
-    seconds: float
-    first_frame_s: float
+    sampled_s: Sequence[float]
+    decoded_s: Sequence[float]
+    peak_memory_bytes: int
 
 
-def build_decoder(model_name: str, device: torch.device) -> VideoAutoencoder:
-    """The VAE that decodes for a bench model, with random weights."""
+def build_decoder(model_name: str, decoder: str, device: torch.device) -> LatentDecoder:
+    """A decoder of `DECODERS` for a bench model, with random weights."""
+    if decoder == "tiny-decoder":
+        with torch.device(device):
+            return TinyDecoder().eval().requires_grad_(False)
     hush_notices()
     from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
 
     with torch.device(device):
         vae = AutoencoderKLWan() if model_name == WAN else AutoencoderKLWan(**VAE_CONFIG)
-    return VideoAutoencoder(vae)
+    return VideoAutoencoder(vae.to(torch.bfloat16) if decoder == "vae-bfloat16" else vae)
 
 
 def build_text_encoder(model_name: str, text_len: int, device: torch.device) -> TextEncoder:
@@ -130,8 +143,9 @@ def block_stream(
 
 def time_end_to_end(
     blocks: Callable[[], Iterable[torch.Tensor]],
-    decoder: VideoAutoencoder,
+    decoder: LatentDecoder,
     ranks: Ranks,
+    device: torch.device,
     *,
     is_pipelined: bool,
 ) -> EndToEnd | None:
@@ -139,9 +153,10 @@ def time_end_to_end(
 
     Args:
         blocks: Function that begins a video and yields its latents [B, f, C, h, w].
-        decoder: The VAE.
+        decoder: Turns latents to pictures.
         ranks: This process among its peers; the last rank of a pipeline decodes while the others
             sample.
+        device: Device that samples.
         is_pipelined: Whether the ranks sample together.
     """
     if is_pipelined:
@@ -151,22 +166,123 @@ def time_end_to_end(
         for _ in blocks():
             pass
         return None
-    stream, first_s = decoder.stream(), None
-    for latents in in_background(blocks()) if is_pipelined else blocks():
-        to_output(stream.decode_block(latents), "uint8")
-        first_s = first_s or time.perf_counter() - started
-    assert first_s is not None
-    return EndToEnd(seconds=time.perf_counter() - started, first_frame_s=first_s)
+    sampled_s: list[float] = []
+    decoded_s: list[float] = []
+
+    def noted() -> Iterator[torch.Tensor]:
+        for latents in blocks():
+            sampled_s.append(time.perf_counter() - started)
+            yield latents
+
+    stream = decoder.stream()
+    for latents in sampled_ahead(noted(), device, on_cpu=is_pipelined):
+        with named_decoder_memory_error():
+            to_output(stream.decode_block(latents), "uint8")
+        decoded_s.append(time.perf_counter() - started)
+    return EndToEnd(
+        sampled_s=sampled_s, decoded_s=decoded_s, peak_memory_bytes=peak_memory_bytes(device)
+    )
 
 
-def picture_figures(runs: list[EndToEnd], latent_frames: int, text_s: float) -> PictureFigures:
+def with_pictures(
+    model: CausalWan, config: BenchConfig, rows: list[Row], group: PipelineGroup
+) -> list[Row]:
+    """The rows with what the same video takes with text before it and pictures after it.
+
+    With several decoders each row comes once for each.
+    """
+    text_s = 0.0
+    if group.ranks.is_first:
+        text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
+    group.ranks.wait()
+    return [
+        row
+        for decoder in config.decoders
+        for row in _with_decoder(model, config, rows, group, decoder, text_s)
+    ]
+
+
+def _with_decoder(
+    model: CausalWan,
+    config: BenchConfig,
+    rows: list[Row],
+    group: PipelineGroup,
+    decoder_name: str,
+    text_s: float,
+) -> list[Row]:
+    """The rows with the pictures of one decoder."""
+    place = free_gpu(model.device) or model.device
+    decoder = build_decoder(config.model, decoder_name, place)
+    sizes = bench_models()[config.model]
+    found = {}
+    for order in config.orders:
+        is_pipelined, sampler = order == PIPELINED, config.sampler(order)
+        blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
+        row = next((row for row in rows if row.order == order), None)
+        stream = partial(
+            block_stream, model, sampler, group, blocks=blocks, latent_size=sizes.latent_size,
+            is_pipelined=is_pipelined, fused=row is not None and row.is_fused,
+        )  # fmt: skip
+        takes_part = is_pipelined or group.ranks.is_first
+        reset_peak_memory(model.device)
+        runs = [
+            time_end_to_end(stream, decoder, group.ranks, model.device, is_pipelined=is_pipelined)
+            for _ in range(takes_part * (config.warmup + config.repeats))
+        ]
+        counted = group.ranks.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
+        found[order] = picture_figures(
+            counted, config.latent_frames, text_s, decoder=decoder_name,
+            overlapped=is_pipelined or model.device.type == "cuda",
+            steady=steady_blocks(sampler, blocks),
+            deadline_s=block_seconds(sampler.frames_per_block, sizes.fps),
+        )  # fmt: skip
+    return [replace(row, pictures=found[row.order]) for row in rows]
+
+
+def block_seconds(frames_per_block: int, fps: float) -> float:
+    """Seconds that the frames of a block play, any block but the first."""
+    return frames_per_block * TEMPORAL_STRIDE / fps
+
+
+@contextmanager
+def named_decoder_memory_error() -> Iterator[None]:
+    """Turn the error of a GPU that the decoder fills into one line that says what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            "the GPU's memory is too small to decode beside the transformer: take a smaller "
+            "decoder (--decoder vae-bfloat16 or tiny-decoder), a smaller --window, or another GPU"
+        ) from error
+
+
+def picture_figures(
+    runs: Sequence[EndToEnd],
+    latent_frames: int,
+    text_s: float,
+    *,
+    decoder: str,
+    overlapped: bool,
+    steady: Sequence[int],
+    deadline_s: float,
+) -> PictureFigures:
     """Medians over the runs, with the time of the text."""
-    seconds = statistics.median(run.seconds for run in runs)
-    first_s = statistics.median(run.first_frame_s for run in runs)
+    seconds = statistics.median(run.decoded_s[-1] for run in runs)
+    first_s = statistics.median(run.decoded_s[0] for run in runs)
+    even = interval_figures([run.decoded_s for run in runs], steady, deadline_s=deadline_s)
     return PictureFigures(
         end_to_end_s=seconds,
         end_to_end_fps=num_frames(latent_frames) / seconds,
         first_frame_s=first_s,
         text_s=text_s,
         first_frame_with_text_s=first_s + text_s,
+        decoder=decoder,
+        overlapped=overlapped,
+        end_to_end_interval_p50_s=even.interval_p50_s,
+        end_to_end_interval_p95_s=even.interval_p95_s,
+        end_to_end_interval_p99_s=even.interval_p99_s,
+        end_to_end_deadline_misses=even.deadline_misses,
+        end_to_end_peak_memory_bytes=max(run.peak_memory_bytes for run in runs),
+        sampled_s=runs[-1].sampled_s,
+        decoded_s=runs[-1].decoded_s,
     )

@@ -1,4 +1,7 @@
-"""Floating-point operations of a model call, counted from its shapes (a multiply-add is two)."""
+"""Floating-point operations and least bytes of model calls, counted from their shapes.
+
+A multiply-add is two operations.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,30 @@ def video_flops(
     steps = len(sampler.steps)
     total = 0
     for block in range(num_blocks):
-        frames = (block + 1) * size
-        visible = frames if sampler.window is None else min(frames, sampler.window)
+        visible = visible_frames(sampler, block)
         call = call_flops(config, size * frame_tokens, visible * frame_tokens)
         total += call * (steps + context_calls(sampler, block, num_blocks))
     return total
+
+
+def least_bytes(
+    config: WanConfig, sampler: SamplerConfig, num_blocks: int, frame_tokens: int, item_bytes: int
+) -> int:
+    """Bytes that all calls of a video must read: weights once a call, keys and values they see.
+
+    What passes between the kernels is left out: a perfect kernel would keep it to itself.
+    """
+    weights = (6 * config.dim**2 + 2 * config.dim * config.ffn_dim) * config.num_layers
+    total = 0
+    for block in range(num_blocks):
+        keys = visible_frames(sampler, block) * frame_tokens + config.text_len
+        seen = 2 * keys * config.dim * config.num_layers
+        calls = len(sampler.steps) + context_calls(sampler, block, num_blocks)
+        total += calls * (weights + seen) * item_bytes
+    return total
+
+
+def visible_frames(sampler: SamplerConfig, block: int) -> int:
+    """Latent frames that a block sees, its own included."""
+    frames = (block + 1) * sampler.frames_per_block
+    return frames if sampler.window is None else min(frames, sampler.window)

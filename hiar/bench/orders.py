@@ -8,29 +8,34 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from hiar.bench.config import BenchConfig, bench_models, build_model
-from hiar.bench.end_to_end import (
-    block_stream,
-    build_decoder,
-    picture_figures,
-    time_end_to_end,
-    time_text,
-)
+from hiar.bench.end_to_end import block_seconds, with_pictures
 from hiar.bench.flops import video_flops
+from hiar.bench.intervals import interval_figures
 from hiar.bench.pipelined import PipelineTiming, pipeline_figures, time_all_ranks, time_pipelined
 from hiar.bench.records import SCHEMA
-from hiar.bench.rows import PIPELINED, KernelFloorFigures, PipelineFigures, Row
-from hiar.bench.video_timing import VideoTiming, median, time_video
+from hiar.bench.rows import (
+    PIPELINED,
+    IntervalFigures,
+    KernelFloorFigures,
+    PipelineFigures,
+    Row,
+)
+from hiar.bench.video_timing import VideoTiming, median, steady_blocks, time_video
 from hiar.errors import UsageError
-from hiar.model.attention_backends import MeasuredAttention, attention_backend
+from hiar.model.attention_backends import (
+    MeasuredAttention,
+    NamedAttention,
+    attention_backend,
+)
+from hiar.model.attention_kernels import sdpa_choice
 from hiar.model.compiled import compile_layers
 from hiar.model.geometry import num_blocks, num_frames
 from hiar.model.transformer import CausalWan
@@ -42,9 +47,10 @@ from hiar.runtime.device import (
     peak_memory_bytes,
     reset_peak_memory,
 )
+from hiar.runtime.gpu_state import gpu_state
 from hiar.runtime.provenance import provenance
 from hiar.sampling.config import SamplerConfig
-from hiar.sampling.pipelined.group import PipelineGroup, check_same, free_gpu
+from hiar.sampling.pipelined.group import PipelineGroup, check_same
 from hiar.sampling.pipelined.tasks import split_steps
 from hiar.sampling.schedule import passes_per_block
 
@@ -162,6 +168,8 @@ class Figures:
     first_block_s: float
     peak_memory_bytes: int
     sha256: str | None
+    finished_s: Sequence[float]
+    intervals: IntervalFigures
 
 
 def time_order(
@@ -193,6 +201,13 @@ def time_order(
         first_block_s=statistics.median(run.first_block_s for run in counted),
         peak_memory_bytes=peak_memory_bytes(model.device),
         sha256=runs[-1].sha256,
+        finished_s=runs[-1].finished_s,
+        intervals=interval_figures(
+            [run.finished_s for run in counted],
+            steady_blocks(sampler, len(runs[-1].finished_s)),
+            deadline_s=deadline_of(config, sampler),
+            work_s=[run.block_s for run in counted] if order == "step_first" else None,
+        ),
     )
     floor = floor_figures(counted) if config.kernel_floor else None
     return build_row(model, config, order, figures, peak, compile_s=compile_s, kernel_floor=floor)
@@ -229,9 +244,19 @@ def time_pipelined_order(
         first_block_s=statistics.median(run.finished_s[0] for run in runs),
         peak_memory_bytes=max(pipeline.rank_peak_memory_bytes),
         sha256=runs[-1].ranks[-1].sha256,
-    )
+        finished_s=runs[-1].finished_s,
+        intervals=interval_figures(
+            [run.finished_s for run in runs], steady_blocks(sampler, runs[-1].blocks),
+            deadline_s=deadline_of(config, sampler),
+        ),
+    )  # fmt: skip
     row = build_row(model, config, PIPELINED, figures, peak, compile_s=compile_s, pipeline=pipeline)
     return row, runs[-1]
+
+
+def deadline_of(config: BenchConfig, sampler: SamplerConfig) -> float:
+    """Seconds that the frames of a block play."""
+    return block_seconds(sampler.frames_per_block, bench_models()[config.model].fps)
 
 
 def build_row(
@@ -262,6 +287,7 @@ def build_row(
     blocks = num_blocks(config.latent_frames, sampler.frames_per_block)
     rate = video_flops(sizes.config, sampler, blocks, sizes.frame_tokens) / figures.seconds
     is_fused = pipeline is not None and pipeline.fused.chosen
+    frames = num_frames(config.latent_frames)
     return Row(
         order=order,
         context=sampler.context,
@@ -276,7 +302,11 @@ def build_row(
         window=config.window,
         repeats=config.repeats,
         passes_per_block=len(sampler.steps) if is_fused else passes_per_block(sampler),
-        throughput_fps=num_frames(config.latent_frames) / figures.seconds,
+        throughput_fps=frames / figures.seconds,
+        dit_fps=frames / figures.seconds,
+        pixel_frames=frames,
+        video_fps=sizes.fps,
+        **machine_facts(model, config),
         tflops_per_s=rate / 1e12,
         matmul_peak_tflops_per_s=peak / 1e12,
         matmul_peak_share=rate / (peak * num_ranks),
@@ -286,37 +316,37 @@ def build_row(
         ),
         kernel_floor=kernel_floor,
         pipeline=pipeline,
-        **asdict(replace(figures, sha256=figures.sha256 if config.checksum else None)),
+        **vars(replace(figures, sha256=figures.sha256 if config.checksum else None)),
     )
 
 
-def with_pictures(
-    model: CausalWan, config: BenchConfig, rows: list[Row], group: PipelineGroup
-) -> list[Row]:
-    """The rows with what the same video takes with text before it and pictures after it."""
-    decoder = build_decoder(config.model, free_gpu(model.device) or model.device)
-    blocks = num_blocks(config.latent_frames, config.sampler(config.orders[0]).frames_per_block)
-    text_s = 0.0
-    if group.ranks.is_first:
-        text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
-    group.ranks.wait()
-    found = {}
-    for order in config.orders:
-        is_pipelined = order == PIPELINED
-        row = next((row for row in rows if row.order == order), None)
-        stream = partial(
-            block_stream, model, config.sampler(order), group, blocks=blocks,
-            latent_size=bench_models()[config.model].latent_size, is_pipelined=is_pipelined,
-            fused=row is not None and row.is_fused,
-        )  # fmt: skip
-        takes_part = is_pipelined or group.ranks.is_first
-        runs = [
-            time_end_to_end(stream, decoder, group.ranks, is_pipelined=is_pipelined)
-            for _ in range(takes_part * (config.warmup + config.repeats))
-        ]
-        counted = group.ranks.gather(runs[config.warmup :])[-1 if is_pipelined else 0]
-        found[order] = picture_figures(counted, config.latent_frames, text_s)
-    return [replace(row, pictures=found[row.order]) for row in rows]
+def machine_facts(model: CausalWan, config: BenchConfig) -> dict[str, Any]:
+    """What a row says of the machine and of the kernels that ran on it."""
+    state = gpu_state(model.device)
+    return {
+        "card": device_name(model.device),
+        "driver": state.driver if state else None,
+        "clocks": state.clocks if state else None,
+        "kernels": kernel_names(model, config),
+    }
+
+
+def kernel_names(model: CausalWan, config: BenchConfig) -> dict[str, str]:
+    """What computes attention, matrix products and the operations between them."""
+    chosen = config.attention
+    if isinstance(model.attend, MeasuredAttention):
+        chosen = f"auto: {', '.join(sorted(set(model.attend.choices.values())))}"
+    elif chosen == "sdpa":
+        sizes = model.config
+        kernel = sdpa_choice(model.device, model.dtype, sizes.num_heads, sizes.head_dim)
+        chosen = f"sdpa: {kernel}"
+    elif isinstance(model.attend, NamedAttention) and model.attend.refusals:
+        chosen = f"{chosen}, sdpa for {', '.join(model.attend.refusals)}"
+    return {
+        "attention": chosen,
+        "products": config.dtype,
+        "between": "compiled" if config.compile else "eager",
+    }
 
 
 def time_compile(run: Callable[[int], object], sampler: SamplerConfig) -> float:

@@ -58,7 +58,8 @@ def identity(row: Row) -> tuple[object, ...]:
     """What a row measured: rows with equal identities are measurements of the same thing."""
     return (
         row.order, row.ranks, row.gpus, row.config, row.dtype, row.latent_frames, row.window,
-        row.wave_batch, row.backend, row.compile, row.is_fused,
+        row.wave_batch, row.backend, row.compile, row.is_fused, tuple(row.options),
+        row.pictures and row.pictures.decoder,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A row of a bench/1 record: what was timed and what came out.
 
-In the record a row is flat: the fields of its groups (`kernel_floor`, `pipeline`, `pictures`) stand
-beside its own. Reading a row needs no torch.
+In the record a row is flat: the fields of its groups (`intervals`, `kernel_floor`, `pipeline`,
+`pictures`) stand beside its own. Reading a row needs no torch.
 """
 
 from __future__ import annotations
@@ -15,11 +15,40 @@ from hiar.errors import UsageError
 
 PIPELINED = "pipelined"
 """Name of the order `diagonal` with its steps shared out among the ranks."""
-GROUPS = ("kernel_floor", "pipeline", "pictures")
-ABSENT_IF_NONE = ("backend_choices", "sha256")
+GROUPS = ("intervals", "kernel_floor", "pipeline", "pictures")
+ABSENT_IF_NONE = ("backend_choices", "sha256", "error_against_plain")
 """Fields of a row that have no key in the record unless they were asked for."""
+NEWER = (
+    "options", "pixel_frames", "dit_fps", "video_fps", "finished_s", "card", "driver", "clocks",
+    "kernels",
+)  # fmt: skip
+"""Fields of a row that older records do not have."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntervalFigures:
+    """How evenly blocks come, over all counted runs together.
+
+    Attributes:
+        interval_p50_s, interval_p95_s, interval_p99_s: Percentiles of the seconds from one clean
+            block to the next while the window is full. Order `step_first` finishes all blocks in
+            its last sweep: there they are of a block's compute, summed over its steps.
+        interval_count: Number of intervals that the percentiles are of.
+        deadline_s: Seconds that a block's frames play at the video's frame rate.
+        deadline_misses: Blocks after a video's first one that came later after the block before
+            than that one plays; None of order `step_first`, which does not stream.
+        deadline_blocks: Number of blocks that could have missed.
+    """
+
+    interval_p50_s: float
+    interval_p95_s: float
+    interval_p99_s: float
+    interval_count: int
+    deadline_s: float
+    deadline_misses: int | None
+    deadline_blocks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +199,7 @@ class PipelineFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFigures:
-    """The same video with a text encoder before the transformer and a VAE after it: medians.
+    """The same video with a text encoder before the transformer and a decoder after it: medians.
 
     Attributes:
         end_to_end_s: Seconds from noise to the last picture.
@@ -178,6 +207,14 @@ class PictureFigures:
         first_frame_s: Seconds from noise to the pictures of the first block.
         text_s: Seconds to embed one prompt.
         first_frame_with_text_s: Sum of `first_frame_s` and `text_s`.
+        decoder: Decoder of the pictures, see `hiar.bench.end_to_end.DECODERS`.
+        overlapped: Whether a block was decoded while the next one was sampled.
+        end_to_end_interval_p50_s, end_to_end_interval_p95_s, end_to_end_interval_p99_s: As in
+            `IntervalFigures`, from the pictures of one block to those of the next.
+        end_to_end_deadline_misses: As in `IntervalFigures`, of pictures.
+        end_to_end_peak_memory_bytes: Peak memory of the process or GPU that decodes.
+        sampled_s, decoded_s: Seconds from noise until the latents and the pictures of each block
+            were there, in the last run.
     """
 
     end_to_end_s: float
@@ -185,6 +222,19 @@ class PictureFigures:
     first_frame_s: float
     text_s: float
     first_frame_with_text_s: float
+    decoder: str | None = None
+    overlapped: bool | None = None
+    end_to_end_interval_p50_s: float | None = None
+    end_to_end_interval_p95_s: float | None = None
+    end_to_end_interval_p99_s: float | None = None
+    end_to_end_deadline_misses: int | None = None
+    end_to_end_peak_memory_bytes: int | None = None
+    sampled_s: Sequence[float] | None = None
+    decoded_s: Sequence[float] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """The figures for a record; those that an older record lacks are left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +251,7 @@ class Row:
         dtype: Data type of the model.
         backend: Attention backend.
         compile: Whether the layers were compiled.
+        options: What else changes kernels: `cuda-graphs`, `fp8-ffn`, `share-gpu`.
         latent_frames: Latent frames of the video.
         window: Latent frames visible to a block; None = all.
         repeats: Counted runs.
@@ -218,6 +269,17 @@ class Row:
         compile_s: Seconds of compiling, not counted; None if nothing was compiled.
         backend_choices: Backend that `auto` chose, by shape.
         sha256: SHA-256 of the latents, if asked for.
+        pixel_frames: Decoded frames of the video, which every frames/s counts.
+        dit_fps: `pixel_frames` over `seconds`: filling and draining are included.
+        video_fps: Frames a second at which the video plays.
+        finished_s: Seconds until each block was clean, in the last run.
+        card: Name of the GPU, or of the processor.
+        driver: Version of the GPU's driver; None on a CPU.
+        clocks: The GPU's clock after the run, its highest clock (MHz) and its power limit (W).
+        kernels: Kernels that computed attention, matrix products and what lies between.
+        error_against_plain: What the options cost in accuracy: rel-L2 distance from the plain
+            model's `flow` of one call and `latents` of a video.
+        intervals: How evenly blocks come.
         kernel_floor: The bare kernels, if asked for.
         pipeline: What only order `pipelined` has.
         pictures: The video with text and pictures, if asked for.
@@ -232,6 +294,7 @@ class Row:
     dtype: str
     backend: str
     compile: bool = False
+    options: Sequence[str] = ()
     latent_frames: int
     window: int | None
     repeats: int = 1
@@ -249,6 +312,16 @@ class Row:
     compile_s: float | None = None
     backend_choices: Mapping[str, str] | None = None
     sha256: str | None = None
+    pixel_frames: int | None = None
+    dit_fps: float | None = None
+    video_fps: float | None = None
+    finished_s: Sequence[float] | None = None
+    card: str | None = None
+    driver: str | None = None
+    clocks: Mapping[str, float] | None = None
+    kernels: Mapping[str, str] | None = None
+    error_against_plain: Mapping[str, float] | None = None
+    intervals: IntervalFigures | None = None
     kernel_floor: KernelFloorFigures | None = None
     pipeline: PipelineFigures | None = None
     pictures: PictureFigures | None = None
@@ -261,18 +334,21 @@ class Row:
     @property
     def label(self) -> str:
         """The row in a few words."""
-        return f"{self.order}{' fused' if self.is_fused else ''} x{self.ranks}"
+        words = [self.order, *(["fused"] if self.is_fused else []), *self.options]
+        return f"{' '.join(words)} x{self.ranks}"
 
     def facts(self) -> dict[str, Any]:
         """The row of a record."""
-        own = {name: value for name, value in vars(self).items() if name not in GROUPS}
-        found = {name: v for name, v in own.items() if v is not None or name not in ABSENT_IF_NONE}
-        if self.kernel_floor is not None:
-            found |= asdict(self.kernel_floor)
-        if self.pipeline is not None:
-            found |= self.pipeline.facts()
-        if self.pictures is not None:
-            found |= asdict(self.pictures)
+        found: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            is_left_out = value is None and name in ABSENT_IF_NONE
+            is_older = self.pixel_frames is None and name in NEWER
+            if name not in GROUPS and not is_left_out and not is_older:
+                found[name] = value
+        for group in (self.intervals, self.kernel_floor):
+            found |= asdict(group) if group is not None else {}
+        for figures in (self.pipeline, self.pictures):
+            found |= figures.facts() if figures is not None else {}
         return found
 
     @classmethod
@@ -285,7 +361,11 @@ class Row:
         floor = _read(KernelFloorFigures, facts) if "kernel_floor_s" in facts else None
         pipeline = PipelineFigures.read(facts) if facts.get("order") == PIPELINED else None
         pictures = _read(PictureFigures, facts) if "end_to_end_s" in facts else None
-        groups = {"kernel_floor": floor, "pipeline": pipeline, "pictures": pictures}
+        intervals = _read(IntervalFigures, facts) if "interval_p50_s" in facts else None
+        groups = {
+            "intervals": intervals, "kernel_floor": floor, "pipeline": pipeline,
+            "pictures": pictures,
+        }  # fmt: skip
         return _read(cls, dict(facts) | groups)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import statistics
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +36,8 @@ class VideoTiming:
         processor_s: The same in processor time of this process; None on a GPU.
         steady_block_s: Median over the steady blocks (window full, or the second half) of the
             compute a block takes, summed over its steps.
-        first_block_s: Seconds from the start until the first block is clean.
+        finished_s: Seconds from the start until each block is clean.
+        block_s: Seconds of the compute of each block, summed over its steps.
         floor_s: Seconds of the bare kernels of the same calls; None if they were not run.
         floor_processor_s: The same in processor time; None on a GPU.
         sha256: SHA-256 of the latents' bytes.
@@ -46,10 +46,16 @@ class VideoTiming:
     seconds: float
     processor_s: float | None
     steady_block_s: float
-    first_block_s: float
+    finished_s: Sequence[float]
+    block_s: Sequence[float]
     floor_s: float | None
     floor_processor_s: float | None
     sha256: str
+
+    @property
+    def first_block_s(self) -> float:
+        """Seconds from the start until the first block is clean."""
+        return self.finished_s[0]
 
 
 class CellClock:
@@ -161,21 +167,22 @@ def summarise(
 ) -> VideoTiming:
     """Sums and medians of a clock's marks."""
     watch = clock.watch
-    block_s: dict[int, float] = defaultdict(float)
-    total = first_block_s = 0.0
+    block_s, finished_s = [0.0] * blocks, [0.0] * blocks
+    total = 0.0
     last = len(sampler.steps) - 1
     for cell, start, end in clock.cells:
         seconds = watch.seconds(start, end)
         block_s[cell.block] += seconds
         total += seconds
-        if cell == Cell(last, 0):
-            first_block_s = first_block_s or total
+        if cell.step == last:  # the time after the last cell stands as a second span of it
+            finished_s[cell.block] = total
     timed = [(start, end) for _, start, end in clock.cells]
     return VideoTiming(
         seconds=total,
         processor_s=_sum([watch.processor_seconds(*pair) for pair in timed]),
         steady_block_s=statistics.median(block_s[b] for b in steady_blocks(sampler, blocks)),
-        first_block_s=first_block_s,
+        finished_s=finished_s,
+        block_s=block_s,
         floor_s=_sum([watch.seconds(*pair) for pair in clock.floors]),
         floor_processor_s=_sum([watch.processor_seconds(*pair) for pair in clock.floors]),
         sha256=checksum(latents),

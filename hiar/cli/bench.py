@@ -49,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--decode", action="store_true",
-        help="also time each order with a text encoder before and a VAE after it (random weights)",
+        help="also time each order with a text encoder before and a decoder after it (random "
+        "weights); on a GPU a block is decoded while the next one is sampled",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decoder", default="vae", metavar="A,B",
+        help="decoders of --decode: vae (default), vae-bfloat16, tiny-decoder; each order has a "
+        "row for each",
     )  # fmt: skip
     parser.add_argument("--checksum", action="store_true", help="add the latents' sha256")
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
@@ -62,6 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, nargs="+", metavar="RECORD",
         help="instead of timing: predict other numbers of ranks and steps from the passes of order "
         "pipelined, and check the prediction against every measured row",
+    )  # fmt: skip
+    instead.add_argument(
+        "--report", type=Path, nargs="+", metavar="DIR",
+        help="instead of timing: make one page of records or folders of them, with tables, "
+        "roofline and timelines (--out FILE.html; default report.html in the first folder)",
     )  # fmt: skip
 
 
@@ -119,6 +130,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
     if arguments.compare or arguments.model:
         return read_records(arguments)
+    if arguments.report:
+        return write_report(arguments)
     if arguments.out is None:
         raise UsageError("--out is missing: name the JSON file to write")
     config = bench_config(arguments)
@@ -154,7 +167,7 @@ def time_orders(config: BenchConfig, arguments: argparse.Namespace, group: Pipel
 
 def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> None:
     """Write the picture and the trace of a run, those that were asked for."""
-    from hiar.bench.timeline_plot import plot_timeline  # noqa: PLC0415
+    from hiar.bench.report.gantt import plot_timeline  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
     from hiar.sampling.pipelined.timeline import chrome_trace  # noqa: PLC0415
 
@@ -187,6 +200,23 @@ def read_records(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def write_report(arguments: argparse.Namespace) -> int:
+    """Write the page of `--report` and say where it is."""
+    from hiar.bench.report.page import PAGE_NAME, collect_records, render_page  # noqa: PLC0415
+    from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
+
+    first = arguments.report[0]
+    found = collect_records(arguments.report)
+    out = arguments.out or (first if first.is_dir() else first.parent) / PAGE_NAME
+    atomic_write_text(out, render_page(found))
+    facts = {"report": str(out), "rows": len(found.rows()), "passed_over": dict(found.passed_over)}
+    words = f"{out}: {facts['rows']} rows of {len(found.records)} records"
+    if found.passed_over:
+        words += f"; {len(found.passed_over)} files that are no records passed over"
+    sys.stdout.write((json.dumps(facts, indent=1) if arguments.json else words) + "\n")
+    return OK
+
+
 def bench_config(arguments: argparse.Namespace) -> BenchConfig:
     """The settings that the command line asks for, on this rank's device.
 
@@ -197,18 +227,23 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
 
     config = BenchConfig(
         model=arguments.config,
-        orders=tuple(order.strip() for order in arguments.orders.split(",") if order.strip()),
+        orders=names_in(arguments.orders),
         wave_batch=arguments.wave_batch, latent_frames=arguments.latent_frames,
         window=arguments.window or None, warmup=arguments.warmup, repeats=arguments.repeats,
         dtype=arguments.dtype, device=device_of_rank(arguments.device),
         attention=arguments.attention, compile=arguments.compile,
         kernel_floor=arguments.kernel_floor, weights=arguments.weights,
         random_weights=arguments.random_weights, checksum=arguments.checksum,
-        fused=arguments.fused, decode=arguments.decode,
+        fused=arguments.fused, decode=arguments.decode, decoders=names_in(arguments.decoder),
     )  # fmt: skip
     if PIPELINED in config.orders:
         split_steps(len(config.sampler(PIPELINED).steps), num_ranks_of())
     return config
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names of a list with commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def format_table(rows: Sequence[Row]) -> str:
@@ -234,9 +269,21 @@ def row_notes(row: Row) -> list[str]:
     notes = []
     if row.compile_s is not None:
         notes.append(f"compiling took {row.compile_s:.1f} s, not counted")
+    if row.intervals:
+        even = row.intervals
+        words = (
+            f"steady block {even.interval_p50_s:.3f} s, 95 % within {even.interval_p95_s:.3f}, "
+            f"99 % within {even.interval_p99_s:.3f}"
+        )
+        if even.deadline_misses is not None:
+            words += (
+                f"; {even.deadline_misses} of {even.deadline_blocks} blocks later than "
+                f"{even.deadline_s:g} s"
+            )
+        notes.append(words)
     if row.pictures:
         notes.append(
-            f"with pictures {row.pictures.end_to_end_s:.3f} s, "
+            f"with pictures ({row.pictures.decoder}) {row.pictures.end_to_end_s:.3f} s, "
             f"{row.pictures.end_to_end_fps:.1f} frames/s; first frame "
             f"{row.pictures.first_frame_s:.3f} s, with text {row.pictures.text_s:.3f} s more"
         )

@@ -64,6 +64,14 @@ def test_a_row_survives_its_record() -> None:
         "kernel_ratio_range": [1.4, 1.6], "kernel_ratio_processor": None, "end_to_end_s": 4.0,
         "end_to_end_fps": 8.0, "first_frame_s": 1.0, "text_s": 2.0, "first_frame_with_text_s": 3.0,
     }  # fmt: skip
+    newer = facts | {
+        "pixel_frames": 57, "dit_fps": 1.0, "video_fps": 16, "finished_s": [1.0], "card": "D",
+        "driver": None, "clocks": None, "kernels": {"attention": "sdpa"}, "options": [],
+        "interval_p50_s": 1.0, "interval_p95_s": 2.0, "interval_p99_s": 3.0, "interval_count": 4,
+        "deadline_s": 0.75, "deadline_misses": None, "deadline_blocks": 4, "decoder": "vae",
+        "overlapped": True, "sampled_s": [1.0], "decoded_s": [2.0],
+    }  # fmt: skip
+    assert Row.read(newer).facts() == newer
     row = Row.read(facts)
     assert row.facts() == facts
     assert (row.label, row.is_fused) == ("pipelined x2", False)

@@ -56,6 +56,17 @@ def check_row(row: dict[str, Any]) -> None:
     assert 0 < row["first_block_s"] <= row["seconds"]
     assert 0 < row["latency_s"] <= row["seconds"]
     assert row["peak_memory_bytes"] > 10**7
+    assert row["pixel_frames"] == num_frames(6)
+    assert row["dit_fps"] == row["throughput_fps"]
+    assert 0 < row["interval_p50_s"] <= row["interval_p95_s"] <= row["interval_p99_s"]
+    assert row["interval_p99_s"] <= row["seconds"]
+    assert row["deadline_s"] == 12 / 16
+    assert row["card"]
+    assert row["driver"] is None  # a CPU has none
+    assert row["kernels"].keys() == {"attention", "products", "between"}
+    ends = row["finished_s"]
+    assert ends == sorted(ends)
+    assert ends[-1] == pytest.approx(row["seconds"])
     context = "clean" if row["order"] == "block_first" else "output"
     assert row["context"] == context
     sampler = SamplerConfig(order=row["order"], context=context, window=21)
@@ -90,6 +101,9 @@ def test_runs_with_one_seed_agree() -> None:
         (("--attention", "fast"), "attention 'fast' is unknown: use one of sdpa, cudnn"),
         (("--attention", "flash_attn"), "attention 'flash_attn' needs a GPU, not cpu"),
         (("--attention", "cudnn"), "attention 'cudnn' needs a GPU, not cpu"),
+        (("--attention", "flash_attn_4"), "attention 'flash_attn_4' needs a GPU, not cpu"),
+        (("--attention", "sage"), "attention 'sage' needs a GPU, not cpu"),
+        (("--decode", "--decoder", "vhs"), "decoder 'vhs' is unknown: use one of vae"),
         (("--window", "2"), "window 2 must hold"),
         (("--latent-frames", "many"), "invalid int value"),
     ],
