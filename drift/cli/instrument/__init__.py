@@ -1,0 +1,1 @@
+"""Commands about the instrument itself: what it measures, what it sees, what it needs."""
