@@ -1,5 +1,6 @@
-"""Tables of text for a terminal."""
+"""What several commands share: tables of text for a terminal, and options."""
 
+import argparse
 from collections.abc import Sequence
 
 
@@ -28,3 +29,12 @@ def between(interval: Sequence[float] | None, spec: str) -> str:
 def number(value: float | None, spec: str) -> str:
     """A number as text, or a dash for None."""
     return "-" if value is None else f"{value:{spec}}"
+
+
+def add_blocks(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where blocks end; `checked_blocks` reads them."""
+    parser.add_argument(
+        "--first", type=int, metavar="N",
+        help="frames of the first block (default: from sidecars, else estimated)",
+    )  # fmt: skip
+    parser.add_argument("--block", type=int, metavar="N", help="frames of each later block")

@@ -8,15 +8,14 @@ from typing import Any
 
 import drift
 from drift.cli import calibrate, compare, doctor, lengths, networks, seams, weights
-from drift.cli.instrument import controls, ls
-from drift.cli.layout import aligned
+from drift.cli.layout import add_blocks, aligned
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
 from drift.metrics.preset import load_preset
 from drift.metrics.registry import GROUPS, METRICS
 from drift.run.ranks import ranks_of_torchrun
 from drift.run.storage import location, on_this_machine
-from drift.score.config import CUT_POLICIES, ScoreConfig
+from drift.score.config import CUT_POLICIES, DEFAULT_METRICS, ScoreConfig, checked_blocks
 from drift.video.discover import printable
 
 
@@ -35,8 +34,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_module(commands.add_parser("lengths", help="drift against the videos' length"), lengths)
     _add_module(commands.add_parser("seams", help="jumps at the borders of blocks"), seams)
     _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
-    _add_module(commands.add_parser("controls", help="write videos with planted faults"), controls)
-    _add_module(commands.add_parser("ls", help="list the metrics"), ls)
     _add_module(commands.add_parser("weights", help="list, fetch or verify weights"), weights)
     _add_module(commands.add_parser("doctor", help="what is missing here, and why"), doctor)
     for command in commands.choices.values():
@@ -61,6 +58,7 @@ def _add_rules(parser: argparse.ArgumentParser, default: str) -> None:
         choices=CUT_POLICIES,
         help=f"scene cuts: keep them, or drop their pairs from pair metrics (default: {default})",
     )
+    add_blocks(parser)
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +76,9 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metrics",
-        default="fast",
+        default=",".join(DEFAULT_METRICS),
         metavar="A,B",
-        help=f"metrics or groups, default fast = {', '.join(GROUPS['fast'])}. "
+        help=f"metrics or groups ({', '.join(GROUPS)}), default {','.join(DEFAULT_METRICS)}. "
         f"Built in: {'; '.join(listed)}",
     )
     parser.add_argument("--segments", type=int, default=5, help="time slices a video (default 5)")
@@ -126,6 +124,7 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
             every=arguments.every,
             variants=networks.variants(arguments),
             cut_policy=arguments.cut_policy or "keep",
+            blocks=checked_blocks(arguments.first, arguments.block),
         ),
         preset=load_preset(arguments.preset or "v1"),
         settings=networks.settings(arguments),
@@ -149,7 +148,12 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
 
 def _report(arguments: argparse.Namespace) -> int:
     preset = None if arguments.preset is None else load_preset(arguments.preset)
-    result = drift.rebuild(arguments.run, preset=preset, cut_policy=arguments.cut_policy)
+    result = drift.rebuild(
+        arguments.run,
+        preset=preset,
+        cut_policy=arguments.cut_policy,
+        blocks=checked_blocks(arguments.first, arguments.block),
+    )
     _print_result(result, as_json=arguments.json)
     return OK
 

@@ -3,14 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from drift.cli.layout import aligned, between
+from drift.cli.layout import add_blocks, aligned, between
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
+from drift.score.config import ScoreConfig, checked_blocks
 from drift.video.discover import printable
+
+if TYPE_CHECKING:
+    from drift.record.tables import RunData
 
 OK, FAILED = 0, 1
 METRICS = ("difference", "luminance", "lpips", "dino")
@@ -25,14 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "place", type=Path, metavar="DIR",
-        help="folder of videos, or a run of drift score that measured lpips or dino_coherence",
+        help="folder of videos, or a run of drift score, in which case nothing is decoded",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the record as JSON")
-    parser.add_argument(
-        "--first", type=int, metavar="N",
-        help="frames of the first block (default: from sidecars, else estimated)",
-    )  # fmt: skip
-    parser.add_argument("--block", type=int, metavar="N", help="frames of each later block")
+    add_blocks(parser)
     parser.add_argument(
         "--metrics", default="difference,luminance", metavar="A,B",
         help=f"of {', '.join(METRICS)} (default: difference,luminance; the others need weights)",
@@ -55,29 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints, writes and draws."""
-    from drift.metrics.settings import MetricSettings  # noqa: PLC0415
-    from drift.run.pool import num_cpus  # noqa: PLC0415
-    from drift.run.progress import Progress  # noqa: PLC0415
-    from drift.seams.borders import given_borders  # noqa: PLC0415
     from drift.seams.figure import draw_profiles  # noqa: PLC0415
-    from drift.seams.folder import measure_folder  # noqa: PLC0415
-
-    progress: Progress | None = None
-
-    def on_video(name: str, num_videos: int) -> None:
-        nonlocal progress
-        progress = progress or Progress(num_videos, sys.stderr)
-        progress.step(printable(name))
+    from drift.seams.periodic import Borders  # noqa: PLC0415
+    from drift.seams.record import seams_record  # noqa: PLC0415
 
     beside = {path.stem: read_record(path) for path in arguments.beside}
-    record = measure_folder(
-        arguments.place,
-        metrics=_chosen(arguments.metrics),
-        given=given_borders(arguments.first, arguments.block),
-        settings=MetricSettings(device=arguments.device, weights_dir=arguments.weights_dir),
-        recursive=arguments.recursive,
-        workers=arguments.workers or num_cpus(),
-        on_video=on_video,
+    metrics = _chosen(arguments.metrics)
+    blocks = checked_blocks(arguments.first, arguments.block)
+    record = seams_record(
+        _measured(arguments, metrics),
+        metrics=metrics,
+        given=blocks and Borders(first=blocks[0], block=blocks[1], source="given"),
     )
     if arguments.out is not None:
         atomic_write_text(arguments.out, dump_json(record))
@@ -89,6 +77,34 @@ def run(arguments: argparse.Namespace) -> int:
         line = f"{printable(failed['path'])}: {failed['status']}: {failed['reason']}"
         sys.stderr.write(f"drift: {line}\n")
     return FAILED if record["failed"] and not arguments.allow_missing else OK
+
+
+def _measured(arguments: argparse.Namespace, metrics: Sequence[str]) -> "RunData":
+    """The run, or a folder's videos measured as one."""
+    from drift.metrics.settings import MetricSettings  # noqa: PLC0415
+    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
+    from drift.run.pool import num_cpus  # noqa: PLC0415
+    from drift.run.progress import Progress  # noqa: PLC0415
+    from drift.run.unsaved import measure_unsaved  # noqa: PLC0415
+    from drift.seams.pairs import PAIR_METRICS  # noqa: PLC0415
+
+    if (arguments.place / FRAMES_FILE).is_file():
+        return read_frames(arguments.place / FRAMES_FILE)
+    progress: Progress | None = None
+
+    def on_video(name: str, num_videos: int) -> None:
+        nonlocal progress
+        progress = progress or Progress(num_videos, sys.stderr)
+        progress.step(printable(name))
+
+    return measure_unsaved(
+        [arguments.place],
+        ScoreConfig(metrics=tuple(PAIR_METRICS[name].metric for name in metrics), segments=2),
+        MetricSettings(device=arguments.device, weights_dir=arguments.weights_dir),
+        recursive=arguments.recursive,
+        workers=arguments.workers or num_cpus(),
+        on_video=on_video,
+    )
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def check_comparable(runs: Sequence[NamedRun], *, allow_mixed: bool = False) -> 
         UsageError: the runs cannot be compared; says what differs and what to do.
     """
     _check_preset_and_metrics(runs)
-    settings = [asdict(run.data.config) for run in runs]
+    settings = [asdict(replace(run.data.config, blocks=None)) for run in runs]
     differ = {name: [setting[name] for setting in settings] for name in settings[0]}
     differ |= {words: [_kinds(r.data, key) for r in runs] for key, words in MUST_AGREE.items()}
     differ |= _weights(runs)

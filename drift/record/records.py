@@ -6,7 +6,7 @@ with missing values.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ class VideoRecord:
         keys: Metric -> what its values depend on besides the file.
         values: Metric -> per-frame values.
         fps: Rate at which frames were sampled; None for every frame.
-        thumbnails: First, middle and last frame as WebP, in base 64.
+        thumbnails: First, middle and last frame as WebP, in base 64, small.
+        picture: The same frames large; empty in a record of an earlier version.
     """
 
     sha256: str
@@ -41,6 +42,7 @@ class VideoRecord:
     values: Mapping[str, list[float]] = field(default_factory=dict)
     fps: float | None = None
     thumbnails: str = ""
+    picture: str = ""
 
 
 def record_path(run: Path, sha256: str, fps: float | None = None) -> Path:
@@ -68,8 +70,19 @@ def load_record(run: Path, sha256: str, fps: float | None = None) -> VideoRecord
 
 def load_thumbnails(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
     """Content hash -> thumbnails, for those of these hashes whose record the run still has."""
-    records = (load_record(run, sha256, fps) for sha256 in set(contents))
-    return {record.sha256: record.thumbnails for record in records if record is not None}
+    return {record.sha256: record.thumbnails for record in _records(run, contents, fps)}
+
+
+def load_pictures(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
+    """Content hash -> large picture, for those of these hashes whose record has one."""
+    return {r.sha256: r.picture for r in _records(run, contents, fps) if r.picture}
+
+
+def _records(run: Path, contents: Iterable[str], fps: float | None) -> Iterator[VideoRecord]:
+    for sha256 in set(contents):
+        record = load_record(run, sha256, fps)
+        if record is not None:
+            yield record
 
 
 def read_summary(run: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ FRAMES_FILE = "frames.parquet"
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
 EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s", "frozen")
 _METADATA_KEY = b"drift"
-_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media", "frozen")
+_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media", "frozen", "blocks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class VideoRow:
         frames: Metric -> frame index of each value, for metrics that skip frames. Value i of any
             other metric belongs to frame i.
         frozen: Whether its picture stands still over some segment; None if that is not known.
+        blocks: Frames of its first block and of each later one, where its sidecar tells them.
     """
 
     path: str
@@ -53,6 +54,7 @@ class VideoRow:
     values: Mapping[str, list[float]] = field(default_factory=dict)
     frames: Mapping[str, list[int]] = field(default_factory=dict)
     frozen: bool | None = None
+    blocks: tuple[int, int] | None = None
 
     @property
     def cluster(self) -> str:
@@ -137,7 +139,11 @@ def read_frames(path: Path) -> RunData:
     return RunData(
         config=ScoreConfig(**{k: _as_tuple(v) for k, v in about["config"].items()}),
         rows=tuple(
-            VideoRow(**row, values=values.get(row["path"], {}), frames=frames.get(row["path"], {}))
+            VideoRow(
+                **{key: _as_tuple(value) for key, value in row.items()},
+                values=values.get(row["path"], {}),
+                frames=frames.get(row["path"], {}),
+            )
             for row in about["videos"]
         ),
         passed_over=about["passed_over"],

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,44 +13,87 @@ from drift.report.plot import Plot, caption, number, rect, stroke, ticks
 MAX_LINES = 60  # more videos are drawn as the range that holds nine in ten of them
 HISTOGRAM_BINS = 16
 SPARK_WIDTH, SPARK_HEIGHT = 64, 20
+CHANGE_POINTS = 40  # points of a line of changes
+LABEL_PX = 12  # least distance between two numbers at the ends of lines
 FRAME_WIDTH, FRAME_HEIGHT, FRAME_POINTS = 240, 72, 80
 
 
-def segment_chart(
-    videos: Sequence[Sequence[float]], mean: Sequence[float], band: Sequence[Sequence[float]]
-) -> str:
-    """Draws the segment values of one metric: thin lines for videos, a thick one for their mean.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """How one metric of one video changes.
 
     Args:
-        videos: (videos, segments) segment values.
-        mean: (segments,) mean over the videos.
-        band: (segments, 2) 95 % interval of the mean, drawn as a band.
+        change: (CHANGE_POINTS,) values less the mean of the first segment, evenly over the video.
+        far: `rising` or `falling` for a video that changes by half the scale or more, else empty.
+        label: Number of the video on the page; empty for one that has none.
+        onset: Share of the video after which it stays away from its start; None if it does not.
+    """
+
+    change: Sequence[float]
+    far: str = ""
+    label: str = ""
+    onset: float | None = None
+
+
+def change_chart(lines: Sequence[Line], scale: float, duration_s: float | None) -> str:
+    """Draws the change of one metric since the first segment: a thin line a video, and the median.
+
+    The axis spans half the scale at least, so that noise does not look like drift.
+
+    Args:
+        lines: The videos; of very many only those with a label are drawn, and a range.
+        scale: Change that counts as drift 1.
+        duration_s: Length of the videos; None if they differ or do not tell, and the axis is then
+            a share of the video.
 
     Returns:
         An `<svg>` element.
     """
-    n = len(mean)
-    many = len(videos) > MAX_LINES
-    lower, upper = [pair[0] for pair in band], [pair[1] for pair in band]
-    lines: Sequence[Sequence[float]] = videos
-    if many:
-        lines = np.percentile(np.asarray(videos), [5, 95], axis=0).tolist()
-    levels = ticks([v for line in (*lines, mean, lower, upper) for v in line])
+    table = np.array([line.change for line in lines])
+    median = np.median(table, axis=0).tolist()
+    labelled = [line for line in lines if line.label]
+    many = len(lines) > MAX_LINES
+    drawn = labelled if many else lines
+    spread = np.percentile(table, [5, 95], axis=0).tolist() if many else []
+    seen = [v for one in (*(line.change for line in drawn), *spread, median) for v in one]
+    levels = ticks([*seen, -scale / 4, scale / 4])
+    length = 100.0 if duration_s is None else duration_s
+    times = ticks([0.0, length], about=6)
     plot = Plot(
-        width=440, height=240, left=58, right=10, top=10, bottom=34,
-        x0=0.5, x1=n + 0.5, y0=levels[0], y1=levels[-1],
+        width=560, height=250, left=58, right=30, top=10, bottom=34,
+        x0=0.0, x1=length, y0=levels[0], y1=levels[-1],
     )  # fmt: skip
-    steps = range(1, n + 1)
+    places = [(i + 0.5) / CHANGE_POINTS * length for i in range(CHANGE_POINTS)]
     parts = [plot.level(level, "grid") + plot.level_label(level) for level in levels]
-    parts += [caption(plot.x(i), plot.height - 18, "middle", str(i)) for i in steps]
+    parts += [caption(plot.x(t), 232, "middle", number(t)) for t in times if t <= length]
+    parts.append(plot.level(0.0, "zero"))
+    parts += [plot.level(v, "scale") for v in (-scale, scale) if levels[0] < v < levels[-1]]
     if many:
-        parts.append(plot.polygon("spread", steps, lines[1], lines[0]))
-    else:
-        parts += [f'<polyline class="video" points="{plot.points(steps, y)}"/>' for y in lines]
-    parts.append(plot.polygon("band", steps, upper, lower))
-    parts.append(f'<polyline class="mean" points="{plot.points(steps, mean)}"/>')
-    parts.append(plot.axis_title("segment"))
-    return plot.svg(parts, "segment values")
+        parts.append(plot.polygon("spread", places, spread[1], spread[0]))
+    for line in drawn:
+        points = plot.points(places, line.change)
+        parts.append(f'<polyline class="video {line.far}" points="{points}"/>')
+    parts.append(f'<polyline class="median" points="{plot.points(places, median)}"/>')
+    parts += _labels(plot, labelled, length)
+    parts.append(plot.axis_title("percent of the video" if duration_s is None else "seconds"))
+    return plot.svg(parts, "change since the first segment")
+
+
+def _labels(plot: Plot, lines: Sequence[Line], length: float) -> list[str]:
+    """The numbers of the videos at the ends of their lines, and a dot where each leaves its start.
+
+    Numbers that would cover one another are moved apart.
+    """
+    parts = []
+    lowest = -np.inf
+    for line in sorted(lines, key=lambda one: plot.y(one.change[-1])):
+        lowest = max(lowest + LABEL_PX, plot.y(line.change[-1]))
+        parts.append(caption(plot.x(length) + 5, lowest + 4, "start", line.label))
+        if line.onset is not None:
+            place = min(CHANGE_POINTS - 1, int(line.onset * CHANGE_POINTS))
+            x, y = plot.x((place + 0.5) / CHANGE_POINTS * length), plot.y(line.change[place])
+            parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+    return parts
 
 
 def change_histogram(changes: Sequence[float], mean: float, ci: Sequence[float]) -> str:
@@ -177,3 +221,39 @@ def bin_means(values: NDArray[np.float64], most: int) -> list[float]:
         return [float(value) for value in values]
     edges = np.arange(most + 1) * values.size // most
     return [float(values[a:b].mean()) for a, b in itertools.pairwise(edges)]
+
+
+def seam_chart(profile: Sequence[float], first: int, entry_ci95: Sequence[float]) -> str:
+    """Draws the median ratio at each phase of a block, the border in the middle.
+
+    Args:
+        profile: (block,) ratio at each phase.
+        first: Frames of the first block.
+        entry_ci95: 95 % interval of the ratio at the border.
+
+    Returns:
+        An `<svg>` element.
+    """
+    block = len(profile)
+    shifts = list(range(-(block // 2), block - block // 2))
+    phase = (first - 1) % block
+    ratios = [profile[(phase + shift) % block] for shift in shifts]
+    levels = ticks([0.9, 1.1, *ratios, *entry_ci95])
+    plot = Plot(
+        width=440, height=220, left=44, right=12, top=10, bottom=34,
+        x0=shifts[0] - 0.5, x1=shifts[-1] + 0.5, y0=levels[0], y1=levels[-1],
+    )  # fmt: skip
+    parts = [plot.level(level, "grid") + plot.level_label(level) for level in levels]
+    parts += [
+        caption(plot.x(shift), 202, "middle", number(shift)) for shift in shifts if shift % 2 == 0
+    ]
+    parts.append(plot.level(1.0, "zero"))
+    for shift, ratio in zip(shifts, ratios, strict=True):
+        top, bottom = plot.y(max(ratio, 1.0)), plot.y(min(ratio, 1.0))
+        kind = "border" if shift == 0 else "phase"
+        parts.append(rect(kind, plot.x(shift - 0.35), top, plot.x(0.7) - plot.x(0), bottom - top))
+    low, high = entry_ci95
+    middle = plot.x(0)
+    parts.append(stroke("interval", middle, middle, plot.y(low), plot.y(high)))
+    parts.append(plot.axis_title("frames from the border of a block"))
+    return plot.svg(parts, "change at each phase of a block")

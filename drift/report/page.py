@@ -9,8 +9,9 @@ from typing import Any
 import jinja2
 
 from drift.record.tables import RunData
-from drift.report.charts import MAX_LINES, change_histogram, score_bar, segment_chart
-from drift.report.videos import view_videos
+from drift.report.charts import MAX_LINES, change_chart, change_histogram, score_bar, seam_chart
+from drift.report.verdict import verdict
+from drift.report.videos import FAR, WORST, VideoView, view_videos
 from drift.score.score import VideoScore
 from drift.video.discover import printable
 
@@ -18,7 +19,7 @@ SHOWN = frozenset(
     {
         *("schema", "videos", "scored", "passed_over", "prompts", "segments", "preset", "metrics"),
         *("drift_score", "leave_one_out", "weight_sensitivity", "correlation", "cuts", "failed"),
-        *("media", "warnings", "bootstrap", "provenance", "invalid", "worst"),
+        *("media", "warnings", "bootstrap", "provenance", "invalid", "worst", "frozen", "seams"),
     }
 )
 """Fields of `summary.json` that have a place of their own; all others are listed under More."""
@@ -29,6 +30,7 @@ def render_report(
     scores: Sequence[VideoScore],
     summary: dict[str, Any],
     thumbnails: Mapping[str, str] | None = None,
+    large: Mapping[str, str] | None = None,
 ) -> str:
     """Renders the page of a run.
 
@@ -37,6 +39,7 @@ def render_report(
         scores: Scores of the videos of status `ok`, in order of path.
         summary: Content of `summary.json`.
         thumbnails: Content hash -> WebP in base 64; none by default.
+        large: Content hash -> the same large, of the videos that drift most; none by default.
 
     Returns:
         HTML text, in which every name that comes from outside is escaped.
@@ -47,15 +50,29 @@ def render_report(
     )
     environment.filters["num"] = format_number
     environment.filters["signed"] = format_signed
+    environment.filters["seconds"] = format_seconds
     environment.filters["name"] = printable
     environment.filters["words"] = lambda key: str(key).replace("_", " ")
     environment.tests["rows"] = _are_rows
-    videos = view_videos(run, scores, thumbnails or {})
+    seams = summary.get("seams") or {"metrics": {}, "videos": []}
+    of_videos = {video["path"]: video["metrics"] for video in seams["videos"]}
+    videos = view_videos(run, scores, thumbnails or {}, large or {}, of_videos)
     return environment.from_string(_part("report.html.j2")).render(
         summary=summary,
         config=run.config,
         videos=videos,
-        charts={name: _charts(name, summary, scores) for name in summary["metrics"]},
+        verdict=verdict(videos, summary),
+        worst=[video for video in videos[:WORST] if video.large or video.picture],
+        far=FAR,
+        charts={
+            name: _charts(index, name, summary, videos)
+            for index, name in enumerate(summary["metrics"])
+        },
+        seams=seams,
+        seam_charts={
+            name: seam_chart(entry["profile"], seams["first"], entry["ci95"])
+            for name, entry in seams["metrics"].items()
+        },
         bar=_score_bar(summary["drift_score"]),
         without_detail=sum(1 for video in videos if not any(m.chart for m in video.metrics)),
         without_picture=sum(1 for video in videos if not video.picture),
@@ -86,20 +103,25 @@ def _part(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _charts(name: str, summary: dict[str, Any], scores: Sequence[VideoScore]) -> tuple[str, str]:
-    """Segment curves and histogram of the total changes of one metric."""
+def _charts(
+    index: int, name: str, summary: dict[str, Any], videos: Sequence[VideoView]
+) -> tuple[str, str]:
+    """Lines of change of one metric; of many videos also a histogram of their total changes."""
     entry = summary["metrics"][name]
-    parts = [score.metrics[name] for score in scores]
+    lengths = {video.duration_s for video in videos}
+    same = len({None if s is None else round(s, 1) for s in lengths}) == 1
+    curve = change_chart(
+        [video.metrics[index].line for video in videos],
+        entry["scale"],
+        next(iter(lengths)) if same else None,
+    )
+    if len(videos) <= MAX_LINES:
+        return curve, ""
     steps = summary["segments"] - 1
-    return (
-        segment_chart(
-            [part.segment_means for part in parts], entry["segment_means"], entry["segment_ci95"]
-        ),
-        change_histogram(
-            [part.total_change for part in parts],
-            entry["total_change"],
-            [steps * end for end in entry["ci95"]],
-        ),
+    return curve, change_histogram(
+        [video.metrics[index].part.total_change for video in videos],
+        entry["total_change"],
+        [steps * end for end in entry["ci95"]],
     )
 
 
@@ -124,3 +146,8 @@ def format_signed(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:+.3g}".replace("-", "−") if value else "0"
+
+
+def format_seconds(value: float) -> str:
+    """Seconds as a viewer counts them: whole ones from two on, else tenths."""
+    return f"{value:.0f} s" if value >= 2 else f"{value:.1f} s"

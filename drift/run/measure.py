@@ -20,7 +20,7 @@ from drift.run.plan import Plan
 from drift.video.batch import FrameBatch
 from drift.video.decode import BrokenVideoError, MediaInfo, open_video
 from drift.video.resample import as_rate
-from drift.video.thumbnails import Filmstrip
+from drift.video.thumbnails import LARGE, Filmstrip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +155,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         values=values,
         fps=config.fps,
         thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
+        picture=base64.b64encode(strip.encode(LARGE)).decode("ascii"),
     )
 
 

@@ -12,6 +12,7 @@ from drift.run.plan import Plan
 from drift.score.config import ScoreConfig
 from drift.score.frozen import is_frozen
 from drift.score.score import MIN_FRAMES_PER_SEGMENT, is_too_short
+from drift.seams.borders import sidecar_blocks
 from drift.video.discover import Discovery, VideoFile
 
 
@@ -42,6 +43,7 @@ def run_data(
             "config": {
                 **asdict(config),
                 "metrics": list(config.metrics),
+                "blocks": config.blocks and list(config.blocks),
                 "variants": {name: config.variant(METRICS[name]).name for name in plan.precision},
             },
         },
@@ -69,6 +71,7 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         sha256=record.sha256,
         media=record.media,
         frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
+        blocks=sidecar_blocks(video.file),
         values={metric: record.values[metric] for metric in wanted},
         frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
     )

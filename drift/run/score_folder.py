@@ -10,10 +10,11 @@ from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_leftovers
 from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.settings import MetricSettings
-from drift.record.records import VideoRecord, load_thumbnails, save_record
+from drift.record.records import VideoRecord, load_pictures, load_thumbnails, save_record
 from drift.record.summary import build_summary, score_videos
 from drift.record.tables import FRAMES_FILE, RunData, read_frames, write_frames, write_videos
 from drift.report.page import render_report
+from drift.report.videos import WORST, most_drift_first
 from drift.run.executors import Executor, ExecutorName
 from drift.run.measure import Measured, Task
 from drift.run.plan import Plan, make_plan
@@ -22,6 +23,7 @@ from drift.run.ranks import Ranks, gather, joined, ranks_of_torchrun
 from drift.run.run_data import run_data
 from drift.score.config import CutPolicy, ScoreConfig
 from drift.score.score import VideoScore
+from drift.seams.record import seams_of_run
 from drift.video.discover import VideoFile, find_videos, printable
 
 ProgressStream: TypeAlias = TextIO | Literal["stderr"] | None
@@ -108,7 +110,11 @@ def score_folder(
 
 
 def rebuild(
-    out: str | Path, *, preset: Preset | None = None, cut_policy: CutPolicy | None = None
+    out: str | Path,
+    *,
+    preset: Preset | None = None,
+    cut_policy: CutPolicy | None = None,
+    blocks: tuple[int, int] | None = None,
 ) -> RunResult:
     """Rebuilds videos.csv, summary.json and report.html of a run without decoding.
 
@@ -116,6 +122,7 @@ def rebuild(
         out: Folder of the run. Its frames.parquet is read, and rewritten if an option changes it.
         preset: Preset to score the run with from now on; None keeps the run's own.
         cut_policy: How to treat scene cuts from now on; None keeps the run's policy.
+        blocks: Frames of the first block and of each later one; None keeps those of the run.
 
     Returns:
         The rebuilt run.
@@ -125,11 +132,19 @@ def rebuild(
     """
     path = Path(out) / FRAMES_FILE
     old = read_frames(path)
-    config = replace(old.config, cut_policy=cut_policy or old.config.cut_policy)
+    config = replace(
+        old.config,
+        cut_policy=cut_policy or old.config.cut_policy,
+        blocks=blocks or old.config.blocks,
+    )
     run = replace(old, config=config, preset=preset or old.preset)
     run.preset.check_covers(config.metrics)
     if run != old:
-        about = {**old.provenance["config"], "cut_policy": config.cut_policy}
+        about = {
+            **old.provenance["config"],
+            "cut_policy": config.cut_policy,
+            "blocks": config.blocks and list(config.blocks),
+        }
         run = replace(run, provenance={**old.provenance, "config": about})
         write_frames(path, run)
     return write_results(run, Path(out))
@@ -188,7 +203,7 @@ def _measure_videos(
             if done.record.status == "ok" and done.decoded_frames:
                 save_record(run, done.record)
             # The thumbnails are on disk now; those of all videos would fill the memory.
-            records[done.path] = replace(done.record, thumbnails="")
+            records[done.path] = replace(done.record, thumbnails="", picture="")
             shown.step(_describe(done))
         return {path: record for part in gather(ranks, records) for path, record in part.items()}
 
@@ -214,12 +229,16 @@ def write_results(run: RunData, out: Path, *, write: bool = True) -> RunResult:
     """
     preset = run.preset
     scores = score_videos(run, preset)
-    summary = build_summary(run, scores, preset)
+    summary = {**build_summary(run, scores, preset), "seams": seams_of_run(run)}
     if "invalid" in run.provenance:
         summary = {"schema": summary["schema"], "invalid": run.provenance["invalid"], **summary}
     if write:
         write_videos(out / "videos.csv", run, scores)
-        pictures = load_thumbnails(out, (row.sha256 for row in run.rows), run.config.fps)
-        atomic_write_text(out / "report.html", render_report(run, scores, summary, pictures))
+        contents = {row.path: row.sha256 for row in run.rows}
+        thumbnails = load_thumbnails(out, contents.values(), run.config.fps)
+        worst = (contents[score.path] for score in most_drift_first(scores)[:WORST])
+        large = load_pictures(out, worst, run.config.fps)
+        page = render_report(run, scores, summary, thumbnails, large)
+        atomic_write_text(out / "report.html", page)
         atomic_write_text(out / "summary.json", dump_json(summary))
     return RunResult(out=out, summary=summary, videos=tuple(scores))

@@ -48,6 +48,7 @@ def aggregate(
     entries = {
         name: _metric_entry(name, weights[name], scores, preset, intervals) for name in metrics
     }
+    counted = tuple(name for name in metrics if weights[name])
     value = mean(score.score for score in scores)
     for entry in entries.values():
         entry["share"] = entry["weight"] * entry["drift"] / value if value else None
@@ -60,11 +61,9 @@ def aggregate(
             "excess": mean(score.score - score.score_floor for score in scores),
             "excess_ci95": intervals["excess",],
         },
-        "leave_one_out": _leave_one_out(columns, intervals, value, metrics),
-        "weight_sensitivity": _weight_sensitivity(
-            [entries[name]["drift"] for name in metrics if weights[name] > 0]
-        ),
-        "correlation": _correlation(scores, metrics),
+        "leave_one_out": _leave_one_out(columns, intervals, value, counted),
+        "weight_sensitivity": _weight_sensitivity([entries[name]["drift"] for name in counted]),
+        "correlation": _correlation(scores, counted),
         "worst": _worst(scores),
     }
 
@@ -87,8 +86,11 @@ def _columns(
             columns["segment", name, str(index)] = np.array(means)
         if parts[0].shape.curvature is not None:
             columns["curvature", name] = np.array([part.shape.curvature for part in parts])
-        if weights[name] < 1:
+        if 0 < weights[name] < 1:
             columns["without", name] = (total - weights[name] * drift) / (1 - weights[name])
+        windows = [part.first_last_5s for part in parts if part.first_last_5s is not None]
+        if len(windows) == len(parts):
+            columns["first_last", name] = np.array([first - last for first, last in windows])
     return columns
 
 
@@ -127,6 +129,25 @@ def _metric_entry(
         "framepack_delta15": mean(part.framepack_delta15 for part in parts),
         "vde": mean(errors) if errors else None,
         "vde_videos": len(errors),
+        "first_last_5s": _first_last_entry(parts, intervals.get(("first_last", name))),
+    }
+
+
+def _first_last_entry(
+    parts: Sequence[MetricScore], ci95: list[float] | None
+) -> dict[str, Any] | None:
+    """The first five seconds against the last five; None unless every video tells both."""
+    windows = [part.first_last_5s for part in parts if part.first_last_5s is not None]
+    if ci95 is None:
+        return None
+    first, last = (mean(values) for values in zip(*windows, strict=True))
+    return {
+        "first": first,
+        "last": last,
+        "difference": first - last,
+        "ci95": ci95,
+        "abs_difference_of_means": abs(first - last),
+        "mean_abs_difference": mean(abs(start - end) for start, end in windows),
     }
 
 

@@ -77,7 +77,7 @@ def reference_preset(
     """
     if not (math.isfinite(multiple) and multiple > 0):
         raise UsageError(f"multiple is {multiple}; it must be positive")
-    metrics = tuple(scores[0].metrics)
+    metrics = tuple(name for name in scores[0].metrics if base.term(name).weight)
     weights = base.weights(metrics)
     terms = []
     for metric in metrics:
@@ -115,7 +115,7 @@ def published_preset(
     Raises:
         UsageError: no metric changes in any video.
     """
-    metrics = tuple(models[0].scores[0].metrics)
+    metrics = tuple(name for name in models[0].scores[0].metrics if base.term(name).weight)
     targets = np.array([model.target for model in models])
     near = np.array(list(base.weights(metrics).values()))
     scales = np.array([base.term(metric).scale for metric in metrics])

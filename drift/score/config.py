@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
-from drift.metrics.registry import FAST, METRICS, MetricSpec, Variant, resolve_metrics
+from drift.metrics.registry import BESIDE, FAST, METRICS, MetricSpec, Variant, resolve_metrics
 from drift.video.resample import MAX_FPS
 
 CutPolicy: TypeAlias = Literal["keep", "drop-pair"]
 CUT_POLICIES: tuple[CutPolicy, ...] = ("keep", "drop-pair")
 """Ways to treat the pairs of frames that `drift.score.cuts` takes for a scene cut."""
+
+DEFAULT_METRICS = (*FAST, *BESIDE)
+"""Metrics of a run that names none: those that need no weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +30,17 @@ class ScoreConfig:
         variants: Pairs (metric, variant) of the variants that are not the default; a mapping is
             accepted too.
         cut_policy: `keep`, or `drop-pair` to leave the pairs of scene cuts out of pair metrics.
+        blocks: Frames of the first block and of each later one, at whose borders seams are looked
+            for; None takes what sidecars tell, else an estimate. No score depends on it.
     """
 
-    metrics: tuple[str, ...] = FAST
+    metrics: tuple[str, ...] = DEFAULT_METRICS
     segments: int = 5
     fps: float | None = None
     every: int = 1
     variants: tuple[tuple[str, str], ...] = ()
     cut_policy: CutPolicy = "keep"
+    blocks: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Validates, and expands groups.
@@ -56,6 +62,8 @@ class ScoreConfig:
         if self.cut_policy not in CUT_POLICIES:
             choices = ", ".join(CUT_POLICIES)
             raise UsageError(f"cut_policy is {self.cut_policy!r}; choose from {choices}")
+        if self.blocks is not None:
+            object.__setattr__(self, "blocks", checked_blocks(*self.blocks))
         try:
             object.__setattr__(self, "metrics", resolve_metrics(self.metrics))
         except ValueError as error:
@@ -69,6 +77,23 @@ class ScoreConfig:
     def frames_of(self, metric: str, num_frames: int) -> range:
         """Indices of the frames at which a metric with a value a frame is measured."""
         return range(0, num_frames, self.every if METRICS[metric].sampled else 1)
+
+
+def checked_blocks(first: int | None, block: int | None) -> tuple[int, int] | None:
+    """Frames of the first block and of each later one; None where neither was given.
+
+    Raises:
+        UsageError: one number is missing or too small.
+    """
+    if first is None and block is None:
+        return None
+    if first is None or block is None:
+        raise UsageError("--first and --block belong together, such as --first 9 --block 12")
+    if first < 1 or block < 2:
+        raise UsageError(
+            f"--first {first} --block {block}: a first block has at least 1 frame, later ones 2"
+        )
+    return first, block
 
 
 def _checked_variants(

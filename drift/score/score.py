@@ -15,6 +15,7 @@ from drift.score.cuts import CUT_JUMPS, droppable, find_cuts
 from drift.stats.segments import segment_means
 from drift.stats.shape import Shape, describe_shape
 from drift.stats.slopes import framepack_delta15, permuted_slopes, slope, vde
+from drift.stats.start_end import first_and_last
 
 MIN_FRAMES_PER_SEGMENT = 2
 
@@ -35,6 +36,8 @@ class MetricScore:
         shape: How well a line and a step describe the segments.
         framepack_delta15: Start-end contrast of the raw values.
         vde: Video drift error of the raw values, None where undefined.
+        first_last_5s: Means of the raw values over the first and the last five seconds, None where
+            these overlap or the frame rate is not known.
     """
 
     segment_means: tuple[float, ...]
@@ -48,6 +51,7 @@ class MetricScore:
     shape: Shape
     framepack_delta15: float
     vde: float | None
+    first_last_5s: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,7 @@ def score_metric(
     num_segments: int,
     *,
     frames: Sequence[int] | None = None,
+    fps: float | None = None,
 ) -> MetricScore:
     """Scores one metric of one video.
 
@@ -112,6 +117,7 @@ def score_metric(
         num_frames: Number of frames of the video.
         num_segments: Number of segments.
         frames: Frame index of each value, if some frames have no value.
+        fps: Frame rate; None if it is not known.
 
     Returns:
         Drift of the metric, with the numbers behind it.
@@ -135,6 +141,7 @@ def score_metric(
         shape=describe_shape(means),
         framepack_delta15=framepack_delta15(values),
         vde=vde(values),
+        first_last_5s=first_and_last(values, num_frames, fps, frames=frames),
     )
 
 
@@ -175,7 +182,13 @@ def score_video(
             index = [pair for pair in range(len(every)) if pair not in dropped]
             series = [every[pair] for pair in index]
         metrics[name] = score_metric(
-            series, METRICS[name], preset.term(name), num_frames, num_segments, frames=index
+            series,
+            METRICS[name],
+            preset.term(name),
+            num_frames,
+            num_segments,
+            frames=index,
+            fps=fps,
         )
     weights = preset.weights(tuple(metrics))
     return VideoScore(

@@ -1,32 +1,14 @@
-"""Where the blocks of a video end: told by its sidecar, by the user, or estimated."""
+"""Where the blocks of a video end, as the file beside it tells."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from drift.errors import UsageError
-from drift.seams.periodic import TEMPORAL_STRIDE, Borders
+from drift.seams.periodic import TEMPORAL_STRIDE
 
 
-def given_borders(first: int | None, block: int | None) -> Borders | None:
-    """Borders from the command line; None where neither number was given.
-
-    Raises:
-        UsageError: If one number is missing or too small.
-    """
-    if first is None and block is None:
-        return None
-    if first is None or block is None:
-        raise UsageError("--first and --block belong together, such as --first 9 --block 12")
-    if first < 1 or block < 2:
-        raise UsageError(
-            f"--first {first} --block {block}: a first block has at least 1 frame, later ones 2"
-        )
-    return Borders(first=first, block=block, source="given")
-
-
-def sidecar_borders(video: Path) -> Borders | None:
-    """Borders that the JSON file beside a video tells; None where it does not.
+def sidecar_blocks(video: Path) -> tuple[int, int] | None:
+    """Frames of the first block and of each later one; None where the sidecar does not tell.
 
     `hiar sample` writes `config.frames_per_block`, in latent frames. A video that continues given
     frames has a first block of another length, which its sidecar does not tell.
@@ -39,4 +21,4 @@ def sidecar_borders(video: Path) -> Borders | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     block = TEMPORAL_STRIDE * size
-    return Borders(first=block - TEMPORAL_STRIDE + 1, block=block, source="sidecar")
+    return block - TEMPORAL_STRIDE + 1, block

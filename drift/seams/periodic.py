@@ -7,8 +7,10 @@ border pairs keep single scene cuts from counting either.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from drift.stats.bootstrap import percentile_interval
@@ -16,12 +18,17 @@ from drift.stats.bootstrap import percentile_interval
 RESAMPLES = 1000
 SEED = 0
 MIN_BORDERS = 2
+BATCH_CELLS = 2**21
+"""Ratios of all resamples that are held in memory at once."""
 TEMPORAL_STRIDE = 4
 """Frames that one latent frame of Wan's VAE decodes to; the first one decodes to 1
 (Wan2.1, wan/modules/vae.py)."""
 CANDIDATE_BLOCKS = range(2 * TEMPORAL_STRIDE, 15 * TEMPORAL_STRIDE + 1, TEMPORAL_STRIDE)
 """Blocks, in frames, that `estimate_borders` looks for: whole latent frames, and at least two of
 them, since a block of one cannot be told from the pattern that the VAE leaves in any video."""
+
+ESTIMATE_VIDEOS = 40
+"""Most videos of a run that an estimate looks at; they are spread evenly over the run."""
 
 Values = NDArray[np.float64]
 
@@ -91,10 +98,15 @@ def neighbour_medians(values: Values, half: int) -> Values:
     Returns:
         float64 (pairs,).
     """
-    padded = np.pad(np.asarray(values, dtype=np.float64), half, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
-    around = np.delete(windows, half, axis=1)
-    medians: Values = np.nanmedian(around, axis=1)
+    array = np.asarray(values, dtype=np.float64)
+    medians = np.empty_like(array)
+    inside = np.arange(half, len(array) - half)
+    if len(inside):
+        around = sliding_window_view(array, 2 * half + 1)
+        medians[inside] = np.median(np.delete(around, half, axis=1), axis=1)
+    for i in (*range(min(half, len(array))), *range(max(half, len(array) - half), len(array))):
+        near = array[max(0, i - half) : i + half + 1]
+        medians[i] = np.median(np.delete(near, min(i, half)))
     return medians
 
 
@@ -113,44 +125,29 @@ def local_ratios(values: Values, block: int, floor: float) -> Values:
     return ratios
 
 
-def phase_profile(series: Sequence[Values], block: int, offsets: Sequence[int]) -> Values:
+def phase_profile(series: Sequence[Values], block: int) -> Values:
     """Median ratio at each phase of the block, over the pairs of all videos.
 
     Args:
-        series: Ratios of each video, (pairs,).
+        series: Ratios of each video, (pairs,); one video at least has a whole block of them.
         block: Frames a block.
-        offsets: Phase of the borders of each video; phase 0 of the result is theirs.
 
     Returns:
-        float64 (block,); NaN at a phase that no video reaches.
+        float64 (block,).
     """
-    phases = np.concatenate(
-        [
-            (np.arange(len(one)) - offset) % block
-            for one, offset in zip(series, offsets, strict=True)
-        ]
-    )
-    pooled = np.concatenate(list(series))
     return np.array(
-        [
-            np.median(pooled[phases == phase]) if np.any(phases == phase) else np.nan
-            for phase in range(block)
-        ]
+        [np.median(np.concatenate([one[phase::block] for one in series])) for phase in range(block)]
     )
 
 
 def measure_seam(
-    series: Sequence[Values],
-    borders: Sequence[Borders],
-    clusters: Sequence[str],
-    *,
-    floor: float,
+    series: Sequence[Values], borders: Borders, clusters: Sequence[str], *, floor: float
 ) -> Seam:
-    """The seam of one or more videos with blocks of one length.
+    """The seam of one or more videos with the same borders.
 
     Args:
         series: Values of each video's pairs, (pairs,), in the metric's unit.
-        borders: Borders of each video; all have the same `block`.
+        borders: Borders of the videos.
         clusters: Prompt of each video; videos of one prompt are resampled together.
         floor: See `local_ratios`.
 
@@ -158,49 +155,61 @@ def measure_seam(
         The seam; every border counts the same.
 
     Raises:
-        ValueError: If blocks differ, or a video has fewer than two borders.
+        ValueError: If a video has fewer than two borders.
     """
-    blocks = {one.block for one in borders}
-    if len(blocks) != 1:
-        raise ValueError(f"videos with blocks of {sorted(blocks)} frames are not one seam")
-    block = blocks.pop()
-    around = [neighbour_medians(values, block // 2) for values in series]
+    around = [neighbour_medians(values, borders.block // 2) for values in series]
     ratios = [
         (values + floor) / (medians + floor) for values, medians in zip(series, around, strict=True)
     ]
-    at_borders = [one[where.pairs(len(one))] for one, where in zip(ratios, borders, strict=True)]
+    at_borders = [one[borders.pairs(len(one))] for one in ratios]
     if min(map(len, at_borders)) < MIN_BORDERS:
         raise ValueError(f"a seam needs at least {MIN_BORDERS} borders in each video")
     jumps = [
-        (values - medians)[where.pairs(len(values))]
-        for values, medians, where in zip(series, around, borders, strict=True)
+        (values - medians)[borders.pairs(len(values))]
+        for values, medians in zip(series, around, strict=True)
     ]
-    profile = phase_profile(ratios, block, [where.phase for where in borders])
+    profile = phase_profile(ratios, borders.block)
     return Seam(
         seam_ratio=float(np.median(np.concatenate(at_borders))),
         ci95=_interval(at_borders, clusters),
-        largest_other_phase=float(np.nanmax(profile[1:])),
+        largest_other_phase=float(np.delete(profile, borders.phase).max()),
         jump=float(np.median(np.concatenate(jumps))),
         trend=float(np.mean([_trend(one) for one in at_borders])),
         num_borders=sum(map(len, at_borders)),
-        profile=tuple(np.roll(profile, borders[0].phase).tolist()),
+        profile=tuple(profile.tolist()),
     )
 
 
 def _interval(at_borders: Sequence[Values], clusters: Sequence[str]) -> tuple[float, float]:
     """Percentile bootstrap of the median: prompts are drawn, then borders within each video."""
-    groups: dict[str, list[Values]] = {}
-    for ratios, cluster in zip(at_borders, clusters, strict=True):
-        groups.setdefault(cluster, []).append(ratios)
-    names = sorted(groups)
-    rng = np.random.default_rng(SEED)
-    medians = []
-    for _ in range(RESAMPLES):
-        drawn = [groups[names[i]] for i in rng.integers(len(names), size=len(names))]
-        parts = [one[rng.integers(len(one), size=len(one))] for group in drawn for one in group]
-        medians.append(np.median(np.concatenate(parts)))
-    low, high = percentile_interval(np.array(medians)).tolist()
+    groups: dict[str, list[int]] = {}
+    for video, cluster in enumerate(clusters):
+        groups.setdefault(cluster, []).append(video)
+    members = _padded([groups[name] for name in sorted(groups)], -1)
+    ratios, lengths = _padded(at_borders, np.inf), np.array([len(one) for one in at_borders])
+    rng, medians = np.random.default_rng(SEED), []
+    step = max(1, BATCH_CELLS // (len(members) * members.shape[1] * ratios.shape[1]))
+    for start in range(0, RESAMPLES, step):
+        rows = min(step, RESAMPLES - start)
+        prompts = rng.integers(len(members), size=(rows, len(members)))
+        videos = members[prompts].reshape(rows, -1, 1)
+        size = np.where(videos < 0, 0, lengths[videos])
+        picks = (rng.random((rows, videos.shape[1], ratios.shape[1])) * size).astype(np.int64)
+        drawn = ratios[videos, picks]
+        drawn[np.arange(ratios.shape[1]) >= size] = np.inf  # padding, which sorts to the end
+        ordered = np.sort(drawn.reshape(rows, -1), axis=1)
+        count, every = size.sum(axis=(1, 2)), np.arange(rows)
+        medians.append((ordered[every, (count - 1) // 2] + ordered[every, count // 2]) / 2)
+    low, high = percentile_interval(np.concatenate(medians)).tolist()
     return low, high
+
+
+def _padded(lists: Sequence[Sequence[float] | Values], filling: float) -> NDArray[Any]:
+    """Lists of different lengths as the rows of one array."""
+    rows = np.full((len(lists), max(map(len, lists))), filling, np.asarray(lists[0]).dtype)
+    for row, values in zip(rows, lists, strict=True):
+        row[: len(values)] = values
+    return rows
 
 
 def _trend(ratios: Values) -> float:
@@ -225,6 +234,7 @@ def estimate_borders(series: Sequence[Values], floor: float) -> Borders:
     Raises:
         ValueError: If no video is long enough.
     """
+    series = series[:: -(-len(series) // ESTIMATE_VIDEOS)]
     longest = max(map(len, series))
     periods = [block for block in CANDIDATE_BLOCKS if block * MIN_BORDERS <= longest]
     if not periods:

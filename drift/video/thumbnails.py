@@ -1,4 +1,4 @@
-"""First, middle and last frame of a video as one small picture, made during the decoding pass."""
+"""First, middle and last frame of a video side by side, made during the decoding pass."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BOX_WIDTH, BOX_HEIGHT = 160, 90  # a thumbnail fits into this many pixels
+SMALL, LARGE = (160, 90), (320, 180)  # boxes in pixels: in a table of videos, and on its own
 GAP_PX = 2
 MAX_HELD = 32  # small frames held at once
-WEBP_QUALITY = 60  # three thumbnails of a photograph: about 5 kB
+WEBP_QUALITY = 60  # three small thumbnails of a photograph: about 5 kB, three large ones: 15 kB
 
 Frame = NDArray[np.uint8]
 
@@ -34,20 +34,24 @@ class Filmstrip:
                 self._held = self._held[::2]
                 self._stride *= 2
             if self._count % self._stride == 0:
-                self._held.append(shrink(frame))
+                self._held.append(shrink(frame, LARGE))
         self._last = frame
         self._count += 1
 
     def frames(self) -> list[Frame]:
-        """First, middle and last frame, small; empty if there was none."""
+        """First, middle and last frame in the large box; empty if there was none."""
         if self._last is None:
             return []
         middle = round((self._count - 1) / 2 / self._stride)
-        return [self._held[0], self._held[min(middle, len(self._held) - 1)], shrink(self._last)]
+        return [
+            self._held[0],
+            self._held[min(middle, len(self._held) - 1)],
+            shrink(self._last, LARGE),
+        ]
 
-    def encode(self) -> bytes:
-        """The three frames side by side as WebP; no bytes if there was no frame."""
-        frames = self.frames()
+    def encode(self, box: tuple[int, int] = SMALL) -> bytes:
+        """The three frames side by side as WebP, each within a box; no bytes without a frame."""
+        frames = [shrink(frame, box) for frame in self.frames()]
         if not frames:
             return b""
         gap: Any = np.full((frames[0].shape[0], GAP_PX, 3), 128, np.uint8)
@@ -61,27 +65,28 @@ class Filmstrip:
         return data.tobytes()
 
 
-def shrunk_size(width: int, height: int) -> tuple[int, int]:
+def shrunk_size(width: int, height: int, box: tuple[int, int] = SMALL) -> tuple[int, int]:
     """Width and height of a frame scaled down to fit the box, never up, and at least 1."""
-    scale = min(1.0, BOX_HEIGHT / height, BOX_WIDTH / width)
+    scale = min(1.0, box[0] / width, box[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def strip_size(width: int, height: int) -> tuple[int, int]:
+def strip_size(width: int, height: int, box: tuple[int, int] = SMALL) -> tuple[int, int]:
     """Width and height of the picture of three thumbnails of frames of this size."""
-    small_width, small_height = shrunk_size(width, height)
+    small_width, small_height = shrunk_size(width, height, box)
     return 3 * small_width + 2 * GAP_PX, small_height
 
 
-def shrink(frame: Frame) -> Frame:
-    """Scales a frame down to fit the box, never up.
+def shrink(frame: Frame, box: tuple[int, int] = SMALL) -> Frame:
+    """Scales a frame down to fit a box, never up.
 
     Args:
         frame: uint8 (H, W, 3).
+        box: Largest width and height in pixels.
 
     Returns:
-        uint8 (h, w, 3) with h <= 90 and w <= 160, of the same shape up to rounding.
+        uint8 (h, w, 3) of the same shape up to rounding.
     """
     height, width = frame.shape[:2]
-    small = cv2.resize(frame, shrunk_size(width, height), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(frame, shrunk_size(width, height, box), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)

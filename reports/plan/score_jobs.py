@@ -18,9 +18,7 @@ def score_job(
     spec = preset.score
     mine, videos, num_frames = videos_of(run, parts, spec.prompts)
     folder = folder or f"drift/{run.name}"
-    options: tuple[str, ...] = ()
-    if spec.metrics != ("fast",):
-        options += ("--metrics", ",".join(spec.metrics))
+    options: tuple[str, ...] = ("--metrics", ",".join(spec.metrics))
     if spec.gpus:
         options += ("--device", "cuda")
     recursive = () if mine[0].alone else ("--recursive",)

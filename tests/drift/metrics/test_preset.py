@@ -8,7 +8,7 @@ import pytest
 
 from drift import ScoreConfig, UsageError
 from drift.metrics.preset import Preset, PresetTerm, dump_preset, load_preset, preset_v1
-from drift.metrics.registry import FAST, METRICS
+from drift.metrics.registry import EXPOSURE, FAST, METRICS
 
 
 def test_preset_v1_is_a_sixth_a_metric_and_a_third_a_family():
@@ -51,7 +51,7 @@ def test_every_built_in_metric_has_a_term():
 
 def test_config_expands_groups_in_preset_order():
     assert ScoreConfig(metrics=("fast",)) == ScoreConfig(metrics=("sharpness", "saturation"))
-    assert ScoreConfig().metrics == ("saturation", "sharpness")
+    assert ScoreConfig().metrics == (*FAST, *EXPOSURE, "difference")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from drift import score_folder
 from drift.record.summary import score_videos
 from drift.record.tables import read_frames
 from drift.report.page import render_report
+from drift.report.videos import WORST
 from drift.video.discover import printable
-from drift.video.thumbnails import strip_size
+from drift.video.thumbnails import LARGE, strip_size
 
 pytestmark = pytest.mark.browser
 
@@ -83,7 +84,7 @@ def test_no_error_no_request_no_overflow(browser, report, width, dark):
 def test_awkward_names_are_text(wide):
     names = wide.run("Array.from(document.querySelectorAll('.name summary'), s => s.textContent)")
     assert set(names) == {printable(name) for name in NAMES}
-    assert wide.run("document.images.length") == len(NAMES)  # no image from a name
+    assert wide.run("document.images.length") == len(NAMES) + WORST  # no image from a name
     assert wide.run("document.scripts.length") == 1
     assert "broken <b>.mp4" in wide.run("document.body.innerText")
 
@@ -94,7 +95,10 @@ def test_every_thumbnail_is_a_picture(wide):
         "Promise.all(Array.from(document.images, i => i.decode().then(() =>"
         " [i.naturalWidth, i.naturalHeight, i.width > 50])))",
     )
-    assert sizes == [[*strip_size(128, 96), True]] * len(NAMES)
+    assert sizes == [
+        *[[*strip_size(128, 96, LARGE), True]] * WORST,
+        *[[*strip_size(128, 96), True]] * len(NAMES),
+    ]
 
 
 def test_sorts_by_every_column_both_ways(wide):
@@ -182,12 +186,13 @@ def test_colours_follow_the_scheme_and_have_contrast(browser, report, dark):
     browser.open(report, width=1440, dark=dark)
     page = luminance(browser.computed("body", "background-color"))
     assert (page < 0.05) == dark
-    for element in ("body", ".soft", ".note", "#videos .prompt", "a"):
+    for element in ("body", ".soft", ".note", "#videos .prompt", "a", ".finding b"):
         ink = luminance(browser.computed(element, "color"))
         ratio = (max(ink, page) + 0.05) / (min(ink, page) + 0.05)
         assert ratio >= 4.5, (element, ratio)
-    rising = luminance(browser.computed(".metric .up", "fill"))
-    falling = luminance(browser.computed(".metric .down", "fill"))
+    rising, falling = (
+        luminance(browser.computed(f".key.{way}", "background-color")) for way in ("up", "down")
+    )
     assert abs(rising - falling) > 0.1  # told apart in grey
 
 

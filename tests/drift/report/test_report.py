@@ -18,12 +18,15 @@ from drift.metrics.preset import preset_v1
 from drift.record.summary import build_summary, score_videos
 from drift.record.tables import read_frames
 from drift.report.charts import (
+    CHANGE_POINTS,
     MAX_LINES,
+    Line,
     bin_means,
+    change_chart,
     change_histogram,
     frame_chart,
     score_bar,
-    segment_chart,
+    seam_chart,
     sparkline,
 )
 from drift.report.page import format_number, format_signed, render_report
@@ -97,14 +100,13 @@ def test_only_our_script_may_run(page):
     assert "default-src 'none'" in page
 
 
-def test_every_metric_has_its_curve_and_its_histogram(page):
-    charts = re.findall(r'<figure class="metric".*?</figure>', page, re.DOTALL)
-    assert len(charts) == 2
+def test_every_metric_has_a_line_for_each_video(page):
+    charts = re.findall(r'<figure class="metric" id="curve-.*?</figure>', page, re.DOTALL)
+    assert len(charts) == len(ScoreConfig().metrics)
     for chart in charts:
-        curve, histogram = map(ET.fromstring, re.findall(r"<svg.*?</svg>", chart, re.DOTALL))
-        kinds = [element.get("class") for element in curve]
-        assert (kinds.count("video"), kinds.count("mean"), kinds.count("band")) == (4, 1, 1)
-        assert {"up", "down"} & {element.get("class") for element in histogram}
+        (curve,) = map(ET.fromstring, re.findall(r"<svg.*?</svg>", chart, re.DOTALL))
+        kinds = [element.get("class").split()[0] for element in curve if element.get("class")]
+        assert (kinds.count("video"), kinds.count("median")) == (4, 1)
 
 
 def test_every_video_has_its_row_thumbnails_and_curves(page, run):
@@ -114,13 +116,21 @@ def test_every_video_has_its_row_thumbnails_and_curves(page, run):
     scores = [float(v) for v in re.findall(r'data-label="score" data-value="([^"]*)"', page)]
     assert scores == sorted((video.score for video in run.videos), reverse=True)
     pictures = [attrs for tag, attrs in tags if tag == "img"]
-    assert len(pictures) == 4
+    assert len(pictures) == 4 + 4  # large ones of the worst videos, and small ones in the table
     for attrs in pictures:
         data = base64.b64decode(attrs["src"].removeprefix("data:image/webp;base64,"))
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
         assert image.shape[:2] == (int(attrs["height"]), int(attrs["width"]))
         assert attrs["loading"] == "lazy"
-    assert page.count('<svg class="frames"') == 4 * 2
+    assert page.count('<svg class="frames"') == 4 * len(ScoreConfig().metrics)
+
+
+def test_a_run_of_an_earlier_version_shows_its_small_pictures_large(run):
+    data = read_frames(run.out / "frames.parquet")
+    thumbnails = {row.sha256: "A" * 1000 for row in data.rows}
+    page = render_report(data, score_videos(data, preset_v1()), run.summary, thumbnails)
+    parse(page)
+    assert page.count('<figure class="card"') == 4
 
 
 def test_names_and_prompts_are_escaped_and_failures_and_warnings_shown(page):
@@ -181,7 +191,7 @@ def test_pictures_and_curves_end_at_the_budget(run, monkeypatch):
     scores = score_videos(data, preset_v1())
     thumbnails = {row.sha256: "A" * 1000 for row in data.rows}
     monkeypatch.setattr("drift.report.videos.DETAIL_BUDGET_BYTES", 4000)
-    views = view_videos(data, scores, thumbnails)
+    views = view_videos(data, scores, thumbnails, {}, {})
     kept = [bool(view.picture) for view in views]
     assert kept == sorted(kept, reverse=True)  # the worst have theirs
     assert kept[0]
@@ -202,28 +212,60 @@ def points(element):
     return np.array([pair.split(",") for pair in element.get("points").split()], float)
 
 
+def lines_of(svg, kind):
+    return [points(e) for e in ET.fromstring(svg) if kind in (e.get("class") or "").split()]
+
+
 def test_a_chart_of_equal_values_is_drawn():
-    root = ET.fromstring(segment_chart([[0.0] * 5], [0.0] * 5, [[0.0, 0.0]] * 5))
-    assert "nan" not in ET.tostring(root, encoding="unicode")
+    svg = change_chart([Line(change=[0.0] * CHANGE_POINTS)], 0.1, None)
+    assert "nan" not in svg
+    (line,) = lines_of(svg, "video")
+    assert np.ptp(line[:, 1]) == 0
     ET.fromstring(change_histogram([0.0, 0.0], 0.0, [0.0, 0.0]))
     ET.fromstring(sparkline([2.0] * 5, 0.1))
     ET.fromstring(frame_chart([1.0] * 12, [1.0] * 5))
+    ET.fromstring(seam_chart([1.0] * 12, 9, [1.0, 1.0]))
 
 
-def test_a_curve_is_where_its_numbers_are():
-    mean = [0.0, 1.0, 2.0, 3.0, 4.0]
-    root = ET.fromstring(segment_chart([mean], mean, [[v, v] for v in mean]))
-    line = points(next(e for e in root if e.get("class") == "mean"))
-    np.testing.assert_allclose(np.diff(line[:, 0]), line[1, 0] - line[0, 0], atol=0.11)
-    np.testing.assert_allclose(np.diff(line[:, 1]), line[1, 1] - line[0, 1], atol=0.11)
-    assert line[-1, 1] < line[0, 1]  # SVG counts downwards
+def test_a_line_is_where_its_numbers_are():
+    ramp = np.linspace(0, 1, CHANGE_POINTS)
+    svg = change_chart([Line(change=k * ramp) for k in (1.0, 0.5, 0.0)], 1.0, 30.0)
+    full, half, flat = lines_of(svg, "video")
+    np.testing.assert_allclose(np.diff(full[:, 0]), full[1, 0] - full[0, 0], atol=0.11)
+    np.testing.assert_allclose(half[:, 1], (full[:, 1] + flat[:, 1]) / 2, atol=0.11)
+    assert full[-1, 1] < full[0, 1]  # SVG counts downwards
+    (median,) = lines_of(svg, "median")
+    np.testing.assert_array_equal(median, half)
 
 
-def test_many_videos_are_drawn_as_a_range():
-    videos = np.random.default_rng(0).normal(size=(MAX_LINES + 1, 5)).tolist()
-    kinds = [e.get("class") for e in ET.fromstring(segment_chart(videos, [0] * 5, [[0, 0]] * 5))]
-    assert kinds.count("spread") == 1
-    assert "video" not in kinds
+def test_small_changes_fill_little_of_the_chart():
+    ramp = np.linspace(0, 0.05, CHANGE_POINTS)
+    (line,) = lines_of(change_chart([Line(change=ramp)], 1.0, 30.0), "video")
+    assert np.ptp(line[:, 1]) < 0.2 * 206  # the height of the plot
+
+
+def test_numbers_at_the_ends_of_lines_do_not_cover_one_another():
+    ends = [Line(change=[0.0] * (CHANGE_POINTS - 1) + [0.9], label=str(i)) for i in range(5)]
+    root = ET.fromstring(change_chart(ends, 1.0, None))
+    heights = sorted(float(e.get("y")) for e in root if e.get("text-anchor") == "start")
+    assert min(np.diff(heights)) >= 12
+
+
+def test_many_videos_are_drawn_as_a_range_and_the_worst_of_them():
+    rng = np.random.default_rng(0)
+    lines = [Line(change=rng.normal(size=CHANGE_POINTS)) for _ in range(MAX_LINES)]
+    svg = change_chart([*lines, Line(change=lines[0].change, far="rising", label="1")], 1.0, None)
+    kinds = [e.get("class") for e in ET.fromstring(svg)]
+    assert (kinds.count("spread"), kinds.count("video rising"), kinds.count("video")) == (1, 1, 0)
+
+
+def test_the_bar_of_the_border_stands_in_the_middle():
+    profile = [1.0] * 12
+    profile[8] = 1.5  # after frame 9
+    root = ET.fromstring(seam_chart(profile, 9, [1.4, 1.6]))
+    heights = {e.get("class"): float(e.get("height")) for e in root if e.tag.endswith("rect")}
+    assert heights["border"] > 50
+    assert heights["phase"] == 0
 
 
 def test_a_histogram_counts_every_video_on_its_side():

@@ -1,4 +1,4 @@
-"""`drift seams` on real mp4 files."""
+"""Seams of folders and of runs, on real mp4 files."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from drift import ScoreConfig, rebuild, score_folder
 from drift.cli.main import main
 from drift.cli.seams import METRICS
-from drift.seams.borders import sidecar_borders
-from drift.seams.folder import measure_folder
-from drift.seams.pairs import PAIR_METRICS
+from drift.metrics.settings import MetricSettings
+from drift.record.tables import read_frames
+from drift.run.unsaved import measure_unsaved
+from drift.seams.borders import sidecar_blocks
+from drift.seams.pairs import DEFAULT_METRICS, PAIR_METRICS
+from drift.seams.record import seams_of_run, seams_record
 
 pytestmark = pytest.mark.numerics
 
@@ -25,6 +29,12 @@ def drawn(num_frames: int, jump: int) -> list[np.ndarray]:
         np.ascontiguousarray(noise[:, i : i + 64]) + np.uint8(jump * (block % 2))
         for i, block in enumerate(blocks)
     ]
+
+
+def measured(folder: Path, workers: int = 1):
+    names = tuple(PAIR_METRICS[name].metric for name in DEFAULT_METRICS)
+    config = ScoreConfig(metrics=names, segments=2)
+    return measure_unsaved([folder], config, MetricSettings(), workers=workers)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +69,15 @@ def test_the_command_names_every_pair_metric() -> None:
 
 
 def test_workers_do_not_matter(folder: Path) -> None:
-    one, two = (measure_folder(folder, workers=workers) for workers in (1, 2))
+    one, two = (seams_record(measured(folder, workers)) for workers in (1, 2))
     assert one == two
 
 
 def test_given_and_estimated_borders(folder: Path, tmp_path: Path, make_video) -> None:
     make_video(tmp_path / "a.mp4", drawn(121, 24), "libx264rgb", "rgb24")
-    assert measure_folder(tmp_path)["borders_from"] == "estimated"
-    record = measure_folder(tmp_path, metrics=("luminance", "difference"))
+    data = measured(tmp_path)
+    assert seams_record(data)["borders_from"] == "estimated"
+    record = seams_record(data, metrics=("luminance", "difference"))
     assert (record["block"], record["first"] % 12) == (12, 9)
 
 
@@ -83,8 +94,7 @@ def test_given_and_estimated_borders(folder: Path, tmp_path: Path, make_video) -
 )
 def test_sidecars(tmp_path: Path, text: str, borders: tuple[int, int] | None) -> None:
     (tmp_path / "v.json").write_text(text)
-    found = sidecar_borders(tmp_path / "v.mp4")
-    assert (found and (found.first, found.block)) == borders
+    assert sidecar_blocks(tmp_path / "v.mp4") == borders
 
 
 def test_a_broken_and_a_short_video_are_listed(folder: Path, tmp_path: Path, make_video) -> None:
@@ -129,10 +139,45 @@ def test_the_figure(folder: Path, tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_gives_the_pair_metrics_that_it_measured(folder: Path, tmp_path: Path) -> None:
+def test_a_run_tells_its_seams_without_decoding(folder: Path, tmp_path: Path) -> None:
+    run = score_folder(folder, out=tmp_path / "run", progress=None)
+    seams = run.summary["seams"]
+    assert (seams["first"], seams["block"], seams["borders_from"]) == (9, 12, "sidecar")
+    record = seams_record(read_frames(run.out / "frames.parquet"))
+    assert record["metrics"] == seams["metrics"] == seams_record(measured(folder))["metrics"]
+    assert [one["metrics"]["luminance"]["found"] for one in seams["videos"]] == [True, True]
+    out = tmp_path / "seams.json"
+    assert main(["seams", str(run.out), "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["metrics"] == record["metrics"]
+    assert main(["seams", str(run.out), "--metrics", "lpips"]) == 2  # it has none
+
+
+def test_given_blocks_stay_with_the_run_and_change_no_score(folder: Path, tmp_path: Path) -> None:
+    config = ScoreConfig(blocks=(5, 8))
+    run = score_folder(folder, out=tmp_path, config=config, progress=None)
+    assert run.summary["seams"]["borders_from"] == "given"
+    assert not run.summary["seams"]["metrics"]["luminance"]["found"]
+    again = rebuild(tmp_path, blocks=(9, 12))
+    assert again.summary["seams"]["metrics"]["luminance"]["found"]
+    assert rebuild(tmp_path).summary == again.summary
+    assert again.summary["drift_score"] == run.summary["drift_score"]
+
+
+def test_a_run_without_seams_says_why(folder: Path, tmp_path: Path) -> None:
+    for config, words in (
+        (ScoreConfig(metrics=("fast",)), "measured no change"),
+        (ScoreConfig(fps=8), "without --fps"),
+        (ScoreConfig(blocks=(80, 12)), "fewer than 2 borders"),
+    ):
+        run = score_folder(folder, out=tmp_path, config=config, progress=None)
+        seams = seams_of_run(read_frames(run.out / "frames.parquet"))
+        assert seams["metrics"] == {}
+        assert words in seams["reason"]
+
+
+def test_learned_pair_metrics_are_read_from_a_run(folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     argv = ["score", str(folder), "--out", str(run), "--metrics", "lpips", "--random-weights"]
     assert main(argv) == 0
-    record = measure_folder(run, metrics=("lpips",))
+    record = seams_record(read_frames(run / "frames.parquet"), metrics=("lpips",))
     assert [one["path"] for one in record["videos"]] == ["a.mp4", "b.mp4"]
-    assert main(["seams", str(run)]) == 2  # it holds no absolute differences
