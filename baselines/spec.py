@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from hiar.sampling.config import SamplerConfig
+from hiar.weights.download import MAIN
 from hiar.weights.releases import WeightFile, find_release
 
 Kind = Literal["bidirectional", "autoregressive", "distilled"]
 How = Literal["hiar engine", "diffusers pipeline", "external command"]
 Use = Literal["call", "scheduler", "fact"]
 Value: TypeAlias = bool | int | float | str | tuple[int, ...]
-
-HUB_REVISION = "main"
-"""Branch from which weights are fetched, because no release names a commit of its hub repository.
-Every result holds the SHA-256 of the weights that were used."""
 
 _KEY = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
@@ -101,9 +98,9 @@ class Command:
     """An external program.
 
     Words in braces are replaced for each run: `{python}` and `{code}` are the interpreter and the
-    code of its environment, `{weights}` is the weights folder, `{runner}` our script, `{device}`
-    the device, `{config}` the configuration file of the run, `{prompt}` the prompt and `{video}`
-    the path of the video to write.
+    code of its environment, `{weights}` is the folder of its repository, `{runner}` our
+    script, `{device}` the device, `{config}` the configuration file of the run, `{prompt}` the
+    prompt and `{video}` the path of the video to write.
 
     Attributes:
         environment: Recipe of the environment that it runs in.
@@ -207,8 +204,8 @@ class ModelSpec:
 
     @property
     def revision(self) -> str:
-        """Branch of that repository."""
-        return HUB_REVISION
+        """Commit of that repository, or "main" where none is known."""
+        return self.weights[0].revision
 
     @property
     def longest_s(self) -> float:
@@ -225,17 +222,19 @@ class ModelSpec:
         return {s.name: s.value for s in self.settings if s.use == use}
 
 
-def diffusers_layout(repo: str) -> tuple[WeightFile, ...]:
+def diffusers_layout(repo: str, revision: str = MAIN) -> tuple[WeightFile, ...]:
     """Lists the weights of a text-to-video pipeline in diffusers' folder layout.
 
     Source:
         diffusers 0.42.1, constructors of LTXPipeline, WanPipeline and
         SkyReelsV2DiffusionForcingPipeline (the same five components).
     """
-    folders = ("transformer/", "vae/", "text_encoder/")
+    tensors = ("transformer/", "vae/", "text_encoder/")
+    others = ("tokenizer/", "scheduler/", "model_index.json")
     return (
-        *(WeightFile(repo=repo, path=folder, present="*.safetensors") for folder in folders),
-        WeightFile(repo=repo, path="tokenizer/"),
-        WeightFile(repo=repo, path="scheduler/"),
-        WeightFile(repo=repo, path="model_index.json"),
+        *(
+            WeightFile(repo=repo, path=p, revision=revision, present="*.safetensors")
+            for p in tensors
+        ),
+        *(WeightFile(repo=repo, path=p, revision=revision) for p in others),
     )

@@ -1,32 +1,10 @@
-"""Which weights of a model exist on this machine, and their hashes."""
+"""Which weights of a model are on this machine."""
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from baselines.spec import ModelSpec
 from hiar.errors import UsageError
-from hiar.weights.local import is_filled, is_present, known_sha256, read_record, target_path
-from hiar.weights.releases import WeightFile
-
-
-@dataclass(frozen=True, kw_only=True)
-class WeightStatus:
-    """One needed file or folder: where it belongs, and whether it exists.
-
-    A folder counts as present if it holds a file of the expected kind; contents are not verified.
-    """
-
-    file: WeightFile
-    target: Path
-    present: bool
-
-    @property
-    def sha256(self) -> dict[str, str]:
-        """Hashes that `fetch` checked and noted, by path of the file."""
-        files = [self.target] if self.target.is_file() else sorted(self.target.rglob("*"))
-        records = {path: read_record(path) for path in files if is_filled(path)}
-        return {str(path): record.sha256 for path, record in records.items() if record}
+from hiar.weights.local import WeightStatus, best_place, describe_missing, find, find_together
 
 
 def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
@@ -37,32 +15,28 @@ def check_weights(spec: ModelSpec, folder: Path) -> tuple[WeightStatus, ...]:
         folder: The weights folder; see ``hiar.weights.local.weights_folder``.
 
     Returns:
-        One status for each needed file or folder, in the spec's order.
+        One status for each needed file or folder, in the spec's order. A pipeline or a program
+        reads all of them from one folder, `hiar` each from where it is.
     """
-    return tuple(
-        WeightStatus(file=file, target=target_path(file, folder), present=is_present(file, folder))
-        for file in spec.weights
-    )
+    if spec.release is not None:
+        return tuple(find(file, folder) for file in spec.weights)
+    return find_together(spec.weights, folder)
 
 
-def require_weights(spec: ModelSpec, folder: Path) -> None:
+def require_weights(spec: ModelSpec, folder: Path) -> Path:
     """Checks that all weights of a model exist.
+
+    Returns:
+        The folder of its repository that holds them.
 
     Raises:
         UsageError: Weights are missing; the message names each with its address and its place.
     """
     missing = [status for status in check_weights(spec, folder) if not status.present]
     if missing:
-        named = "; ".join(f"{status.file.address} -> {status.target}" for status in missing)
+        named = "; ".join(describe_missing(status) for status in missing)
         raise UsageError(
             f"weights of {spec.key} are missing: {named}; get them with: hiar-baselines fetch "
             f"{spec.key} (it checks each file's published hash), or pass --weights FOLDER"
         )
-
-
-def folder_sha256(folder: Path) -> str:
-    """SHA-256 over the names and hashes of a folder's safetensors files, as hex."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(f"{path.relative_to(folder).as_posix()} {known_sha256(path)}\n".encode())
-    return digest.hexdigest()
+    return best_place(spec.weights, folder)

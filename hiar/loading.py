@@ -16,12 +16,12 @@ from hiar.codecs.tiny_decoder import load_tiny_decoder
 from hiar.codecs.vae import VideoAutoencoder, load_autoencoder
 from hiar.errors import UsageError
 from hiar.model.config import WanConfig
-from hiar.runtime.provenance import weights_sha256
 from hiar.sampling.config import SamplerConfig
 from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.world import FPS, SIZE_PX
 from hiar.weights.checkpoint import load_release, load_transformer
-from hiar.weights.local import known_sha256, require, require_release, weights_folder
+from hiar.weights.local import require, require_release, weights_folder
+from hiar.weights.records import weights_sha256
 from hiar.weights.releases import FPS as RELEASE_FPS
 from hiar.weights.releases import HEIGHT_PX, RELEASES, TINY_DECODER, VAE, WIDTH_PX, find_release
 
@@ -91,7 +91,7 @@ def load_parts(
     path = require(TINY_DECODER) if str(decoder) == TINY_DECODER else Path(decoder)
     small = load_tiny_decoder(path, device=device)  # a wrong file is named before the rest loads
     parts = _load_model(str(name_or_path), transformer, dtype, device)
-    return replace(parts, decoder=small, weights=parts.weights | {"decoder": _sha256(path)})
+    return replace(parts, decoder=small, weights=parts.weights | {"decoder": weights_sha256(path)})
 
 
 def sampler_of(name: str) -> SamplerConfig:
@@ -158,7 +158,7 @@ def _load_named(
         name=key,
         size_px=(HEIGHT_PX, WIDTH_PX),
         fps=RELEASE_FPS,
-        weights={part: _sha256(path) for part, path in weights.items()},
+        weights={part: weights_sha256(path) for part, path in weights.items()},
         sampler=release.sampler,
     )
 
@@ -181,7 +181,7 @@ def _load_folder(
         name=folder.resolve().name,
         size_px=(HEIGHT_PX, WIDTH_PX),
         fps=RELEASE_FPS,
-        weights={part: _sha256(path) for part, path in weights.items()},
+        weights={part: weights_sha256(path) for part, path in weights.items()},
         sampler=DEFAULT_SAMPLER,
     )
 
@@ -214,7 +214,7 @@ def _cached_encoder(
     folder: Path, tokenizer: Path, text_len: int, device: torch.device | str
 ) -> CachedTextEncoder:
     """UMT5 in bfloat16, as the release runs it; loaded only for prompts not seen before."""
-    parts = f"{_sha256(folder)} {_sha256(tokenizer)}"
+    parts = f"{weights_sha256(folder)} {weights_sha256(tokenizer)}"
     return CachedTextEncoder(
         lambda: load_text_encoder(
             folder, text_len, load_tokenizer(tokenizer), device=device, dtype=torch.bfloat16
@@ -224,14 +224,3 @@ def _cached_encoder(
         text_len=text_len,
         dtype=torch.bfloat16,
     )
-
-
-def _sha256(path: Path) -> str:
-    """Of a file, or of all that a folder's files are, by their records where those hold."""
-    if path.is_file():
-        return known_sha256(path)
-    files = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name[0] != ".")
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(path).as_posix()} {known_sha256(file)}\n".encode())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from chromium import PROGRAMS, Chromium
+from fake_hub import hub, hub_cache  # noqa: F401  (fixtures)
 from hypothesis import HealthCheck, settings
 
 # A shell without job control starts background jobs with Ctrl-C ignored, and children inherit
@@ -29,3 +30,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     chromium = Chromium(program, tmp_path_factory.mktemp("profile"))
     yield chromium
     chromium.close()
+
+
+@pytest.fixture(autouse=True)
+def no_hub_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests see none of this machine's weights, but for those that need published ones."""
+    if request.node.get_closest_marker("weights") is None:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", "/nowhere/hub")
+        monkeypatch.setenv("HF_HUB_CACHE", "/nowhere/hub")

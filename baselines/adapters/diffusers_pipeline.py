@@ -19,11 +19,12 @@ from baselines.adapters.adapter import Job, Made, Options, Timing, random_seed
 from baselines.adapters.videos import to_uint8, write_video
 from baselines.errors import VideoFailedError
 from baselines.spec import Length, ModelSpec
-from baselines.weights import folder_sha256, require_weights
+from baselines.weights import require_weights
 from hiar.errors import UsageError
 from hiar.runtime.device import Mark, Stopwatch, check_device
 from hiar.runtime.notices import hush_notices
 from hiar.weights.local import weights_folder
+from hiar.weights.records import weights_sha256
 
 INDEX = "model_index.json"
 COMPONENTS = ("transformer", "vae", "text_encoder")
@@ -48,7 +49,7 @@ class DiffusersPipeline:
         if options.num_steps is not None:
             self._call["num_inference_steps"] = options.num_steps
         self.pipe = self._load()
-        self._sha256 = {name: folder_sha256(self._folder / name) for name in COMPONENTS}
+        self._sha256 = {name: weights_sha256(self._folder / name) for name in COMPONENTS}
 
     def _load(self) -> Any:
         hush_notices()
@@ -197,9 +198,8 @@ def find_folder(spec: ModelSpec, options: Options) -> Path:
     Raises:
         UsageError: The folder is missing or incomplete, or holds another pipeline.
     """
-    folder = Path(options.weights or weights_folder() / spec.repository)
-    if options.weights is None:
-        require_weights(spec, weights_folder())
+    given = options.weights
+    folder = Path(given) if given else require_weights(spec, weights_folder())
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
     except (OSError, ValueError):

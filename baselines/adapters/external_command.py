@@ -22,10 +22,11 @@ from baselines.adapters.process import Program, visible_devices
 from baselines.adapters.videos import read_frames, write_video
 from baselines.errors import VideoFailedError
 from baselines.spec import Command, Length, ModelSpec
-from baselines.weights import folder_sha256, require_weights
+from baselines.weights import require_weights
 from hiar.errors import UsageError
 from hiar.runtime.files import working_folder
-from hiar.weights.local import target_path, weights_folder
+from hiar.weights.local import weights_folder
+from hiar.weights.records import weights_sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,14 +55,15 @@ class ExternalCommand:
         self._command: Command = spec.command
         self._size = options.size_of(spec)
         self._folder = options.environment or environment_folder(spec)
-        self._weights = weights_folder(Path(options.weights) if options.weights else None)
         require_environment(spec, self._folder)
-        require_weights(spec, self._weights)
+        self._weights = require_weights(
+            spec, weights_folder(Path(options.weights) if options.weights else None)
+        )
         self._settings = self._settings_of(options)
         self._timeout_s = options.timeout_s or self._command.timeout_s
         self._program: Program | None = None
         self._sha256 = {
-            file.path or file.repo: folder_sha256(target_path(file, self._weights))
+            file.path or file.repo: weights_sha256(self._weights / file.path)
             for file in spec.weights
         }
 

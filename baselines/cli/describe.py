@@ -18,10 +18,11 @@ def describe(status: ModelStatus) -> dict[str, Any]:
     fields["weights"] = [
         {
             "repo": weight.file.repo,
-            "revision": spec.revision,
+            "revision": weight.file.revision,
             "path": weight.file.path,
             "address": weight.file.address,
             "target": str(weight.target),
+            "found": None if weight.path is None else str(weight.path),
             "present": weight.present,
             "sha256": weight.sha256,
         }

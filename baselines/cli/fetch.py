@@ -11,8 +11,9 @@ from hiar.weights.releases import Part, WeightFile
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `hiar-baselines fetch`."""
     parser.description = (
-        "Download the missing weights of models. An interrupted download is resumed; each file is "
-        "checked against the hash that the hub states. Read the licences first (show)."
+        "Download the missing weights of models, into the Hugging Face cache unless HIAR_WEIGHTS "
+        "names a folder. Each file is checked against the hash that the hub states. Read the "
+        "licences first (show)."
     )
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="names of models, as `list` prints them"
@@ -21,11 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fetches every file that is missing."""
-    from hiar.weights.fetching import fetch_parts  # noqa: PLC0415
+    from hiar.weights.fetching import fetch_groups  # noqa: PLC0415
 
-    specs = [find_model(key) for key in args.models]
-    parts = {file: _part(file, spec) for spec in specs for file in spec.weights}
-    return fetch_parts(tuple(parts.values()), weights_folder(), args)
+    groups: dict[tuple[Part, ...], None] = {}
+    for spec in map(find_model, args.models):
+        parts = tuple(_part(file, spec) for file in spec.weights)
+        alone = [(part,) for part in parts]
+        groups |= dict.fromkeys([parts] if spec.release is None else alone)
+    return fetch_groups(groups, weights_folder(), args)
 
 
 def _part(file: WeightFile, spec: ModelSpec) -> Part:

@@ -50,16 +50,18 @@ def format_model(status: ModelStatus) -> list[str]:
     if sampler := sampler_facts(spec):
         lines += ["", "sampler"]
         lines += [f"  {k}: {_format_value(v)}" for k, v in sampler.items()]
-    lines += ["", f"weights, branch {spec.revision}"]
+    lines += ["", f"weights, revision {spec.revision}"]
     for weight in status.weights:
-        lines.append(f"  {'present' if weight.present else 'missing'}  {weight.target}")
+        lines.append(
+            f"  {'present' if weight.present else 'missing'}  {weight.path or weight.target}"
+        )
         for path, sha256 in weight.sha256.items():
             lines.append(f"           sha256 {sha256}  {path.rpartition('/')[2]}")
         if not weight.present:
             lines.append(f"           from {weight.file.address}")
     if status.num_present < len(status.weights):
         lines.append(f"  get them with: hiar-baselines fetch {spec.key}, which checks each file")
-        lines.append("  against the hash that its publisher states; none is known before that")
+        lines.append("  against the hash that its publisher states")
     lines += _format_environment(status)
     if spec.notes:
         lines += ["", "notes", *(f"  {note}" for note in spec.notes)]

@@ -13,7 +13,7 @@ SPEC = ModelSpec(
     kind="bidirectional",
     how="diffusers pipeline",
     entry="diffusers.LTXPipeline",
-    weights=diffusers_layout("Lightricks/LTX-Video"),
+    weights=diffusers_layout("Lightricks/LTX-Video", "8984fa25007f376c1a299016d0957a37a2f797bb"),
     licence="OpenRail-M from 0.9.5 on; earlier files: unconfirmed",
     height_px=512,
     width_px=704,
@@ -35,7 +35,7 @@ SPEC = ModelSpec(
     ),
     notes=(
         "The paper does not say which version it ran, and the repository's root weights move: "
-        "each result holds the sha256 of what was run.",
+        "one revision is pinned, and each result holds the sha256 of what was run.",
         "The official 2B configs use 40 steps and a second guidance (STG 1) that LTXPipeline "
         "does not have.",
     ),

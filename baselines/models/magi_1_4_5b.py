@@ -71,9 +71,9 @@ SPEC = ModelSpec(
         config_base=_BASE,
         config_section="runtime_config",
         paths={
-            "load": f"{{weights}}/{_REPO}/ckpt/magi/4.5B_base",
-            "t5_pretrained": f"{{weights}}/{_REPO}/ckpt/t5",
-            "vae_pretrained": f"{{weights}}/{_REPO}/ckpt/vae",
+            "load": "{weights}/ckpt/magi/4.5B_base",
+            "t5_pretrained": "{weights}/ckpt/t5",
+            "vae_pretrained": "{weights}/ckpt/vae",
         },
         size_names=("video_size_h", "video_size_w"),
         timeout_s=4 * 3600,

@@ -51,7 +51,7 @@ SPEC = ModelSpec(
             ),
             source=f"{_README} and requirements.txt, which pin no version",
         ),
-        argv=("{python}", "{runner}", "nova", f"{{weights}}/{_REPO}", "{device}"),
+        argv=("{python}", "{runner}", "nova", "{weights}", "{device}"),
         variables={"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"},
         runner="runner.py",
         size_names=None,

@@ -56,7 +56,7 @@ SPEC = ModelSpec(
             install=("python -m pip install -r requirements.txt",),
             source=f"{_README}; requirements.txt pins torch 2.1.2 and transformers 4.39.3",
         ),
-        argv=("{python}", "{runner}", "pyramid-flow", f"{{weights}}/{_REPO}", "{device}"),
+        argv=("{python}", "{runner}", "pyramid-flow", "{weights}", "{device}"),
         runner="runner.py",
         size_names=("height", "width"),
         timeout_s=3600,

@@ -1,7 +1,7 @@
 """Wan2.1-T2V-1.3B, bidirectional: the base of the distilled models."""
 
 from baselines.spec import Length, ModelSpec, Setting, diffusers_layout
-from hiar.weights.releases import FPS, HEIGHT_PX, NEGATIVE_PROMPT, WAN_REPO, WIDTH_PX
+from hiar.weights.releases import FPS, HEIGHT_PX, NEGATIVE_PROMPT, WAN_REPO, WAN_REVISION, WIDTH_PX
 
 _README = "Wan2.1 9737cba README, 1.3B"
 _GENERATE = "Wan2.1 9737cba generate.py defaults"
@@ -12,7 +12,7 @@ SPEC = ModelSpec(
     kind="bidirectional",
     how="diffusers pipeline",
     entry="diffusers.WanPipeline",
-    weights=diffusers_layout(WAN_REPO),
+    weights=diffusers_layout(WAN_REPO, WAN_REVISION),
     licence="Apache-2.0",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from baselines.adapters.environments import environment_folder, missing_parts
 from baselines.spec import ModelSpec
-from baselines.weights import WeightStatus, check_weights
+from baselines.weights import check_weights
+from hiar.weights.local import WeightStatus
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 

@@ -15,11 +15,11 @@ from hiar.loading import TINY_WEIGHTS
 from hiar.model.config import ATTENTION_BACKENDS, WanConfig
 from hiar.model.geometry import SPATIAL_STRIDE, num_blocks, token_grid
 from hiar.model.transformer import CausalWan
-from hiar.runtime.provenance import weights_sha256
 from hiar.sampling.config import Order, SamplerConfig
 from hiar.tiny.preset import asset
 from hiar.tiny.world import FPS, SIZE_PX
 from hiar.weights.checkpoint import load_transformer
+from hiar.weights.records import weights_sha256
 from hiar.weights.releases import FPS as RELEASE_FPS
 
 FUSED = ("off", "on", "auto")

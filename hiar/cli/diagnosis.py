@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from hiar.weights.local import check_part
+from hiar.weights.local import find
 from hiar.weights.releases import RELEASES, parts_of
 
 GIB = 2**30
@@ -120,8 +120,7 @@ def examine_torch() -> dict[str, Any]:
 
 def examine_release(key: str, folder: Path) -> dict[str, Any]:
     """Whether a release can run, and which of its weights are missing."""
-    statuses = [check_part(part, folder) for part in parts_of(key)]
-    missing = [status.part.key for status in statuses if not status.present]
+    missing = [part.key for part in parts_of(key) if not find(part.file, folder).present]
     return {"name": key, "ready": not missing, "missing": missing}
 
 

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from hiar.cli.weights import add_folder_argument
-from hiar.weights.fetching import describe
 
 SCHEMA = "hiar-doctor/1"
 OK, FAILED = 0, 1
@@ -26,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run `hiar doctor`."""
     from hiar.cli.diagnosis import examine, findings  # noqa: PLC0415
-    from hiar.weights.local import check_part, weights_folder  # noqa: PLC0415
+    from hiar.weights.fetching import describe  # noqa: PLC0415
+    from hiar.weights.local import find, weights_folder  # noqa: PLC0415
     from hiar.weights.releases import PARTS  # noqa: PLC0415
 
     folder = weights_folder(arguments.weights_dir)
     facts = examine(folder)
-    weights = [describe(check_part(part, folder)) for part in PARTS]
+    weights = [describe(part, find(part.file, folder)) for part in PARTS]
     lines = findings(facts)
     broken = any(p["required"] and p["version"] is None for p in facts["packages"])
     if arguments.json:
@@ -66,7 +66,7 @@ def format_page(
     page += ["", f"weights in {machine['weights_folder']} ({free_gb:.0f} GB free on its disk)"]
     for row in weights:
         if row["present"]:
-            page.append(f"  {row['name']:15} {row['num_bytes'] / 1e9:.2f} GB at {row['target']}")
+            page.append(f"  {row['name']:15} {row['num_bytes'] / 1e9:.2f} GB at {row['path']}")
         else:
             page.append(f"  {row['name']:15} missing: {row['enables']}")
             page.append(f"  {'':15} {row['address']} -> {row['target']}")

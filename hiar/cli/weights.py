@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiar.errors import UsageError
+from hiar.weights.download import MAIN
 
 if TYPE_CHECKING:
-    from hiar.weights.download import RemoteFile
-    from hiar.weights.local import PartStatus
+    from hiar.weights.local import WeightStatus
     from hiar.weights.releases import Part
-from hiar.weights.fetching import OK, describe, fetch_parts, print_rows
 
-FAILED = 1
+OK, FAILED = 0, 1
 ACTIONS = ("list", "fetch", "verify")
 
 
@@ -39,7 +38,8 @@ def add_folder_argument(parser: argparse.ArgumentParser) -> None:
     """`--weights-dir`, as every command that reads weights has it."""
     parser.add_argument(
         "--weights-dir", type=Path, metavar="DIR",
-        help="where weights are (default: $HIAR_WEIGHTS, or ~/.cache/hiar/weights)",
+        help="folder of weights, looked into before the Hugging Face cache; fetch fills it if it "
+        "is named, else that cache (default: $HIAR_WEIGHTS, or ~/.cache/hiar/weights)",
     )  # fmt: skip
 
 
@@ -55,61 +55,63 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.online and arguments.action != "verify":
         raise UsageError(f"--online is for verify, not for {arguments.action}: leave it out")
     parts = tuple(dict.fromkeys(named or PARTS))
-    actions = {"list": list_parts, "fetch": fetch_parts, "verify": verify_parts}
+    if arguments.action == "fetch":
+        from hiar.weights.fetching import fetch_groups  # noqa: PLC0415
+
+        return fetch_groups([(part,) for part in parts], folder, arguments)
+    actions = {"list": list_parts, "verify": verify_parts}
     return actions[arguments.action](parts, folder, arguments)
 
 
 def list_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namespace) -> int:
     """Print what is there."""
-    from hiar.weights.local import check_part  # noqa: PLC0415
+    from hiar.weights.fetching import describe, print_rows  # noqa: PLC0415
+    from hiar.weights.local import describe_missing, find  # noqa: PLC0415
 
-    statuses = [check_part(part, folder) for part in parts]
+    statuses = [(part, find(part.file, folder)) for part in parts]
     if arguments.json:
-        print_rows(folder, [describe(status) for status in statuses])
+        print_rows(folder, [describe(part, status) for part, status in statuses])
         return OK
     sys.stdout.write(f"weights folder: {folder}\n\n")
     sys.stdout.write("name                      here       size      licence\n")
-    for status in statuses:
+    for part, status in statuses:
         sys.stdout.write(
-            f"{status.part.key:25} {'yes' if status.present else 'no':3} {_size(status):>10}"
-            f"      {status.part.licence}\n"
+            f"{part.key:25} {'yes' if status.present else 'no':3} {_size(part, status):>10}"
+            f"      {part.licence}\n"
         )
     sys.stdout.write("(~ from the parameter count, in float32; a repository may hold bfloat16)\n")
-    missing = [status for status in statuses if not status.present]
+    for part, status in statuses:
+        if status.path and folder not in status.path.parents:
+            sys.stdout.write(f"{_cached(part, status)}\n")
+    missing = [status for _, status in statuses if not status.present]
     if missing:
         sys.stdout.write("\nmissing, address -> target:\n")
     for status in missing:
-        sys.stdout.write(f"  {status.part.file.address} -> {status.target}\n")
+        sys.stdout.write(f"  {describe_missing(status)}\n")
     if missing:
         sys.stdout.write("fetch them with: hiar weights fetch NAME...\n")
     return OK
 
 
+def _cached(part: Part, status: WeightStatus) -> str:
+    """Where a part lies that another tool fetched, and a remark if it is of another revision."""
+    pinned, found = part.file.revision, status.cached_revision
+    other = f", revision {(found or '')[:7]}, not the pinned {pinned[:7]}: verify --online compares"
+    return f"{part.key} is in {status.path}{other if found and pinned not in (MAIN, found) else ''}"
+
+
 def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namespace) -> int:
     """Read every file that is there and say whether it is what it should be."""
-    from hiar.weights.local import (  # noqa: PLC0415
-        check_part,
-        make_record,
-        part_files,
-        verify_file,
-        write_record,
-    )
+    from hiar.weights.fetching import print_rows  # noqa: PLC0415
+    from hiar.weights.local import find  # noqa: PLC0415
 
     rows: list[dict[str, Any]] = []
     for part in parts:
-        if not check_part(part, folder).present:
-            if arguments.names:
-                rows.append({"name": part.key, "path": None, "verdict": "missing", "sha256": None})
-            continue
-        stated = _remote_files(part, folder) if arguments.online else {}
-        for path in part_files(part, folder):
-            remote = stated.get(path)
-            verdict, sha256 = verify_file(path, remote.stated if remote else None)
-            if remote and verdict == "ok":  # from now on it need not be read to be known
-                write_record(path, make_record(
-                    path, sha256=sha256, address=remote.address, checked_against=remote.hash_kind
-                ))  # fmt: skip
-            rows.append({"name": part.key, "path": str(path), "verdict": verdict, "sha256": sha256})
+        status = find(part.file, folder)
+        if status.present:
+            rows += _verified(part, status, ask=arguments.online)
+        elif arguments.names:
+            rows.append({"name": part.key, "path": None, "verdict": "missing", "sha256": None})
     good = all(row["verdict"] in ("ok", "unverified") for row in rows)
     if arguments.json:
         print_rows(folder, rows)
@@ -127,14 +129,33 @@ def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Name
     return OK if good else FAILED
 
 
-def _remote_files(part: Part, folder: Path) -> dict[Path, RemoteFile]:
-    """What the publisher states of each local file."""
-    from hiar.weights.hub import list_remote, local_path  # noqa: PLC0415
+def _verified(part: Part, status: WeightStatus, *, ask: bool) -> list[dict[str, Any]]:
+    """The verdict on each file of a part, if need be after asking its publisher for hashes."""
+    from hiar.weights.download import list_files, stated_hash  # noqa: PLC0415
+    from hiar.weights.records import make_record, verify_file, write_record  # noqa: PLC0415
 
-    return {local_path(part.file, remote, folder): remote for remote in list_remote(part.file)}
+    file = part.file
+    assert status.path is not None
+    base = status.path if file.is_folder else status.path.parent
+    stated = {} if file.stated is None else {status.path: file.stated}
+    if ask and file.host == "hub":
+        entries = list_files(file.repo, file.path, revision=file.revision)
+        inside = file.path if file.is_folder else file.path.rpartition("/")[0]
+        stated = {base / Path(e.path).relative_to(inside): stated_hash(e) for e in entries}
+    rows = []
+    for path in status.files:
+        known = stated.get(path)
+        verdict, sha256 = verify_file(path, known)
+        if known and verdict == "ok" and not path.is_symlink():  # it need not be read again
+            record = make_record(
+                path, sha256=sha256, address=file.address, checked_against=known[0]
+            )
+            write_record(path, record)
+        rows.append({"name": part.key, "path": str(path), "verdict": verdict, "sha256": sha256})
+    return rows
 
 
-def _size(status: PartStatus) -> str:
+def _size(part: Part, status: WeightStatus) -> str:
     if status.present:
         return f"{status.num_bytes / 1e9:.2f} GB"
-    return f"~{status.part.num_bytes / 1e9:.1f} GB" if status.part.num_bytes else "?"
+    return f"~{part.num_bytes / 1e9:.1f} GB" if part.num_bytes else "?"

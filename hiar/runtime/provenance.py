@@ -55,16 +55,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def weights_sha256(path: Path) -> str:
-    """SHA-256 of a weights file, or of a folder's safetensors files in name order, as hex."""
-    if path.is_dir():
-        digest = hashlib.sha256()
-        for shard in sorted(path.glob("*.safetensors")):
-            digest.update(f"{shard.name} {file_sha256(shard)}\n".encode())
-        return digest.hexdigest()
-    return file_sha256(path)
-
-
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as hex."""
     with path.open("rb") as stream:

@@ -1,199 +1,284 @@
-"""Fetch files over HTTP: resumable, into place in one piece, checked against a stated hash."""
+"""Published files: which caches of other tools hold them, and how they are fetched.
+
+Fetching is the work of huggingface_hub, and of torch.hub for a file that is not on the hub. Added
+here: what arrives is compared with the hash that its publisher states, and what goes wrong is told
+in one line. The packages hiar and drift do not import one another, so each has this file, word for
+word.
+"""
 
 from __future__ import annotations
 
-import errno
-import fcntl
+import hashlib
+import json
+import logging
+import os
 import shutil
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
-from hiar.errors import UsageError
-from hiar.weights.local import CHUNK_BYTES, hash_file, make_record, write_record
+if TYPE_CHECKING:
+    from huggingface_hub import RepoFile
 
-TIMEOUT_S = 60.0
-ATTEMPTS = 4
-RETRY_AFTER_S = 1.0
-AGENT = "hiar-toolkit"
-
-
-class TransferError(Exception):
-    """A transfer that broke and may be tried again."""
+MAIN = "main"
+"""Revision of a repository whose commit is not pinned."""
+CHUNK_BYTES = 1 << 20
+TIMEOUT_S, LINE_EVERY_S = 60.0, 10.0
+_AGAIN = "run the same command again to go on"
+_TOKEN = "give a token that may read it (HF_TOKEN, or hf auth login)"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RemoteFile:
-    """One file to fetch.
+class DownloadError(ValueError):
+    """A file that could not be fetched; the message is one line and says what to do."""
 
-    Attributes:
-        path: In its repository.
-        address: Where it is.
-        num_bytes: Its size, None if it is not stated.
-        hash_kind: Which hash its publisher states: "sha256", "git blob", or None.
-        hash_hex: That hash.
+    exit_code = 2
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids downloads."""
+    from huggingface_hub import constants  # noqa: PLC0415  (light, and needed for weights only)
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def hub_cache(repo: str, kind: str = "model") -> Path:
+    """Folder of a repository in the Hugging Face cache (HF_HOME, HF_HUB_CACHE)."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo.replace('/', '--')}"
+
+
+def snapshots(repo: str, revision: str) -> list[Path]:
+    """Copies of a repository in the Hugging Face cache, the pinned revision first.
+
+    The other copy is what `main` was when another tool fetched it.
     """
-
-    path: str
-    address: str
-    num_bytes: int | None = None
-    hash_kind: str | None = None
-    hash_hex: str | None = None
-
-    @property
-    def stated(self) -> tuple[str, str] | None:
-        """Kind and hex of the publisher's hash, None if it states none."""
-        return (self.hash_kind, self.hash_hex) if self.hash_kind and self.hash_hex else None
+    cache = hub_cache(repo)
+    names = [] if revision == MAIN else [revision]
+    with suppress(OSError, UnicodeDecodeError):
+        names.append((cache / "refs" / MAIN).read_text(encoding="ascii").strip())
+    folders = [cache / "snapshots" / name for name in dict.fromkeys(names) if name]
+    return [folder for folder in folders if folder.is_dir()]
 
 
-def open_address(address: str, first_byte: int = 0) -> HTTPResponse:
-    """Open an address, from a byte on if the server can.
-
-    Raises:
-        UsageError: If the server refuses for good.
-        TransferError: If it may be tried again.
-    """
-    headers = {"User-Agent": AGENT} | ({"Range": f"bytes={first_byte}-"} if first_byte else {})
-    request = urllib.request.Request(address, headers=headers)
-    try:
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in (
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.TOO_MANY_REQUESTS,
-            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
-        ):
-            raise TransferError(f"HTTP {error.code}") from error
-        hint = "is it gated?" if error.code in (401, 403) else "was it moved?"
-        raise UsageError(f"{address} answers HTTP {error.code}: {hint}") from error
-    except (OSError, HTTPException) as error:
-        raise TransferError(str(getattr(error, "reason", error))) from error
-    return response
+def torch_cache() -> Path:
+    """Folder in which torch.hub keeps files, without importing torch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub"
 
 
-def fetch_file(
-    remote: RemoteFile,
-    target: Path,
-    *,
-    on_bytes: Callable[[int], None] = lambda _: None,
-) -> None:
-    """Fetch one file into place and record it.
-
-    A broken transfer goes on where it stopped, in this run or the next.
+def list_files(repo: str, path: str, *, revision: str, kind: str = "model") -> list[RepoFile]:
+    """Files of a repository, with the size and the hash that the hub states of each.
 
     Args:
-        remote: What to fetch.
-        target: Where it goes.
-        on_bytes: Called with the number of bytes of each piece.
+        repo: Name of the repository, "owner/name".
+        path: A file; a folder if it ends with "/"; the whole repository if it is empty.
+        revision: Commit, or "main".
+        kind: "model", or "space".
 
     Raises:
-        UsageError: If it cannot be fetched, there is no room, or its hash is another.
+        DownloadError: The repository or the file is not there, or cannot be reached.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    with part.open("ab", buffering=0) as stream:
-        lock(stream, part)
-        check_room(remote, part)
-        for attempt in range(ATTEMPTS):
-            try:
-                append(remote, stream, part, on_bytes)
-                break
-            except (TransferError, OSError, HTTPException) as error:
-                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                    raise UsageError(f"no space left for {target}: free some and go on") from error
-                if attempt == ATTEMPTS - 1:
-                    raise UsageError(
-                        f"{remote.address} broke off ({error}): run the command again to go on"
-                    ) from error
-                wait(attempt)
-        sha256 = check_content(remote, part)
-        part.replace(target)
-    write_record(
-        target,
-        make_record(
-            target, sha256=sha256, address=remote.address, checked_against=remote.hash_kind
-        ),
-    )
+    from huggingface_hub import HfApi, RepoFile  # noqa: PLC0415  (imports an HTTP client)
 
-
-def wait(attempt: int) -> None:
-    """Give a server time, longer each attempt."""
-    time.sleep(RETRY_AFTER_S * 2**attempt)
-
-
-def lock(stream: IO[bytes], part: Path) -> None:
-    """Let one process write a file.
-
-    Raises:
-        UsageError: If another one does.
-    """
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise UsageError(f"{part} is being written by another process: let it finish") from error
-
-
-def check_room(remote: RemoteFile, part: Path) -> None:
-    """Raise if what is left to fetch does not fit the disk."""
-    free = shutil.disk_usage(part.parent).free
-    left = (remote.num_bytes or 0) - part.stat().st_size
-    if left > free:
-        raise UsageError(
-            f"{part.parent} has {free / 1e9:.1f} GB free and {remote.path} needs {left / 1e9:.1f} "
-            "more: free some, or use another --weights-dir"
+    whole = path == "" or path.endswith("/")
+    folder = path.rstrip("/") if whole else path.rpartition("/")[0]
+    with _explained(repo, path, revision):
+        tree = HfApi().list_repo_tree(
+            repo, folder or None, recursive=whole, revision=revision, repo_type=kind
         )
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    found = [entry for entry in files if whole or entry.path == path]
+    if not found:
+        raise DownloadError(f"{repo} holds no {path or 'file'} at revision {revision}")
+    return found
 
 
-def append(
-    remote: RemoteFile, stream: IO[bytes], part: Path, on_bytes: Callable[[int], None]
-) -> None:
-    """Append what is missing of a file.
-
-    Raises:
-        TransferError: If less came than was announced.
-    """
-    there = part.stat().st_size
-    if there and there == remote.num_bytes:
-        return
-    # Without a hash nothing would show that the two halves are of different versions.
-    if remote.hash_hex is None or (remote.num_bytes is not None and there > remote.num_bytes):
-        stream.truncate(0)
-        there = 0
-    with open_address(remote.address, there) as response:
-        if there and response.status != HTTPStatus.PARTIAL_CONTENT:  # it begins anew
-            stream.truncate(0)
-            there = 0
-        announced = response.headers.get("Content-Length")
-        received = 0
-        while chunk := response.read(CHUNK_BYTES):
-            stream.write(chunk)
-            received += len(chunk)
-            on_bytes(len(chunk))
-    if announced is not None and received != int(announced):
-        raise TransferError(f"{received} of {announced} bytes came")
-    if remote.num_bytes is not None and there + received != remote.num_bytes:
-        raise TransferError(f"{there + received} of {remote.num_bytes} bytes are there")
+def stated_hash(entry: RepoFile) -> tuple[str, str]:
+    """Kind and hex of the hash that the hub states: "sha256" of a large file, else "git blob"."""
+    return ("sha256", entry.lfs.sha256) if entry.lfs else ("git blob", entry.blob_id)
 
 
-def check_content(remote: RemoteFile, part: Path) -> str:
-    """Compare a fetched file with its publisher's hash; returns its sha256.
+def fetch_from_hub(
+    repo: str, entry: RepoFile, *, revision: str, kind: str = "model", folder: Path | None = None
+) -> tuple[Path, bool]:
+    """Fetch one file of a repository, unless it is there.
+
+    Args:
+        repo: Name of the repository.
+        entry: The file, as `list_files` gives it.
+        revision: Commit, or "main".
+        kind: "model", or "space".
+        folder: Folder that gets the file at its path in the repository; None is the Hugging Face
+            cache, which other tools share.
+
+    Returns:
+        Where it is, and whether it was downloaded.
 
     Raises:
-        UsageError: If they differ; the file is removed.
+        DownloadError: It cannot be fetched, or is not what the hub states.
     """
-    sha256, blob = hash_file(part)
-    found = blob if remote.hash_kind == "git blob" else sha256
-    if remote.hash_hex is not None and found != remote.hash_hex:
-        part.unlink()
-        raise UsageError(
-            f"{remote.address} has {remote.hash_kind} hash {found[:12]}..., not the stated "
-            f"{remote.hash_hex[:12]}...: it was removed; fetch it again"
+    from filelock import FileLock  # noqa: PLC0415
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # an error is told once, below
+    ask = partial(
+        hf_hub_download, repo, entry.path, revision=revision, repo_type=kind, local_dir=folder
+    )
+    with _explained(repo, entry.path, revision), _alone(folder, FileLock):
+        plan: Any = ask(dry_run=True)
+        path = Path(plan.local_path)
+        cut_short = not plan.will_download and path.is_file() and path.stat().st_size != entry.size
+        if not plan.will_download and not cut_short:
+            return Path(ask()), False  # in the cache this may be a link to what is there
+        _check_room(folder or hub_cache(repo, kind), entry.size, entry.path)
+        path = Path(ask(force_download=cut_short, tqdm_class=_bar()))
+    check_content(path, *stated_hash(entry))
+    return path, True
+
+
+def fetch_url(url: str, target: Path, *, sha256: str = "") -> None:
+    """Fetch a file that is not on the hub.
+
+    Args:
+        url: Its address.
+        target: Where it goes.
+        sha256: Its hash, or the first digits; empty if it is not known, and then its length alone
+            is compared.
+
+    Raises:
+        DownloadError: It cannot be fetched, or has another hash.
+    """
+    from torch.hub import download_url_to_file  # noqa: PLC0415  (torch takes seconds)
+
+    with _explained(url):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        request = Request(url, method="HEAD", headers={"User-Agent": "torch.hub"})
+        with urlopen(request, timeout=TIMEOUT_S) as answer:
+            num_bytes = int(answer.headers.get("Content-Length") or 0)
+        _check_room(target.parent, num_bytes, target.name)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            download_url_to_file(url, str(part), sha256 or None, progress=sys.stderr.isatty())
+            if num_bytes and part.stat().st_size != num_bytes:
+                raise OSError(f"{part.stat().st_size} of {num_bytes} bytes came")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def check_content(path: Path, kind: str, expected: str) -> str:
+    """Compare a fetched file with its publisher's hash.
+
+    Args:
+        path: The file.
+        kind: "sha256" or "git blob".
+        expected: The hash, or its first digits.
+
+    Returns:
+        Its sha256.
+
+    Raises:
+        DownloadError: They differ; the file is removed.
+    """
+    sha256, blob = hash_file(path)
+    found = blob if kind == "git blob" else sha256
+    if not found.startswith(expected):
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)  # in the cache, the link to the file
+        raise DownloadError(
+            f"{path.name} has {kind} hash {found[:12]}..., not the published {expected[:12]}...: "
+            f"it was removed; {_AGAIN}"
         )
     return sha256
+
+
+def hash_file(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file and its hash as a git blob, both as hex."""
+    sha256 = hashlib.sha256()
+    blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            blob.update(chunk)
+    return sha256.hexdigest(), blob.hexdigest()
+
+
+def _alone(folder: Path | None, lock: Any) -> Any:
+    """Keep other processes from fetching into a folder; the cache has locks of its own."""
+    if folder is None:
+        return nullcontext()
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock(folder / ".fetch.lock")
+
+
+def _check_room(folder: Path, num_bytes: int, name: str) -> None:
+    """Raise if a file does not fit the disk of a folder."""
+    disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(disk).free
+    if num_bytes > free:
+        raise DownloadError(
+            f"{folder} has {free / 1e9:.1f} GB free and {name} needs {num_bytes / 1e9:.1f}: make "
+            "room, or name another folder with --weights-dir or HF_HOME"
+        )
+
+
+def _bar() -> type[Any]:
+    """The hub's progress bar on a terminal; elsewhere one that writes a line every ten seconds."""
+    from huggingface_hub.utils.tqdm import tqdm  # noqa: PLC0415
+
+    class Lines(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs, mininterval=LINE_EVERY_S, delay=LINE_EVERY_S)  # type: ignore[no-untyped-call]
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+            self.fp.write(f"{msg or self}\n")
+            return True
+
+    return tqdm if sys.stderr.isatty() else Lines
+
+
+@contextmanager
+def _explained(repo: str, path: str = "", revision: str = "") -> Iterator[None]:
+    """Turn what huggingface_hub, torch.hub and the disk raise into one line for the user."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        yield
+    except DownloadError:
+        raise
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:  # type: ignore[attr-defined]
+        is_summary = isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__
+        cause = error.__cause__ if is_summary else error
+        assert cause is not None
+        raise DownloadError(_explain(cause, repo, path, revision)) from error
+
+
+def _explain(error: BaseException, repo: str, path: str, revision: str) -> str:
+    from huggingface_hub import constants, errors  # noqa: PLC0415
+
+    name, hub = f"{repo}/{path}".rstrip("/"), constants.ENDPOINT
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    no_hub = f"{hub} does not answer as the hub does for {name}: is a proxy in the way?"
+    known: tuple[tuple[type[BaseException], str], ...] = (
+        (errors.OfflineModeIsEnabled, f"HF_HUB_OFFLINE forbids to fetch {name}: unset it"),
+        (errors.GatedRepoError, f"{repo} is gated: accept its licence at {hub}/{repo}, {_TOKEN}"),
+        (errors.RevisionNotFoundError, f"{hub} has no revision {revision} of {repo} any more"),
+        (errors.RemoteEntryNotFoundError, f"{repo} holds no {path} at revision {revision}"),
+        (errors.RepositoryNotFoundError, f"{hub} shows no {repo}: if it is private, {_TOKEN}"),
+        (errors.FileMetadataError, no_hub),
+        (json.JSONDecodeError, no_hub),
+    )
+    for kind, text in known:
+        if isinstance(error, kind):
+            return text
+    if status in (401, 403):
+        return f"{hub} refuses your token for {repo} (HTTP {status}): {_TOKEN}, or unset it"
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        reason = [f"{error.filename}: " * bool(error.filename) + error.strerror]
+    return f"{name}: {reason[0]}; {_AGAIN}"

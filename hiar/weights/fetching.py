@@ -1,16 +1,37 @@
-"""Fetch what is missing of the published weights, with progress, and say what is there."""
+"""Fetch what is missing of the published weights, and say what is there."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hiar.weights.download import (
+    DownloadError,
+    check_content,
+    fetch_from_hub,
+    fetch_url,
+    is_offline,
+    list_files,
+    stated_hash,
+)
+from hiar.weights.local import (
+    WeightStatus,
+    describe_missing,
+    find_together,
+    is_default,
+    places,
+)
+from hiar.weights.records import make_record, write_record
+from hiar.weights.releases import HUB
+
 if TYPE_CHECKING:
-    from hiar.weights.local import PartStatus
-    from hiar.weights.releases import Part
+    from huggingface_hub import RepoFile
+
+    from hiar.weights.releases import Part, WeightFile
 
 
 SCHEMA = "hiar-weights/1"
@@ -19,65 +40,109 @@ SCHEMA = "hiar-weights/1"
 OK = 0
 
 
-def fetch_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Namespace) -> int:
-    """Fetch every file that is not there."""
-    from hiar.runtime.progress import Progress  # noqa: PLC0415
-    from hiar.weights.download import fetch_file  # noqa: PLC0415
-    from hiar.weights.hub import list_remote, local_path  # noqa: PLC0415
-    from hiar.weights.local import CHUNK_BYTES, check_part, is_filled  # noqa: PLC0415
+def fetch_groups(
+    groups: Iterable[Sequence[Part]], folder: Path, arguments: argparse.Namespace
+) -> int:
+    """Fetch every file that is not there, and print what was done.
 
+    Args:
+        groups: Parts that must lie in one folder, group by group; all of one repository.
+        folder: The weights folder.
+        arguments: `json` prints a record.
+    """
     made = there = 0
-    for part in parts:
-        for remote in list_remote(part.file):
-            target = local_path(part.file, remote, folder)
-            if is_filled(target) and remote.num_bytes in (None, target.stat().st_size):
-                there += 1
-                continue
-            progress = Progress(f"{target.name}, MiB", sys.stderr)
-            progress.start((remote.num_bytes or 0) // CHUNK_BYTES)
-            pieces = _Pieces(progress, CHUNK_BYTES)
-            fetch_file(remote, target, on_bytes=pieces.add if remote.num_bytes else _ignore)
-            progress.finish()
-            made += 1
+    groups = tuple(groups)
+    for group in groups:
+        files = [part.file for part in group]
+        counts = _fetch_from_github if files[0].host == "github" else _fetch_repository
+        new, old = counts(files, folder)
+        made, there = made + new, there + old
     if arguments.json:
-        rows = [describe(check_part(part, folder)) for part in parts]
+        rows = [
+            describe(part, status)
+            for group in groups
+            for part, status in zip(
+                group, find_together([part.file for part in group], folder), strict=True
+            )
+        ]
         print_rows(folder, rows, fetched=made, already_there=there)
         return OK
-    sys.stdout.write(f"{made} files fetched, {there} there already, in {folder}\n")
+    where = f"in {folder}" if not is_default(folder) else "in the Hugging Face cache"
+    sys.stdout.write(f"{made} files fetched, {there} there already, {where}\n")
     return OK
 
 
-def _ignore(num_bytes: int) -> None:
-    """Show no progress towards an unknown size."""
+def _fetch_repository(files: Sequence[WeightFile], folder: Path) -> tuple[int, int]:
+    """Fetch files of one repository of the hub; returns how many, and how many were there."""
+    statuses = find_together(files, folder)
+    if is_offline():
+        missing = [status for status in statuses if not status.present]
+        if missing:
+            raise DownloadError(_refusal(missing))
+        return 0, sum(len(status.files) for status in statuses)
+    repo, revision = files[0].repo, files[0].revision
+    entries = [entry for file in files for entry in list_files(repo, file.path, revision=revision)]
+    if any(_holds(place, entries) for place in places(files[0], folder)):
+        return 0, len(entries)
+    own = None if is_default(folder) else folder / repo
+    made = 0
+    for entry in entries:
+        if own is not None and _holds(own, [entry]):
+            continue
+        path, is_new = fetch_from_hub(repo, entry, revision=revision, folder=own)
+        made += is_new
+        if own is not None and is_new:
+            address = f"{HUB}/{repo}/resolve/{revision}/{entry.path}"
+            _note(path, address, stated_hash(entry))
+    return made, len(entries) - made
 
 
-class _Pieces:
-    """Turns bytes into units of progress."""
-
-    def __init__(self, progress: Any, unit_bytes: int) -> None:
-        self._progress, self._unit, self._rest = progress, unit_bytes, 0
-
-    def add(self, num_bytes: int) -> None:
-        self._rest += num_bytes
-        while self._rest >= self._unit:
-            self._rest -= self._unit
-            self._progress.advance()
+def _holds(repository: Path, entries: Sequence[RepoFile]) -> bool:
+    """Whether a folder holds files with the sizes that the hub states."""
+    paths = [(repository / entry.path, entry.size) for entry in entries]
+    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
 
 
-def describe(status: PartStatus) -> dict[str, Any]:
+def _fetch_from_github(files: Sequence[WeightFile], folder: Path) -> tuple[int, int]:
+    """Fetch single files of GitHub; returns how many, and how many were there."""
+    missing = [status for status in find_together(files, folder) if not status.present]
+    for status in missing:
+        if is_offline():
+            raise DownloadError(_refusal([status]))
+        fetch_url(status.file.address, status.target)
+        _note(status.target, status.file.address, status.file.stated)
+    return len(missing), len(files) - len(missing)
+
+
+def _note(path: Path, address: str, stated: tuple[str, str] | None) -> None:
+    """Compare a file of the weights folder with its publisher's hash, and record it."""
+    kind, expected = stated or (None, "")
+    sha256 = check_content(path, kind or "sha256", expected)
+    write_record(path, make_record(path, sha256=sha256, address=address, checked_against=kind))
+
+
+def _refusal(missing: Sequence[WeightStatus]) -> str:
+    named = "; ".join(describe_missing(status) for status in missing)
+    return (
+        f"HF_HUB_OFFLINE forbids downloads: unset it, or put there by hand what is missing: {named}"
+    )
+
+
+def describe(part: Part, status: WeightStatus) -> dict[str, Any]:
     """The JSON object of one part."""
-    from hiar.weights.local import part_records  # noqa: PLC0415
-
     return {
-        "name": status.part.key,
+        "name": part.key,
         "present": status.present,
+        "path": None if status.path is None else str(status.path),
         "target": str(status.target),
-        "address": status.part.file.address,
-        "licence": status.part.licence,
-        "enables": status.part.enables,
+        "address": part.file.address,
+        "revision": part.file.revision,
+        "cached_revision": status.cached_revision,
+        "licence": part.licence,
+        "enables": part.enables,
         "num_bytes": status.num_bytes if status.present else None,
-        "expected_bytes": status.part.num_bytes,
-        "sha256": {name: record.sha256 for name, record in part_records(status).items()},
+        "expected_bytes": part.num_bytes,
+        "sha256": status.sha256,
     }
 
 

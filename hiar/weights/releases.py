@@ -2,8 +2,10 @@
 
 Sources: repository paths and checkpoint entries as the releases' own scripts name them, at HiAR
 da267d3, Self-Forcing 33593df, Causal-Forcing 1fc7bbc, CausVid ca21150, LongLive v1.0, Wan2.1
-9737cba, taehv 1f14a56. Sizes are computed from parameter counts where no publisher was asked, and
-`hiar weights fetch` checks each file against the hash that its publisher states.
+9737cba, taehv 1f14a56. Revisions and hashes: as other projects' published caches and manifests
+name them; docs/dependencies.md lists the repositories whose revision is not known. Sizes are
+computed from parameter counts where no publisher was asked, and `hiar weights fetch` checks each
+file against the hash that its publisher states.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Literal
 from hiar.errors import UsageError
 from hiar.model.config import WanConfig
 from hiar.sampling.config import SamplerConfig
+from hiar.weights.download import MAIN
 
 HUB = "https://huggingface.co"
 GITHUB = "https://github.com"
@@ -42,14 +45,18 @@ class WeightFile:
     Attributes:
         repo: Repository, "owner/name".
         path: File in it; a folder if it ends with "/"; the whole repository if it is empty.
+        revision: Commit of the repository; "main" where it is not known.
         present: Glob below the folder or repository that a fetched copy must match.
         host: Where the repository is.
+        stated: Kind ("sha256" or "git blob") and hex of the hash of a file, where it is known.
     """
 
     repo: str
     path: str
+    revision: str = MAIN
     present: str = "*"
     host: Literal["hub", "github"] = "hub"
+    stated: tuple[str, str] | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -60,9 +67,9 @@ class WeightFile:
     def address(self) -> str:
         """Where to fetch it: a download for a file, a listing for a folder."""
         if self.host == "github":
-            return f"{GITHUB}/{self.repo}/raw/main/{self.path}"
+            return f"{GITHUB}/{self.repo}/raw/{self.revision}/{self.path}"
         view = "tree" if self.is_folder else "resolve"
-        return f"{HUB}/{self.repo}/{view}/main/{self.path}".rstrip("/")
+        return f"{HUB}/{self.repo}/{view}/{self.revision}/{self.path}".rstrip("/")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,12 +126,21 @@ class Release:
 
 
 WAN_REPO = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
+WAN_REVISION = "0fad780a534b6463e45facd96134c9f345acfa5b"
+CAUSAL_FORCING_REVISION = "634dc0df042be8133173c3eb4d9efb5da1fba9ca"
+LONGLIVE_REVISION = "cda9138d93872ef109d9a74c270184eb3a5acc6e"
 TEXT_ENCODER, TOKENIZER, VAE, TINY_DECODER = "text-encoder", "tokenizer", "vae", "tiny-decoder"
 COMMON_PARTS = (TEXT_ENCODER, TOKENIZER, VAE)
 """What every release needs beside its transformer."""
 
 HEIGHT_PX, WIDTH_PX, FPS = 480, 832, 16
 """Of every release here: what Wan2.1-1.3B was trained at."""
+
+
+def _wan(path: str, present: str = "*.safetensors") -> WeightFile:
+    """A folder of Wan2.1's repository."""
+    return WeightFile(repo=WAN_REPO, path=path, revision=WAN_REVISION, present=present)
+
 
 _BASE_LICENCE = "Apache-2.0"
 PARTS: tuple[Part, ...] = (
@@ -137,21 +153,34 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(
         key="self-forcing",
-        file=WeightFile(repo="gdhe17/Self-Forcing", path="checkpoints/self_forcing_dmd.pt"),
+        file=WeightFile(
+            repo="gdhe17/Self-Forcing",
+            path="checkpoints/self_forcing_dmd.pt",
+            revision="2f8b779212da279d212c22a509b66ad6552f350e",
+            stated=("sha256", "a0413986d9734e02c09504e1520f5697ba6df731bb2f0f35577485e9cc8f56a3"),
+        ),
         enables="model self-forcing",
         licence="CC BY-NC-SA 4.0",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
     Part(
         key="causal-forcing",
-        file=WeightFile(repo="zhuhz22/Causal-Forcing", path="chunkwise/causal_forcing.pt"),
+        file=WeightFile(
+            repo="zhuhz22/Causal-Forcing",
+            path="chunkwise/causal_forcing.pt",
+            revision=CAUSAL_FORCING_REVISION,
+        ),
         enables="model causal-forcing",
         licence="unconfirmed; code Apache-2.0",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
     Part(
         key="causal-forcing-framewise",
-        file=WeightFile(repo="zhuhz22/Causal-Forcing", path="framewise/causal_forcing.pt"),
+        file=WeightFile(
+            repo="zhuhz22/Causal-Forcing",
+            path="framewise/causal_forcing.pt",
+            revision=CAUSAL_FORCING_REVISION,
+        ),
         enables="model causal-forcing-framewise",
         licence="unconfirmed; code Apache-2.0",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
@@ -159,7 +188,9 @@ PARTS: tuple[Part, ...] = (
     Part(
         key="causvid",
         file=WeightFile(
-            repo="tianweiy/CausVid", path="autoregressive_checkpoint_warp_4step_cfg2/model.pt"
+            repo="tianweiy/CausVid",
+            path="autoregressive_checkpoint_warp_4step_cfg2/model.pt",
+            revision="b545eb2728fc9d1515023a270b847f7b24b3aa89",
         ),
         enables="model causvid",
         licence="CC BY-NC-SA 4.0",
@@ -167,20 +198,30 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(
         key="longlive-base",
-        file=WeightFile(repo="Efficient-Large-Model/LongLive-1.3B", path="models/longlive_base.pt"),
+        file=WeightFile(
+            repo="Efficient-Large-Model/LongLive-1.3B",
+            path="models/longlive_base.pt",
+            revision=LONGLIVE_REVISION,
+            stated=("sha256", "10a2aa8fcf89c77d9033f4c117405412a690e289625766619d293f0c5a208ee7"),
+        ),
         enables="model longlive",
         licence="unconfirmed",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
     Part(
         key="longlive-lora",
-        file=WeightFile(repo="Efficient-Large-Model/LongLive-1.3B", path="models/lora.pt"),
+        file=WeightFile(
+            repo="Efficient-Large-Model/LongLive-1.3B",
+            path="models/lora.pt",
+            revision=LONGLIVE_REVISION,
+            stated=("sha256", "c4e43b87d62d4b0614b496773639f1ab170a7ee486dc23407901e9d3a5ebc07a"),
+        ),
         enables="model longlive",
         licence="unconfirmed",
     ),
     Part(
         key="wan2.1-1.3b",
-        file=WeightFile(repo=WAN_REPO, path="transformer/", present="*.safetensors"),
+        file=_wan("transformer/"),
         enables="the bidirectional 1.3B model: teacher trajectories, training from it",
         licence=_BASE_LICENCE,
         num_bytes=4 * WAN_1_3B_PARAMETERS,
@@ -188,7 +229,10 @@ PARTS: tuple[Part, ...] = (
     Part(
         key="wan2.1-14b",
         file=WeightFile(
-            repo="Wan-AI/Wan2.1-T2V-14B-Diffusers", path="transformer/", present="*.safetensors"
+            repo="Wan-AI/Wan2.1-T2V-14B-Diffusers",
+            path="transformer/",
+            revision="38ec498cb3208fb688890f8cc7e94ede2cbd7f68",
+            present="*.safetensors",
         ),
         enables="the real score of DMD training",
         licence=_BASE_LICENCE,
@@ -196,27 +240,33 @@ PARTS: tuple[Part, ...] = (
     ),
     Part(
         key=TEXT_ENCODER,
-        file=WeightFile(repo=WAN_REPO, path="text_encoder/", present="*.safetensors"),
+        file=_wan("text_encoder/"),
         enables="every full-size model: prompts that are not in the embedding cache",
         licence=_BASE_LICENCE,
         num_bytes=4 * UMT5_XXL_ENCODER_PARAMETERS,
     ),
     Part(
         key=TOKENIZER,
-        file=WeightFile(repo=WAN_REPO, path="tokenizer/", present="tokenizer.json"),
+        file=_wan("tokenizer/", present="tokenizer.json"),
         enables="every full-size model: prompts that are not in the embedding cache",
         licence=_BASE_LICENCE,
     ),
     Part(
         key=VAE,
-        file=WeightFile(repo=WAN_REPO, path="vae/", present="*.safetensors"),
+        file=_wan("vae/"),
         enables="every full-size model: frames from latents",
         licence=_BASE_LICENCE,
         num_bytes=4 * WAN_VAE_PARAMETERS,
     ),
     Part(
         key=TINY_DECODER,
-        file=WeightFile(repo="madebyollin/taehv", path="taew2_1.pth", host="github"),
+        file=WeightFile(
+            repo="madebyollin/taehv",
+            path="taew2_1.pth",
+            revision="1f14a568f24bf8811e0a0ac601613e04fc1581e8",
+            host="github",
+            stated=("git blob", "d6ffa27358914606153bbb790bd1da1c5cf822fd"),
+        ),
         enables="the tiny decoder; the VAE decodes without it",
         licence="MIT",
     ),

@@ -14,7 +14,6 @@ from hiar.errors import UsageError
 from hiar.model.config import WanConfig
 from hiar.model.geometry import SPATIAL_STRIDE
 from hiar.model.transformer import CausalWan
-from hiar.runtime.provenance import weights_sha256
 from hiar.tiny.preset import asset, byte_tokenizer
 from hiar.tiny.study import WEIGHTS_FILE
 from hiar.tiny.world import FPS as TINY_FPS
@@ -22,6 +21,7 @@ from hiar.tiny.world import SIZE_PX, draw_scene
 from hiar.training.keyed import keyed_generator
 from hiar.weights.checkpoint import load_release, load_transformer
 from hiar.weights.local import require
+from hiar.weights.records import weights_sha256
 from hiar.weights.releases import FPS as WAN_FPS
 from hiar.weights.releases import (
     HEIGHT_PX,

@@ -227,7 +227,7 @@ def test_what_is_saved_is_what_is_looked_for(key: str, folder: Path, tmp_path: P
     home = tmp_path / spec.repository
     home.parent.mkdir(parents=True)
     home.symlink_to(folder)
-    assert spec.weights == diffusers_layout(spec.repository)
+    assert spec.weights == diffusers_layout(spec.repository, spec.revision)
     assert all(status.present for status in check_weights(spec, tmp_path))
     saved = {path.name for path in folder.iterdir()}
     assert saved == {Path(file.path).name for file in spec.weights}

@@ -2,20 +2,18 @@
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fake_hub import FakeHub, put_in_cache
 
 from baselines.cli.main import main
-from baselines.registry import find_model
-from hiar.weights import download
+from baselines.registry import MODELS, find_model
 
 CONTENT = b"weights of one file"
+LTX = "Lightricks/LTX-Video"
 FILES = {
-    "Lightricks/LTX-Video": [
+    LTX: [
         "model_index.json",
         "transformer/diffusion_pytorch_model.safetensors",
         "vae/diffusion_pytorch_model.safetensors",
@@ -28,64 +26,22 @@ FILES = {
 }
 
 
-class Hub:
-    """What was asked for, and a hash that is stated instead of the right one."""
-
-    def __init__(self) -> None:
-        self.fetched: list[str] = []
-        self.lie = ""
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        path = handler.path.partition("?")[0]
-        if path.startswith("/api/models/"):
-            owner, name, _, _, *folder = path.removeprefix("/api/models/").split("/")
-            start = "/".join(folder)
-            digest = self.lie or hashlib.sha256(CONTENT).hexdigest()
-            body = json.dumps([
-                {"type": "file", "path": file, "size": 1, "oid": "0",
-                 "lfs": {"oid": digest, "size": len(CONTENT)}}
-                for file in FILES[f"{owner}/{name}"] if file.startswith(start)
-            ]).encode()  # fmt: skip
-        else:
-            self.fetched.append(path.partition("/resolve/main/")[2])
-            body = CONTENT
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
-
-
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    state = Hub()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            state.answer(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    monkeypatch.setattr(download, "RETRY_AFTER_S", 0.0)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HIAR_WEIGHTS", str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        yield state
-        server.shutdown()
-        thread.join()
+def served(hub: FakeHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
+    """A hub with two models, and a weights folder for them."""
+    hub.files = {(repo, path): CONTENT for repo, paths in FILES.items() for path in paths}
+    hub.large = {path for paths in FILES.values() for path in paths if "safetensors" in path}
+    monkeypatch.setenv("HIAR_WEIGHTS", str(tmp_path / "weights"))
+    return hub
 
 
 def test_what_a_model_needs_is_fetched_and_nothing_else(
-    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    served: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["fetch", "ltx-video"]) == 0
     assert "6 files fetched, 0 there already" in capsys.readouterr().out
-    assert sorted(hub.fetched) == sorted(FILES["Lightricks/LTX-Video"][:-1])
-    file = tmp_path / "Lightricks/LTX-Video/vae/diffusion_pytorch_model.safetensors"
+    assert sorted(served.downloads) == sorted(FILES[LTX][:-1])
+    file = tmp_path / "weights" / LTX / "vae/diffusion_pytorch_model.safetensors"
     assert file.read_bytes() == CONTENT
     assert main(["show", "ltx-video"]) == 0
     out = capsys.readouterr().out
@@ -96,29 +52,70 @@ def test_what_a_model_needs_is_fetched_and_nothing_else(
     assert (record["fetched"], record["already_there"]) == (0, 6)
 
 
-def test_several_models_and_a_whole_repository(hub: Hub, tmp_path: Path) -> None:
+def test_several_models_and_a_whole_repository(served: FakeHub, tmp_path: Path) -> None:
     assert main(["fetch", "nova", "ltx-video", "nova"]) == 0
-    assert len(hub.fetched) == 8
-    assert (tmp_path / "BAAI/nova-d48w1024-osp480/transformer/model.safetensors").is_file()
+    assert len(served.downloads) == 8
+    nova = tmp_path / "weights/BAAI/nova-d48w1024-osp480/transformer/model.safetensors"
+    assert nova.is_file()
+
+
+def test_a_pipeline_is_completed_where_fetch_puts_files(
+    served: FakeHub, hub_cache: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A program reads one folder: half a copy elsewhere does not count."""
+    monkeypatch.delenv("HIAR_WEIGHTS")
+    old = Path.home() / ".cache/hiar/weights" / LTX / "vae/diffusion_pytorch_model.safetensors"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(CONTENT)
+    assert main(["fetch", "ltx-video"]) == 0
+    capsys.readouterr()
+    assert main(["show", "ltx-video", "--json"]) == 0
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    assert all(Path(row["found"]).is_relative_to(hub_cache) for row in weights)
+
+
+def test_a_pipeline_that_another_tool_fetched_is_found(
+    hub_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in FILES[LTX]:
+        put_in_cache(hub_cache, LTX, path, CONTENT, commit=find_model("ltx-video").revision)
+    assert main(["show", "ltx-video", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights_present"]
 
 
 def test_another_hash_than_the_published_one_is_refused(
-    hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    served: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hub.lie = "a" * 64
+    served.lie = "a" * 64
     assert main(["fetch", "nova"]) == 2
-    err = capsys.readouterr().err
-    assert "not the stated aaaaaaaaaaaa" in err
+    assert "not the published aaaaaaaaaaaa" in capsys.readouterr().err
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
-def test_an_unknown_model_fetches_nothing(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_model_fetches_nothing(
+    served: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["fetch", "nova", "nowa"]) == 2
     assert "'nowa'" in capsys.readouterr().err
-    assert hub.fetched == []
+    assert served.asked == []
 
 
 def test_shared_files_are_one_file() -> None:
     """The distilled models share text encoder, tokenizer and VAE with each other."""
     files = [set(find_model(key).weights) for key in ("hiar", "self-forcing", "longlive")]
     assert len(set.intersection(*files)) == 3
+
+
+def test_the_repositories_without_a_pinned_revision_are_the_documented_ones() -> None:
+    """Of all others a commit is fetched; docs/dependencies.md says why not of these."""
+    unpinned = {file.repo for spec in MODELS for file in spec.weights if file.revision == "main"}
+    page = (Path(__file__).parents[3] / "docs" / "dependencies.md").read_text()
+    assert unpinned == {
+        "BAAI/nova-d48w1024-osp480",
+        "Skywork/SkyReels-V2-DF-1.3B-540P-Diffusers",
+        "jackyhate/HiAR",
+        "rain1011/pyramid-flow-sd3",
+        "sand-ai/MAGI-1",
+    }
+    assert all(repo in page for repo in unpinned)
