@@ -57,7 +57,8 @@ def ode_init(trajectories: Path, out: Path, *changes: str, steps: int = 6) -> li
 def start(arguments: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "hiar", *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # Gradients are summed in an order that depends on the number of threads.
+        env=os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
