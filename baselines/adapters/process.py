@@ -1,18 +1,14 @@
-"""External programs: each has a session of its own, so that its children are ended with it."""
+"""External programs: each has a log, a time limit, and an end that its children share."""
 
 import os
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from baselines.errors import VideoFailedError
+from drift.child_process import ChildProcess, last_line, signal_name
 
 POLL_S = 0.05
-GRACE_S = 5.0
 LAST_LINE_CHARACTERS = 200
 TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Variables by which torchrun numbers our processes; external programs must not see them."""
@@ -37,85 +33,60 @@ class Program:
             output.write(f"$ {' '.join(argv)}\n".encode(errors="replace"))
             output.flush()
             try:
-                self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                    list(argv), cwd=folder, env=_environment(variables),
-                    stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )  # fmt: skip
+                self._process = ChildProcess(
+                    argv, output, _environment(variables), folder=folder, takes_input=True
+                )
             except OSError as error:
                 raise VideoFailedError(f"{argv[0]} cannot be started: {error.strerror}") from error
 
     def send(self, line: str) -> None:
         """Write a line to the program's standard input; `wait` notices if the program has ended."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # `wait` reports the exit code
-            self._process.stdin.write(f"{line}\n".encode())
-            self._process.stdin.flush()
+        self._process.send(line)
 
     def wait(self, timeout_s: float, until: Callable[[], bool] | None = None) -> None:
         """Wait until the program exits with 0, or until a condition holds.
 
         Args:
-            timeout_s: Longest wait.
+            timeout_s: Longest wait in seconds.
             until: Condition that is polled while the program runs; None waits for its end.
 
         Raises:
             VideoFailedError: The program failed, ended before the condition held, or took too
                 long and was killed.
         """
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            code = self._process.poll()
-            if until is not None and until():
-                return
-            if code is not None:
-                if code == 0 and until is None:
-                    return
-                raise VideoFailedError(f"the program {_describe_exit(code)}{self._last_words()}")
-            time.sleep(POLL_S)
-        self.stop()
-        raise VideoFailedError(
-            f"the program was stopped after {timeout_s:g} s (--timeout){self._last_words()}"
-        )
+        try:
+            code = self._process.wait(POLL_S, timeout_s=timeout_s, until=until or (lambda: False))
+        except TimeoutError:
+            said = self._last_words()  # before the program complains of being stopped
+            self.stop()
+            raise VideoFailedError(
+                f"the program was stopped after {timeout_s:g} s (--timeout){said}"
+            ) from None
+        if code is None or (until is None and code == 0) or (until is not None and until()):
+            return
+        name = signal_name(code)
+        end = f"was ended by signal {name}" if name else f"ended with exit code {code}"
+        raise VideoFailedError(f"the program {end}{self._last_words()}")
 
     @property
     def is_running(self) -> bool:
         """Whether the program still runs."""
-        return self._process.poll() is None
+        return self._process.exit_code is None
 
     def stop(self) -> None:
-        """End the program and its children: first with SIGTERM, then with SIGKILL."""
-        for how, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, None)):
-            try:
-                os.killpg(self._process.pid, how)
-            except ProcessLookupError:
-                break
-            try:
-                self._process.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                continue
-        self._process.wait()
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # the program no longer reads it
-                self._process.stdin.close()
+        """End the program and its children."""
+        self._process.stop()
 
     def _last_words(self) -> str:
         """The last line of the log, and the path of the log, for messages."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip() and not line.startswith("$ ")]
-        last = f": {said[-1][-LAST_LINE_CHARACTERS:]}" if said else ""
-        return f"{last} (log: {self.log})"
+        last = last_line(self.log, LAST_LINE_CHARACTERS)
+        said = "" if last.startswith("$ ") else f": {last}"
+        return f"{said} (log: {self.log})"
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if name not in TORCHRUN}
     return ours | dict(variables)
-
-
-def _describe_exit(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    return f"was ended by signal {signal.Signals(-code).name}"
 
 
 def visible_devices(device: str) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from drift.child_process import last_line
 from drift.errors import UsageError
 from eval.errors import IsolatedError
-from eval.upstream.isolated_process import last_line, python_of, run_isolated
+from eval.upstream.isolated_process import python_of, run_isolated
 from eval.upstream.recipe import CONSTRAINTS, PYTHON, Step
 
 ENVIRONMENT_VARIABLE = "HIAR_VBENCH_ENV"
@@ -249,6 +250,7 @@ def _run(command: Sequence[str], log: Path) -> None:
         )  # fmt: skip
     if done.returncode != 0:
         raise IsolatedError(
-            f"{Path(command[0]).name} exited with {done.returncode}: {last_line(log)}; whole log: "
-            f"{log}; the same command goes on from here"
+            f"{Path(command[0]).name} exited with {done.returncode}: "
+            f"{last_line(log) or 'it printed nothing'}; whole log: {log}; "
+            "the same command goes on from here"
         )

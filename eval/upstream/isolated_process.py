@@ -1,10 +1,7 @@
 """Runs the runner script inside the isolated environment: one process, one JSON file each way."""
 
-import contextlib
 import json
 import os
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,12 +10,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from drift.child_process import ChildProcess, StoppedError, last_line, signal_name
 from eval.errors import IsolatedError
 from eval.upstream.weights import VARIABLES, Root, weight_roots
 
 RUNNER = Path(__file__).parent / "isolated" / "runner.py"
 POLL_S = 0.5
-GRACE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,25 +70,21 @@ def run_isolated(
         request_path, answer_path = Path(name) / "request.json", Path(name) / "answer.json"
         request_path.write_text(json.dumps(request), encoding="utf-8")
         command = [python_of(environment), "-I", "-u", RUNNER, request_path, answer_path]
-        with log.open("w", encoding="utf-8", errors="backslashreplace") as output:
-            try:
-                process = subprocess.Popen(
-                    list(map(str, command)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=isolated_variables(environment) | dict(variables or {}),
-                    start_new_session=True,  # so that its children can be ended with it
-                )
-            except OSError as error:
-                raise IsolatedError(
-                    f"{python_of(environment)} does not start ({error.strerror}): make the "
-                    "environment with `hiar-vbench setup`"
-                ) from error
-            failure = _wait(process, timeout_s, stop)
+        if not python_of(environment).is_file():
+            raise IsolatedError(
+                f"{python_of(environment)} is missing: make the environment with "
+                "`hiar-vbench setup`"
+            )
+        with (
+            log.open("wb") as output,
+            ChildProcess(
+                list(map(str, command)),
+                output,
+                isolated_variables(environment) | dict(variables or {}),
+            ) as process,
+        ):
+            failure = _wait(process, timeout_s, stop, log)
         answer = None
-        if not failure:
-            failure = _exit_failure(process.returncode, log)
         if not failure:
             try:
                 answer = json.loads(answer_path.read_text(encoding="utf-8"))
@@ -114,47 +107,19 @@ def isolated_variables(
     }
 
 
-def _wait(process: "subprocess.Popen[bytes]", timeout_s: float, stop: Event | None) -> str:
-    deadline = time.monotonic() + timeout_s
+def _wait(process: ChildProcess, timeout_s: float, stop: Event | None, log: Path) -> str:
+    """Wait for the end of the process; returns why it failed, empty if it did not."""
     try:
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
-                return ""
-            if stop is not None and stop.is_set():
-                _end(process)
-                return "it was stopped"
-            if time.monotonic() > deadline:
-                _end(process)
-                return f"it did not end within {timeout_s:g} s (--timeout)"
-    except BaseException:  # after Ctrl-C no process may go on computing
-        _end(process)
-        raise
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Ends a process and its children: first asks with SIGTERM, then kills."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
-    process.wait()
-
-
-def _exit_failure(code: int, log: Path) -> str:
-    if code == 0:
+        code = process.wait(POLL_S, timeout_s=timeout_s, stop=stop)
+    except StoppedError:
+        return "it was stopped"
+    except TimeoutError:
+        return f"it did not end within {timeout_s:g} s (--timeout)"
+    if not code:
         return ""
-    last = last_line(log)
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (often: out of memory)" if name == "SIGKILL" else ""
-        return f"it was ended by {name}{hint}; last line: {last}"
-    return f"it exited with {code}: {last}"
-
-
-def last_line(log: Path) -> str:
-    """The last line of a log that is not empty; for a traceback, this is the error."""
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
-    said = [line for line in lines if line]
-    return said[-1][:300] if said else "it printed nothing"
+    last = last_line(log) or "it printed nothing"
+    name = signal_name(code)
+    if name is None:
+        return f"it exited with {code}: {last}"
+    hint = " (often: out of memory)" if name == "SIGKILL" else ""
+    return f"it was ended by {name}{hint}; last line: {last}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from drift.child_process import ChildProcess, StoppedError
 from drift.errors import StorageError
 from drift.files import DISK_FULL
 from drift.provenance import collect_provenance
@@ -28,8 +30,8 @@ from reports.run.job_records import (
     read_record,
     write_record,
 )
-from reports.run.process import StoppedError, run_process
 
+POLL_S = 0.5
 MAX_BACKOFF_S = 600.0
 
 
@@ -190,13 +192,8 @@ def _attempt(
     for path in job.outputs:
         (out / path).parent.mkdir(parents=True, exist_ok=True)
     try:
-        exit_code = run_process(
-            job.command(context.paths),
-            log_path(out, job.name),
-            environment=watch.environment,
-            append=attempt > 1,
-            tick=watch.tick,
-            stop=watch.stop,
+        exit_code = _run_logged(
+            job.command(context.paths), log_path(out, job.name), watch, append=attempt > 1
         )
     except (StoppedError, KeyboardInterrupt) as error:
         record = replace(record, status=INTERRUPTED, finished=_now(), seconds=_since(start))
@@ -216,6 +213,16 @@ def _attempt(
     )
     write_record(out, record)
     return record
+
+
+def _run_logged(argv: Sequence[str], log: Path, watch: Watch, *, append: bool) -> int | None:
+    """Run a command to its end, its output in a log; returns its exit code."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(watch.environment or {})}
+    with (
+        log.open("ab" if append else "wb") as output,
+        ChildProcess(argv, output, environment) as process,
+    ):
+        return process.wait(POLL_S, stop=watch.stop, tick=watch.tick)
 
 
 def _since(start: float) -> float:

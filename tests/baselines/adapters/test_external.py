@@ -22,6 +22,7 @@ from baselines.errors import VideoFailedError
 from baselines.registry import find_model
 from baselines.spec import ModelSpec
 from baselines.weights import check_weights
+from drift import child_process
 from hiar.errors import UsageError
 
 SIZE = (32, 48)
@@ -50,7 +51,7 @@ if word == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 if word in ("hang", "deaf"):
     if word == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     (here / "pids").write_text(f"{os.getpid()} {child.pid}")
     print("step 1 of 64", flush=True)
@@ -193,7 +194,7 @@ def test_a_program_that_hangs_is_ended_with_its_children(
     environment: Path, weights_home: Path, tmp_path: Path, prompt: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(process, "GRACE_S", 0.5)
+    monkeypatch.setattr(child_process, "GRACE_S", 0.5)
     put_weights(MAGI, weights_home)
     pids = environment / "code/inference/pipeline/pids"
     pids.unlink(missing_ok=True)
@@ -280,7 +281,7 @@ def test_an_interpreter_that_cannot_be_started(
     (home / "venv/bin/python").write_text("not executable")
     (home / "code").symlink_to(environment / "code")
     adapter = open_adapter(MAGI, Options(environment=home, size_px=SIZE))
-    with pytest.raises(VideoFailedError, match="cannot be started: Permission denied"):
+    with pytest.raises(VideoFailedError, match=r"exit code 127: .*Permission denied"):
         adapter.make(job("well"), tmp_path / "video.mp4")
 
 
