@@ -54,7 +54,8 @@ def add_weights_dir(parser: argparse._ActionsContainer) -> None:
         "--weights-dir",
         type=Path,
         metavar="DIR",
-        help="folder of the weights (default: DRIFT_WEIGHTS, else ~/.cache/drift/weights)",
+        help="folder of weights, looked into before the caches of Hugging Face, torch and CLIP "
+        "(default: DRIFT_WEIGHTS, else ~/.cache/drift/weights)",
     )
 
 

@@ -17,9 +17,11 @@ from drift.metrics.weights.local import (
     address,
     content_sha256,
     default_names,
+    fetch,
     find_file,
     is_offline,
     state_of,
+    target_path,
     weights_folder,
 )
 
@@ -30,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command."""
     parser.description = (
         "The published weights that musiq, clip_iqa, dino_coherence and lpips load. list: what is "
-        "here and what is missing. fetch: download and check; an interrupted download goes on. "
+        "here and what is missing. fetch: download and check, into the Hugging Face cache unless a "
+        "folder is named. "
         "verify: compare every file that is here with its published hash."
     )
     parser.add_argument("action", choices=("list", "fetch", "verify"))
@@ -79,7 +82,7 @@ def describe(weight: WeightFile, folder: Path, *, hashed: bool) -> dict[str, Any
         "name": weight.name,
         "state": state,
         "verified": bool(hashed and path and weight.sha256 and state == "present"),
-        "path": str(path or folder / weight.file),
+        "path": str(path or target_path(weight, folder)),
         "address": address(weight),
         "size_mib": path.stat().st_size / MIB if path else weight.size_mib,
         "published_sha256": weight.sha256,
@@ -112,7 +115,7 @@ def _chosen(names: Sequence[str], default: Sequence[str]) -> list[WeightFile]:
 
 
 def _fetch(weights: Sequence[WeightFile], folder: Path) -> int:
-    from drift.metrics.weights.download import DownloadError, download  # noqa: PLC0415  (imports an HTTP client)
+    from drift.metrics.weights.download import DownloadError  # noqa: PLC0415
 
     wanted = [weight for weight in weights if state_of(weight, folder) != "present"]
     for weight in weights:
@@ -126,29 +129,9 @@ def _fetch(weights: Sequence[WeightFile], folder: Path) -> int:
     failed = False
     for weight in wanted:
         try:
-            sha256 = download(
-                address(weight),
-                folder / weight.file,
-                sha256=weight.sha256,
-                progress=_Shown(weight.name),
-            )
-            sys.stdout.write(f"{weight.name}: {folder / weight.file}, sha256 {sha256}\n")
+            path = fetch(weight, folder)
+            sys.stdout.write(f"{weight.name}: {path}, sha256 {content_sha256(path)}\n")
         except DownloadError as error:
             failed = True
             sys.stderr.write(f"drift weights: {weight.name}: {error}\n")
     return FAILED if failed else OK
-
-
-class _Shown:
-    """Progress of a download in a line that is rewritten; only if stderr is a terminal."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __call__(self, done: int, total: int | None) -> None:
-        """Shows how far the download is."""
-        if sys.stderr.isatty():
-            of = f" of {total / MIB:.0f}" if total else ""
-            end = "\n" if done == total else ""
-            sys.stderr.write(f"\r\x1b[K{self._name}: {done / MIB:.0f}{of} MiB{end}")
-            sys.stderr.flush()

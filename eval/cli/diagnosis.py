@@ -136,6 +136,6 @@ def _describe(
         "state": state[0],
         "detail": state[1] if state[0] == "wrong" else "",
         "path": str(locate(weight, roots)),
-        "url": weight.url,
+        "url": weight.address,
         "megabytes": weight.megabytes,
     }

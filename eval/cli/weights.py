@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 from drift.errors import UsageError
-from eval.cli.options import FAILED, OK, add_environment, environment_of
+from eval.cli.options import FAILED, OK
 from eval.upstream.weights import WEIGHTS, WeightFile, check, find_weights, locate, weight_roots
 
 
@@ -20,7 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="weights or dimensions; none = all"
     )
-    add_environment(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -30,12 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("name what to fetch, such as: hiar-vbench weights fetch imaging_quality")
     chosen = find_weights(arguments.names or WEIGHTS)
     if arguments.action == "fetch":
-        return _fetch(chosen, arguments)
+        return _fetch(chosen)
     roots, rows = weight_roots(), []
     for weight in chosen:
         state, detail = check(weight, roots, hashed=arguments.action == "verify")
         path = str(locate(weight, roots))
-        rows.append(asdict(weight) | {"state": state, "path": path, "detail": detail})
+        rows.append(
+            asdict(weight) | {"url": weight.address, "state": state, "path": path, "detail": detail}
+        )
     if arguments.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
     else:
@@ -48,15 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if arguments.action == "verify" and failed else OK
 
 
-def _fetch(chosen: tuple[WeightFile, ...], arguments: argparse.Namespace) -> int:
-    from eval.upstream.fetch import FetchError, fetch  # noqa: PLC0415
+def _fetch(chosen: tuple[WeightFile, ...]) -> int:
+    from drift.metrics.weights.download import DownloadError  # noqa: PLC0415
+    from eval.upstream.fetch import fetch  # noqa: PLC0415
 
     failed = 0
     for weight in chosen:
         try:
-            done = fetch(weight, weight_roots(), environment_of(arguments))
+            done = fetch(weight, weight_roots())
             sys.stderr.write(f"{weight.name}: {'fetched' if done else 'there'}\n")
-        except FetchError as error:
+        except DownloadError as error:
             failed += 1
             sys.stderr.write(f"hiar-vbench: {weight.name}: {error}\n")
     return FAILED if failed else OK

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from drift.errors import UsageError
+from drift.metrics.weights.download import MAIN
 from eval.protocol.protocols import Protocol
 
 Root = Literal["vbench", "torch", "huggingface"]
@@ -21,8 +22,8 @@ VARIABLES: dict[Root, str] = {
     "torch": "TORCH_HOME",
     "huggingface": "HF_HOME",
 }
-_HUB = "https://huggingface.co"
-_VBENCH_HUB = f"{_HUB}/OpenGVLab/VBench_Used_Models/resolve/main"
+_VBENCH_REPO = "OpenGVLab/VBench_Used_Models"
+_BERT = "bert-base-uncased"
 _CLIP = "https://openaipublic.azureedge.net/clip/models"
 _META = "https://dl.fbaipublicfiles.com"
 
@@ -35,7 +36,9 @@ class WeightFile:
         name: Name that ``hiar-vbench weights fetch NAME`` takes.
         root: The one of the three folders that holds it.
         path: Path inside that folder; may have wildcards.
-        url: Address where it is published.
+        url: Address where a file is published that is not on the Hugging Face hub.
+        repo: Repository of the hub, which has it under its own name at its top.
+        kind: Kind of that repository, "model" or "space".
         megabytes: Approximate size; for most, that of the architecture in float32, an upper bound.
         sha256: SHA-256 or its first digits, where the publisher states it; else empty.
         member: Path inside the zip, if a zip is published; "*" unpacks all of it.
@@ -44,10 +47,24 @@ class WeightFile:
     name: str
     root: Root
     path: str
-    url: str
     megabytes: float
+    url: str = ""
+    repo: str = ""
+    kind: str = "model"
     sha256: str = ""
     member: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def address(self) -> str:
+        """Address where it is published."""
+        spaces = "spaces/" * (self.kind == "space")
+        hub = f"https://huggingface.co/{spaces}{self.repo}/resolve/{MAIN}/{self.file_name}"
+        return hub if self.repo else self.url
 
 
 # Source of paths and addresses: Vchitect/VBench 45e79ec vbench/utils.py (init_submodules) and
@@ -99,7 +116,7 @@ WEIGHTS: dict[str, WeightFile] = {
             name="amt-s",
             root="vbench",
             path="amt_model/amt-s.pth",
-            url=f"{_HUB}/lalala125/AMT/resolve/main/amt-s.pth",
+            repo="lalala125/AMT",
             megabytes=12,
         ),
         WeightFile(
@@ -123,28 +140,29 @@ WEIGHTS: dict[str, WeightFile] = {
             name="grit",
             root="vbench",
             path="grit_model/grit_b_densecap_objectdet.pth",
-            url=f"{_VBENCH_HUB}/grit_b_densecap_objectdet.pth",
+            repo=_VBENCH_REPO,
             megabytes=835,
         ),
         WeightFile(
             name="umt-l16",
             root="vbench",
             path="umt_model/l16_ptk710_ftk710_ftk400_f16_res224.pth",
-            url=f"{_VBENCH_HUB}/l16_ptk710_ftk710_ftk400_f16_res224.pth",
+            repo=_VBENCH_REPO,
             megabytes=1227,
         ),
         WeightFile(
             name="tag2text",
             root="vbench",
             path="caption_model/tag2text_swin_14m.pth",
-            url=f"{_HUB}/spaces/xinyu1205/recognize-anything/resolve/main/tag2text_swin_14m.pth",
+            repo="xinyu1205/recognize-anything",
+            kind="space",
             megabytes=1502,
         ),
         WeightFile(
             name="viclip",
             root="vbench",
             path="ViCLIP/ViClip-InternVid-10M-FLT.pth",
-            url=f"{_VBENCH_HUB}/ViClip-InternVid-10M-FLT.pth",
+            repo=_VBENCH_REPO,
             megabytes=1711,
         ),
         WeightFile(
@@ -159,14 +177,14 @@ WEIGHTS: dict[str, WeightFile] = {
             name="bert-vocabulary",
             root="huggingface",
             path="hub/models--bert-base-uncased/snapshots/*/vocab.txt",
-            url=f"{_HUB}/bert-base-uncased",
+            repo=_BERT,
             megabytes=0.7,
         ),
         WeightFile(
             name="bert",
             root="huggingface",
             path="hub/models--bert-base-uncased/snapshots/*/model.safetensors",
-            url=f"{_HUB}/bert-base-uncased",
+            repo=_BERT,
             megabytes=440,
         ),
         WeightFile(

@@ -1,104 +1,284 @@
-"""Fetches one file: goes on where an earlier try stopped, checks the hash, then names it."""
+"""Published files: which caches of other tools hold them, and how they are fetched.
+
+Fetching is the work of huggingface_hub, and of torch.hub for a file that is not on the hub. Added
+here: what arrives is compared with the hash that its publisher states, and what goes wrong is told
+in one line. The packages hiar and drift do not import one another, so each has this file, word for
+word.
+"""
+
+from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from http.client import HTTPException, HTTPMessage
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
-from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
-from drift.files import file_sha256
+if TYPE_CHECKING:
+    from huggingface_hub import RepoFile
 
-CHUNK_BYTES = 2**20
-TIMEOUT_S = 60
-RANGE_NOT_SATISFIABLE, PARTIAL_CONTENT = 416, 206
-
-
-class DownloadError(RuntimeError):
-    """A file that could not be fetched whole and right; one line for the user."""
-
-
-class _Redirects(HTTPRedirectHandler):
-    """Keeps the sha256 that the Hugging Face hub states beside a redirect to a large file."""
-
-    stated_sha256 = ""
-
-    def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> Request | None:
-        tag = headers.get("X-Linked-Etag", "").strip('"')
-        self.stated_sha256 = tag if len(tag) == hashlib.sha256().digest_size * 2 else ""
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+MAIN = "main"
+"""Revision of a repository whose commit is not pinned."""
+CHUNK_BYTES = 1 << 20
+TIMEOUT_S, LINE_EVERY_S = 60.0, 10.0
+_AGAIN = "run the same command again to go on"
+_TOKEN = "give a token that may read it (HF_TOKEN, or hf auth login)"
 
 
-def download(
-    url: str,
-    target: Path,
-    *,
-    sha256: str = "",
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
-) -> str:
-    """Fetches a file.
+class DownloadError(ValueError):
+    """A file that could not be fetched; the message is one line and says what to do."""
 
-    What arrives is kept in `<target>.part`; `target` itself appears only whole and checked.
+    exit_code = 2
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids downloads."""
+    from huggingface_hub import constants  # noqa: PLC0415  (light, and needed for weights only)
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def hub_cache(repo: str, kind: str = "model") -> Path:
+    """Folder of a repository in the Hugging Face cache (HF_HOME, HF_HUB_CACHE)."""
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    return Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo.replace('/', '--')}"
+
+
+def snapshots(repo: str, revision: str) -> list[Path]:
+    """Copies of a repository in the Hugging Face cache, the pinned revision first.
+
+    The other copy is what `main` was when another tool fetched it.
+    """
+    cache = hub_cache(repo)
+    names = [] if revision == MAIN else [revision]
+    with suppress(OSError, UnicodeDecodeError):
+        names.append((cache / "refs" / MAIN).read_text(encoding="ascii").strip())
+    folders = [cache / "snapshots" / name for name in dict.fromkeys(names) if name]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def torch_cache() -> Path:
+    """Folder in which torch.hub keeps files, without importing torch."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub"
+
+
+def list_files(repo: str, path: str, *, revision: str, kind: str = "model") -> list[RepoFile]:
+    """Files of a repository, with the size and the hash that the hub states of each.
 
     Args:
-        url: Address.
-        target: Where it belongs; its folder is made if need be.
-        sha256: Expected hash or its first digits; empty takes what the host states, if anything.
-        progress: Told the bytes that are there and the bytes in all, if known.
-
-    Returns:
-        The sha256 of the file.
+        repo: Name of the repository, "owner/name".
+        path: A file; a folder if it ends with "/"; the whole repository if it is empty.
+        revision: Commit, or "main".
+        kind: "model", or "space".
 
     Raises:
-        DownloadError: no answer, an early end, or another content; the last removes what came.
+        DownloadError: The repository or the file is not there, or cannot be reached.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
-    redirects = _Redirects()
-    try:
-        _receive(build_opener(redirects), url, part, progress)
-    except HTTPError as error:
-        raise DownloadError(f"{url}: the server answers {error.code} {error.reason}") from error
-    except (URLError, HTTPException, OSError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DownloadError(f"{url}: {reason}; the same command goes on from there") from error
-    found, expected = file_sha256(part), sha256 or redirects.stated_sha256
-    if not found.startswith(expected):
-        part.unlink()
-        raise DownloadError(
-            f"{url}: the content has sha256 {found}, expected {expected}; it was removed"
+    from huggingface_hub import HfApi, RepoFile  # noqa: PLC0415  (imports an HTTP client)
+
+    whole = path == "" or path.endswith("/")
+    folder = path.rstrip("/") if whole else path.rpartition("/")[0]
+    with _explained(repo, path, revision):
+        tree = HfApi().list_repo_tree(
+            repo, folder or None, recursive=whole, revision=revision, repo_type=kind
         )
-    part.replace(target)
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    found = [entry for entry in files if whole or entry.path == path]
+    if not found:
+        raise DownloadError(f"{repo} holds no {path or 'file'} at revision {revision}")
     return found
 
 
-def _receive(
-    opener: Any, url: str, part: Path, progress: Callable[[int, int | None], None]
-) -> None:
-    start = part.stat().st_size if part.exists() else 0
-    request = Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+def stated_hash(entry: RepoFile) -> tuple[str, str]:
+    """Kind and hex of the hash that the hub states: "sha256" of a large file, else "git blob"."""
+    return ("sha256", entry.lfs.sha256) if entry.lfs else ("git blob", entry.blob_id)
+
+
+def fetch_from_hub(
+    repo: str, entry: RepoFile, *, revision: str, kind: str = "model", folder: Path | None = None
+) -> tuple[Path, bool]:
+    """Fetch one file of a repository, unless it is there.
+
+    Args:
+        repo: Name of the repository.
+        entry: The file, as `list_files` gives it.
+        revision: Commit, or "main".
+        kind: "model", or "space".
+        folder: Folder that gets the file at its path in the repository; None is the Hugging Face
+            cache, which other tools share.
+
+    Returns:
+        Where it is, and whether it was downloaded.
+
+    Raises:
+        DownloadError: It cannot be fetched, or is not what the hub states.
+    """
+    from filelock import FileLock  # noqa: PLC0415
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # an error is told once, below
+    ask = partial(
+        hf_hub_download, repo, entry.path, revision=revision, repo_type=kind, local_dir=folder
+    )
+    with _explained(repo, entry.path, revision), _alone(folder, FileLock):
+        plan: Any = ask(dry_run=True)
+        path = Path(plan.local_path)
+        cut_short = not plan.will_download and path.is_file() and path.stat().st_size != entry.size
+        if not plan.will_download and not cut_short:
+            return Path(ask()), False  # in the cache this may be a link to what is there
+        _check_room(folder or hub_cache(repo, kind), entry.size, entry.path)
+        path = Path(ask(force_download=cut_short, tqdm_class=_bar()))
+    check_content(path, *stated_hash(entry))
+    return path, True
+
+
+def fetch_url(url: str, target: Path, *, sha256: str = "") -> None:
+    """Fetch a file that is not on the hub.
+
+    Args:
+        url: Its address.
+        target: Where it goes.
+        sha256: Its hash, or the first digits; empty if it is not known, and then its length alone
+            is compared.
+
+    Raises:
+        DownloadError: It cannot be fetched, or has another hash.
+    """
+    from torch.hub import download_url_to_file  # noqa: PLC0415  (torch takes seconds)
+
+    with _explained(url):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        request = Request(url, method="HEAD", headers={"User-Agent": "torch.hub"})
+        with urlopen(request, timeout=TIMEOUT_S) as answer:
+            num_bytes = int(answer.headers.get("Content-Length") or 0)
+        _check_room(target.parent, num_bytes, target.name)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            download_url_to_file(url, str(part), sha256 or None, progress=sys.stderr.isatty())
+            if num_bytes and part.stat().st_size != num_bytes:
+                raise OSError(f"{part.stat().st_size} of {num_bytes} bytes came")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def check_content(path: Path, kind: str, expected: str) -> str:
+    """Compare a fetched file with its publisher's hash.
+
+    Args:
+        path: The file.
+        kind: "sha256" or "git blob".
+        expected: The hash, or its first digits.
+
+    Returns:
+        Its sha256.
+
+    Raises:
+        DownloadError: They differ; the file is removed.
+    """
+    sha256, blob = hash_file(path)
+    found = blob if kind == "git blob" else sha256
+    if not found.startswith(expected):
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)  # in the cache, the link to the file
+        raise DownloadError(
+            f"{path.name} has {kind} hash {found[:12]}..., not the published {expected[:12]}...: "
+            f"it was removed; {_AGAIN}"
+        )
+    return sha256
+
+
+def hash_file(path: Path) -> tuple[str, str]:
+    """SHA-256 of a file and its hash as a git blob, both as hex."""
+    sha256 = hashlib.sha256()
+    blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            sha256.update(chunk)
+            blob.update(chunk)
+    return sha256.hexdigest(), blob.hexdigest()
+
+
+def _alone(folder: Path | None, lock: Any) -> Any:
+    """Keep other processes from fetching into a folder; the cache has locks of its own."""
+    if folder is None:
+        return nullcontext()
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock(folder / ".fetch.lock")
+
+
+def _check_room(folder: Path, num_bytes: int, name: str) -> None:
+    """Raise if a file does not fit the disk of a folder."""
+    disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(disk).free
+    if num_bytes > free:
+        raise DownloadError(
+            f"{folder} has {free / 1e9:.1f} GB free and {name} needs {num_bytes / 1e9:.1f}: make "
+            "room, or name another folder with --weights-dir or HF_HOME"
+        )
+
+
+def _bar() -> type[Any]:
+    """The hub's progress bar on a terminal; elsewhere one that writes a line every ten seconds."""
+    from huggingface_hub.utils.tqdm import tqdm  # noqa: PLC0415
+
+    class Lines(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs, mininterval=LINE_EVERY_S, delay=LINE_EVERY_S)  # type: ignore[no-untyped-call]
+
+        def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+            self.fp.write(f"{msg or self}\n")
+            return True
+
+    return tqdm if sys.stderr.isatty() else Lines
+
+
+@contextmanager
+def _explained(repo: str, path: str = "", revision: str = "") -> Iterator[None]:
+    """Turn what huggingface_hub, torch.hub and the disk raise into one line for the user."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
     try:
-        response = opener.open(request, timeout=TIMEOUT_S)
-    except HTTPError as error:
-        if error.code != RANGE_NOT_SATISFIABLE or not start:
-            raise
-        part.unlink()  # nothing is left to fetch, or it is another file by now: begin again
-        _receive(opener, url, part, progress)
-        return
-    with response:
-        goes_on = response.status == PARTIAL_CONTENT and response.headers.get(
-            "Content-Range", ""
-        ).startswith(f"bytes {start}-")
-        done = start if goes_on else 0
-        length = response.headers.get("Content-Length")
-        total = None if length is None else done + int(length)
-        with part.open("ab" if goes_on else "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                file.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-    if total is not None and done < total:
-        raise OSError(f"the connection ended after {done} of {total} bytes")
+        yield
+    except DownloadError:
+        raise
+    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:  # type: ignore[attr-defined]
+        is_summary = isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__
+        cause = error.__cause__ if is_summary else error
+        assert cause is not None
+        raise DownloadError(_explain(cause, repo, path, revision)) from error
+
+
+def _explain(error: BaseException, repo: str, path: str, revision: str) -> str:
+    from huggingface_hub import constants, errors  # noqa: PLC0415
+
+    name, hub = f"{repo}/{path}".rstrip("/"), constants.ENDPOINT
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    no_hub = f"{hub} does not answer as the hub does for {name}: is a proxy in the way?"
+    known: tuple[tuple[type[BaseException], str], ...] = (
+        (errors.OfflineModeIsEnabled, f"HF_HUB_OFFLINE forbids to fetch {name}: unset it"),
+        (errors.GatedRepoError, f"{repo} is gated: accept its licence at {hub}/{repo}, {_TOKEN}"),
+        (errors.RevisionNotFoundError, f"{hub} has no revision {revision} of {repo} any more"),
+        (errors.RemoteEntryNotFoundError, f"{repo} holds no {path} at revision {revision}"),
+        (errors.RepositoryNotFoundError, f"{hub} shows no {repo}: if it is private, {_TOKEN}"),
+        (errors.FileMetadataError, no_hub),
+        (json.JSONDecodeError, no_hub),
+    )
+    for kind, text in known:
+        if isinstance(error, kind):
+            return text
+    if status in (401, 403):
+        return f"{hub} refuses your token for {repo} (HTTP {status}): {_TOKEN}, or unset it"
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    if isinstance(error, OSError) and error.errno and error.strerror:
+        reason = [f"{error.filename}: " * bool(error.filename) + error.strerror]
+    return f"{name}: {reason[0]}; {_AGAIN}"

@@ -1,6 +1,7 @@
 """The published weights that learned metrics need: where they come from and where they lie.
 
-`DRIFT_WEIGHTS` or `--weights-dir` names the folder. Nothing is fetched unless asked, and nothing at
+They are looked for in the folder that `--weights-dir` or `DRIFT_WEIGHTS` names, then in the Hugging
+Face cache, then in those of torch, pyiqa and CLIP. Nothing is fetched unless asked, and nothing at
 all while `DRIFT_OFFLINE` or `HF_HUB_OFFLINE` is set. Light imports.
 """
 
@@ -10,11 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
 from drift.files import file_sha256
 from drift.metrics.registry import METRICS
+from drift.metrics.weights import download
+from drift.metrics.weights.download import MAIN, snapshots, torch_cache
 
 FOLDER_VARIABLE = "DRIFT_WEIGHTS"
 OFFLINE_VARIABLES = ("DRIFT_OFFLINE", "HF_HUB_OFFLINE")
@@ -31,19 +35,27 @@ class WeightFile:
     Args:
         name: Short name, as in `drift weights fetch <name>`.
         file: Its name in the weights folder.
-        url: Where it is published; pinned to a revision where the host has revisions.
         sha256: 64 hex digits, or as many of the first ones as are published.
         size_mib: Size, rounded.
         licence: Licence of the weights.
+        repo: Repository of the hub, "owner/name"; empty for a file that is not there.
+        path: Path in that repository.
+        revision: Commit of that repository.
+        url: Where a file that is not on the hub is published.
+        cached: Where another tool keeps it; `{torch}` is torch's cache.
         package: Installed package whose own copy serves as well, as `package/path`.
     """
 
     name: str
     file: str
-    url: str
     sha256: str
     size_mib: float
     licence: str
+    repo: str = ""
+    path: str = ""
+    revision: str = MAIN
+    url: str = ""
+    cached: str = ""
     package: str = ""
 
     @property
@@ -57,10 +69,8 @@ class WeightFile:
         )
 
 
-HUB = "https://huggingface.co"
-_IQA = f"{HUB}/chaofengc/IQA-PyTorch-Weights/resolve"
+_IQA = "chaofengc/IQA-PyTorch-Weights"
 _IQA_REVISION = "0df2df423c65f6a64209309695f3845727431027"
-_DINOV2 = f"{HUB}/facebook"
 _LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity"
 
 WEIGHTS: dict[str, WeightFile] = {
@@ -69,7 +79,10 @@ WEIGHTS: dict[str, WeightFile] = {
         WeightFile(
             name="musiq-koniq",
             file="musiq_koniq_ckpt-e95806b9.pth",
-            url=f"{_IQA}/{_IQA_REVISION}/musiq_koniq_ckpt-e95806b9.pth",
+            repo=_IQA,
+            path="musiq_koniq_ckpt-e95806b9.pth",
+            revision=_IQA_REVISION,
+            cached="{torch}/pyiqa/musiq_koniq_ckpt-e95806b9.pth",
             sha256="e95806b9eae5f3814c410f574ba8e552362bd5bc63d758ed5b97860f5d6185aa",
             size_mib=104,
             licence="original weights Apache-2.0; this conversion: none stated by its host",
@@ -77,7 +90,10 @@ WEIGHTS: dict[str, WeightFile] = {
         WeightFile(
             name="musiq-spaq",
             file="musiq_spaq_ckpt-358bb6af.pth",
-            url=f"{_IQA}/{_IQA_REVISION}/musiq_spaq_ckpt-358bb6af.pth",
+            repo=_IQA,
+            path="musiq_spaq_ckpt-358bb6af.pth",
+            revision=_IQA_REVISION,
+            cached="{torch}/pyiqa/musiq_spaq_ckpt-358bb6af.pth",
             sha256="358bb6af",
             size_mib=104,
             licence="original weights Apache-2.0; this conversion: none stated by its host",
@@ -87,6 +103,7 @@ WEIGHTS: dict[str, WeightFile] = {
             file="RN50.pt",
             url="https://openaipublic.azureedge.net/clip/models/"
             "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt",
+            cached="~/.cache/clip/RN50.pt",
             sha256="afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
             size_mib=244,
             licence="MIT",
@@ -94,8 +111,9 @@ WEIGHTS: dict[str, WeightFile] = {
         WeightFile(
             name="dinov2-base",
             file="dinov2-base.safetensors",
-            url=f"{_DINOV2}/dinov2-base/resolve/f9e44c814b77203eaa57a6bdbbd535f21ede1415/"
-            "model.safetensors",
+            repo="facebook/dinov2-base",
+            path="model.safetensors",
+            revision="f9e44c814b77203eaa57a6bdbbd535f21ede1415",
             sha256="",  # none published outside its host, which names it while it is fetched
             size_mib=330,
             licence="Apache-2.0",
@@ -103,8 +121,9 @@ WEIGHTS: dict[str, WeightFile] = {
         WeightFile(
             name="dinov2-small",
             file="dinov2-small.safetensors",
-            url=f"{_DINOV2}/dinov2-small/resolve/ed25f3a31f01632728cabb09d1542f84ab7b0056/"
-            "model.safetensors",
+            repo="facebook/dinov2-small",
+            path="model.safetensors",
+            revision="ed25f3a31f01632728cabb09d1542f84ab7b0056",
             sha256="ae1e99fcefd534ed978cdeb8326f08030c96e28b7a81ffcbc98a857c84d14be1",
             size_mib=84,
             licence="Apache-2.0",
@@ -113,6 +132,7 @@ WEIGHTS: dict[str, WeightFile] = {
             name="alexnet",
             file="alexnet-owt-7be5be79.pth",
             url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            cached="{torch}/checkpoints/alexnet-owt-7be5be79.pth",
             sha256="7be5be79",
             size_mib=233,
             licence="BSD-3-Clause (torchvision); ImageNet, its data, is for research only",
@@ -145,16 +165,31 @@ def weights_folder(folder: Path | None = None) -> Path:
     return chosen
 
 
+def is_default(folder: Path) -> bool:
+    """Whether nobody named a folder: files from the hub then go to the Hugging Face cache."""
+    return folder == Path(DEFAULT_FOLDER).expanduser()
+
+
 def is_offline() -> bool:
     """Whether the environment forbids downloads."""
-    unset = ("", "0", "false", "no", "off")
-    return any(os.environ.get(name, "").lower() not in unset for name in OFFLINE_VARIABLES)
+    forbidden = os.environ.get(OFFLINE_VARIABLES[0], "").lower()
+    return forbidden not in ("", "0", "false", "no", "off") or download.is_offline()
 
 
 def address(weight: WeightFile) -> str:
     """Where a file is fetched from; `HF_ENDPOINT` names a mirror of the hub, as elsewhere."""
-    mirror = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    return weight.url.replace(HUB, mirror or HUB, 1)
+    from huggingface_hub import constants  # noqa: PLC0415  (light, and needed for weights only)
+
+    if not weight.repo:
+        return weight.url
+    return f"{constants.ENDPOINT}/{weight.repo}/resolve/{weight.revision}/{weight.path}"
+
+
+def target_path(weight: WeightFile, folder: Path) -> Path:
+    """Where `drift weights fetch` puts a file."""
+    if weight.repo and is_default(folder):
+        return download.hub_cache(weight.repo) / "snapshots" / weight.revision / weight.path
+    return folder / weight.file
 
 
 def default_names() -> tuple[str, ...]:
@@ -163,15 +198,17 @@ def default_names() -> tuple[str, ...]:
 
 
 def find_file(weight: WeightFile, folder: Path) -> Path | None:
-    """Where a file lies: in the folder, or in an installed package that carries it."""
-    if (folder / weight.file).is_file():
-        return folder / weight.file
+    """Where a file lies: in the folder, an installed package or a cache; None if it is missing."""
+    places = [folder / weight.file]
     package, _, inside = weight.package.partition("/")
     found = find_spec(package) if package else None
-    for location in (found.submodule_search_locations or ()) if found else ():
-        if (Path(location) / inside).is_file():
-            return Path(location) / inside
-    return None
+    locations = found.submodule_search_locations if found else None
+    places += [Path(location) / inside for location in locations or ()]
+    if weight.repo:
+        places += [copy / weight.path for copy in snapshots(weight.repo, weight.revision)]
+    if weight.cached:
+        places.append(Path(weight.cached.format(torch=torch_cache())).expanduser())
+    return next((place for place in places if place.is_file()), None)
 
 
 def state_of(weight: WeightFile, folder: Path) -> State:
@@ -235,9 +272,57 @@ def _existing(weight: WeightFile, folder: Path) -> Path:
 def _describe_problem(weight: WeightFile, folder: Path, state: State) -> str:
     published = f"sha256 {weight.sha256}" if weight.sha256 else "no sha256 published"
     return (
-        f"  {', '.join(weight.used_by)}: {folder / weight.file} is {state}; "
+        f"  {', '.join(weight.used_by)}: {target_path(weight, folder)} is {state}; "
         f"{address(weight)} ({weight.size_mib:g} MiB, {published})"
     )
+
+
+def fetch(weight: WeightFile, folder: Path) -> Path:
+    """Fetches one file and compares it with its published hash.
+
+    Args:
+        weight: File to fetch.
+        folder: Folder that gets it; a file from the hub goes to the Hugging Face cache if nobody
+            named a folder.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        DownloadError: it cannot be fetched, or has another hash.
+    """
+    target = folder / weight.file
+    if not weight.repo:
+        download.fetch_url(weight.url, target, sha256=weight.sha256)
+    elif is_default(folder):
+        (entry,) = download.list_files(weight.repo, weight.path, revision=weight.revision)
+        target, _ = download.fetch_from_hub(weight.repo, entry, revision=weight.revision)
+    else:
+        fetch_to(target, weight.repo, weight.path, revision=weight.revision)
+    download.check_content(target, "sha256", weight.sha256)
+    return target
+
+
+def fetch_to(target: Path, repo: str, path: str, *, revision: str, kind: str = "model") -> None:
+    """Fetches a file from the hub to a place and a name of its own.
+
+    Args:
+        target: Where it goes.
+        repo: Repository, "owner/name".
+        path: Path in it.
+        revision: Commit, or "main".
+        kind: "model", or "space".
+
+    Raises:
+        DownloadError: it cannot be fetched, or is not what the hub states.
+    """
+    (entry,) = download.list_files(repo, path, revision=revision, kind=kind)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".fetch.", dir=target.parent) as work:
+        found, _ = download.fetch_from_hub(
+            repo, entry, revision=revision, kind=kind, folder=Path(work)
+        )
+        found.replace(target)
 
 
 def identities(paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:

@@ -5,7 +5,7 @@ import json
 from drift.cli.diagnosis import FOR_ALL, PACKAGES
 from drift.cli.main import main
 from drift.metrics.registry import METRICS
-from drift.metrics.weights.local import WEIGHTS
+from drift.metrics.weights.local import WEIGHTS, address
 
 
 def test_everything_missing_is_named_with_its_address(tmp_path, capsys, monkeypatch):
@@ -16,7 +16,7 @@ def test_everything_missing_is_named_with_its_address(tmp_path, capsys, monkeypa
     rows = {row["name"]: row for row in facts["weights"]}
     assert set(rows) == set(WEIGHTS)
     assert rows["musiq-koniq"]["state"] == "missing"
-    assert rows["musiq-koniq"]["address"] == WEIGHTS["musiq-koniq"].url
+    assert rows["musiq-koniq"]["address"] == address(WEIGHTS["musiq-koniq"])
     assert rows["musiq-koniq"]["used_by"] == ["musiq"]
     assert facts["metrics"]["musiq"] == {"runs": False, "lacks": ["musiq-koniq"]}
     assert facts["metrics"]["saturation"] == {"runs": True, "lacks": []}
@@ -29,7 +29,7 @@ def test_page_says_what_a_missing_file_disables(tmp_path, capsys):
     assert main(["doctor", "--weights-dir", str(tmp_path)]) == 0
     page = capsys.readouterr().out
     assert "disables dino_coherence=vit-s" in page
-    assert f"{WEIGHTS['dinov2-small'].url} -> {tmp_path / 'dinov2-small.safetensors'}" in page
+    assert f"{address(WEIGHTS['dinov2-small'])} -> {tmp_path / 'dinov2-small.safetensors'}" in page
     assert "musiq                    lacks musiq-koniq" in page
 
 

@@ -4,23 +4,23 @@ import hashlib
 import os
 import pickle
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import torch
+from fake_hub import put_in_cache
 from safetensors.torch import save_file
 
 from drift.errors import UsageError
 from drift.metrics.networks.reading import read_checkpoint
-from drift.metrics.weights.download import DownloadError, download
+from drift.metrics.weights.download import DownloadError, fetch_url
 from drift.metrics.weights.local import (
     WEIGHTS,
     address,
     find_file,
     require,
     state_of,
+    target_path,
     weights_folder,
 )
 
@@ -28,107 +28,56 @@ CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Knows ranges, redirects that state a hash, servers without ranges, and early ends."""
-
-    def do_GET(self):
-        self.server.asked.append((self.path, self.headers.get("Range")))
-        if self.path == "/redirect":
-            self.send_response(302)
-            self.send_header("Location", "/file")
-            self.send_header("X-Linked-Etag", f'"{self.server.stated}"')
-            self.end_headers()
-            return
-        if self.path == "/absent":
-            self.send_error(404)
-            return
-        start = 0
-        wanted = self.headers.get("Range")
-        if wanted and self.path != "/plain":
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            if start >= len(CONTENT):
-                self.send_error(416)
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        stop = len(CONTENT) // 2 if self.path == "/cut" else len(CONTENT)
-        self.wfile.write(CONTENT[start:stop])
-
-    def log_message(self, *_):
-        pass
+def test_hiar_and_drift_fetch_alike():
+    """The two packages do not import one another, and share the file by its text."""
+    root = Path(__file__).parents[3]
+    ours = root / "drift" / "metrics" / "weights" / "download.py"
+    assert ours.read_text() == (root / "hiar" / "weights" / "download.py").read_text()
 
 
 @pytest.fixture
-def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.asked, http.stated = [], SHA256
-        Thread(target=http.serve_forever, daemon=True).start()
-        http.url = f"http://127.0.0.1:{http.server_port}"
-        yield http
-        http.shutdown()
+def published(tmp_path):
+    path = tmp_path / "host" / "weights.pth"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    return path
 
 
-def test_a_file_arrives_whole_and_leaves_nothing_else(server, tmp_path):
-    seen = []
+def test_a_file_arrives_whole_and_leaves_nothing_else(published, tmp_path):
     target = tmp_path / "deep" / "file"
-    found = download(
-        f"{server.url}/file", target, sha256=SHA256, progress=lambda *at: seen.append(at)
-    )
-    assert (found, target.read_bytes()) == (SHA256, CONTENT)
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    fetch_url(published.as_uri(), target, sha256=SHA256[:8])
+    assert target.read_bytes() == CONTENT
     assert list(target.parent.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("path", ["/file", "/plain"])
-def test_a_download_goes_on_or_starts_again(server, tmp_path, path):
-    target = tmp_path / "file"
-    (tmp_path / "file.part").write_bytes(CONTENT[:1000])
-    assert download(f"{server.url}{path}", target, sha256=SHA256[:8]) == SHA256
-    assert server.asked == [(path, "bytes=1000-")]
-    assert target.read_bytes() == CONTENT
+def test_another_content_is_refused(published, tmp_path):
+    with pytest.raises(DownloadError, match="0000"):
+        fetch_url(published.as_uri(), tmp_path / "deep" / "file", sha256="0000")
+    assert list((tmp_path / "deep").iterdir()) == []
 
 
-def test_an_early_end_is_an_error_and_the_next_try_finishes(server, tmp_path):
-    target = tmp_path / "file"
-    with pytest.raises(DownloadError, match="goes on from there"):
-        download(f"{server.url}/cut", target, sha256=SHA256)
-    assert not target.exists()
-    assert (tmp_path / "file.part").stat().st_size == len(CONTENT) // 2
-    assert download(f"{server.url}/file", target, sha256=SHA256) == SHA256
-
-
-def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):
-    (tmp_path / "file.part").write_bytes(CONTENT + b"more")
-    assert download(f"{server.url}/file", tmp_path / "file", sha256=SHA256) == SHA256
-
-
-def test_another_content_is_removed(server, tmp_path):
-    with pytest.raises(DownloadError, match=f"sha256 {SHA256}, expected 0000"):
-        download(f"{server.url}/file", tmp_path / "file", sha256="0000")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_hash_that_the_hub_states_is_checked(server, tmp_path):
-    assert download(f"{server.url}/redirect", tmp_path / "a") == SHA256
-    server.stated = "0" * 64
-    with pytest.raises(DownloadError, match="expected 0000"):
-        download(f"{server.url}/redirect", tmp_path / "b")
-
-
-def test_no_answer_is_one_line(server, tmp_path):
+def test_no_answer_is_one_line(hub, tmp_path):
     with pytest.raises(DownloadError, match="404"):
-        download(f"{server.url}/absent", tmp_path / "file")
+        fetch_url(f"{hub.address}/a/b/resolve/main/absent", tmp_path / "file")
     with pytest.raises(DownloadError, match="refused"):
-        download("http://127.0.0.1:9/file", tmp_path / "file")
+        fetch_url("http://127.0.0.1:9/file", tmp_path / "file")
+
+
+def test_an_early_end_is_an_error_even_where_no_hash_is_known(hub, tmp_path):
+    hub.files["a/b", "file"] = CONTENT
+    hub.cut_after = [1000]
+    address = f"{hub.address}/a/b/resolve/main/file"
+    with pytest.raises(DownloadError, match=f"1000 of {len(CONTENT)} bytes"):
+        fetch_url(address, tmp_path / "file")
+    fetch_url(address, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_table_is_consistent():
     for weight in WEIGHTS.values():
-        assert weight.url.startswith("https://")
+        assert address(weight).startswith("https://")
+        assert bool(weight.url) != bool(weight.repo)
+        assert not weight.repo or len(weight.revision) == 40
         assert weight.used_by, weight.name
         assert len(weight.sha256) in (0, 8, 64)
         stem, _, digits = weight.file.rpartition(".")[0].rpartition("-")
@@ -144,8 +93,8 @@ def test_require_names_file_address_hash_and_place(tmp_path):
     text = str(info.value)
     for weight, state in (("musiq-koniq", "missing"), ("clip-rn50", "damaged")):
         entry = WEIGHTS[weight]
-        assert f"{tmp_path / entry.file} is {state}" in text
-        assert entry.url in text
+        assert f"{target_path(entry, tmp_path)} is {state}" in text
+        assert address(entry) in text
         assert entry.sha256 in text
     assert "drift weights fetch musiq-koniq clip-rn50" in text
 
@@ -165,9 +114,33 @@ def test_folder_and_mirror_come_from_the_environment(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="is not a folder"):
         weights_folder(tmp_path / "file")
-    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://mirror.example")
     assert address(WEIGHTS["dinov2-base"]).startswith("https://mirror.example/facebook/dinov2")
     assert address(WEIGHTS["clip-rn50"]) == WEIGHTS["clip-rn50"].url
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("alexnet", "torch/hub/checkpoints/alexnet-owt-7be5be79.pth"),
+        ("musiq-koniq", "torch/hub/pyiqa/musiq_koniq_ckpt-e95806b9.pth"),
+        ("clip-rn50", "clip/RN50.pt"),
+    ],
+)
+def test_caches_of_other_tools_are_looked_into(hub_cache, tmp_path, name, place):
+    path = Path.home() / ".cache" / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert find_file(WEIGHTS[name], tmp_path) == path
+
+
+def test_the_hub_cache_is_looked_into_after_the_folder(hub_cache, tmp_path):
+    weight = WEIGHTS["dinov2-base"]
+    assert find_file(weight, tmp_path) is None
+    link = put_in_cache(hub_cache, weight.repo, weight.path, CONTENT, commit=weight.revision)
+    assert find_file(weight, tmp_path) == link
+    (tmp_path / weight.file).write_bytes(CONTENT)
+    assert find_file(weight, tmp_path) == tmp_path / weight.file
 
 
 def test_heads_of_an_installed_package_count(tmp_path):
@@ -223,31 +196,56 @@ def test_a_pickle_runs_no_code(tmp_path):
     assert not (tmp_path / "made").exists()
 
 
-def test_commands_list_fetch_and_verify(server, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("on_hub", [True, False])
+def test_commands_list_fetch_and_verify(hub, published, tmp_path, monkeypatch, capsys, on_hub):
     from drift.cli.main import main
 
-    name = "musiq-spaq"
-    weight = replace(WEIGHTS[name], url=f"{server.url}/file", sha256=SHA256)
+    name = "musiq-spaq" if on_hub else "alexnet"
+    weight = replace(WEIGHTS[name], sha256=SHA256)
+    if on_hub:
+        hub.files[weight.repo, weight.path] = CONTENT
+        hub.large.add(weight.path)
+    else:
+        weight = replace(weight, url=published.as_uri())
     monkeypatch.setitem(WEIGHTS, name, weight)
-    folder = ["--weights-dir", str(tmp_path)]
+    home = tmp_path / "w"
+    folder = ["--weights-dir", str(home)]
     assert main(["weights", "verify", name, *folder]) == 1
     assert "missing" in capsys.readouterr().out
     monkeypatch.setenv("DRIFT_OFFLINE", "1")
     assert main(["weights", "fetch", name, *folder]) == 2
-    assert f"copy the files to {tmp_path} by hand: {weight.file}" in capsys.readouterr().err
+    assert f"copy the files to {home} by hand: {weight.file}" in capsys.readouterr().err
     monkeypatch.setenv("DRIFT_OFFLINE", "0")
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     assert main(["weights", "fetch", name, *folder]) == 0
     assert SHA256 in capsys.readouterr().out
     assert main(["weights", "fetch", name, *folder]) == 0
     assert "here already" in capsys.readouterr().out
     assert main(["weights", "verify", name, *folder]) == 0
-    (tmp_path / weight.file).write_bytes(b"damaged")
-    assert main(["weights", "verify", *folder]) == 1
+    (home / weight.file).write_bytes(b"damaged")
+    assert main(["weights", "verify", name, *folder]) == 1
     assert "damaged" in capsys.readouterr().out
+    assert main(["weights", "fetch", name, *folder]) == 0  # mends it
+    assert main(["weights", "verify", name, *folder]) == 0
     assert main(["weights", "list", *folder]) == 0
     assert main(["weights", "fetch", "nonsense", *folder]) == 2
     monkeypatch.setitem(WEIGHTS, name, replace(weight, sha256="0000"))
-    Path(tmp_path / weight.file).unlink()
+    capsys.readouterr()
     assert main(["weights", "fetch", name, *folder]) == 1
-    assert "expected 0000" in capsys.readouterr().err
+    assert "0000" in capsys.readouterr().err
+
+
+def test_fetch_without_a_folder_fills_the_shared_cache(hub, hub_cache, monkeypatch, capsys):
+    from drift.cli.main import main
+
+    monkeypatch.delenv("DRIFT_WEIGHTS", raising=False)
+    weight = WEIGHTS["dinov2-base"]
+    hub.files[weight.repo, weight.path] = CONTENT
+    hub.large.add(weight.path)
+    assert main(["weights", "fetch", weight.name]) == 0
+    found = find_file(weight, weights_folder())
+    assert found is not None
+    assert hub_cache in found.parents
+    hub.lie = "ab" * 32  # the hub states another hash than it sends
+    found.unlink()
+    found.resolve().unlink(missing_ok=True)
+    assert main(["weights", "fetch", weight.name]) == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_hub import FakeHub
 
 from eval.protocol.dimensions import DIMENSIONS
 from eval.upstream import weights as weight_table
@@ -82,7 +83,8 @@ def test_table_is_whole() -> None:
     assert list(NEEDED) == NAMES
     used = {name for names in (*NEEDED.values(), *NEEDED_LONG.values()) for name in names}
     assert used == set(WEIGHTS)
-    assert all(weight.url.startswith("https://") for weight in WEIGHTS.values())
+    assert all(weight.address.startswith("https://") for weight in WEIGHTS.values())
+    assert all(bool(weight.url) != bool(weight.repo) for weight in WEIGHTS.values())
 
 
 def test_weights_list_names_places(fake_environment, vbench, tmp_path) -> None:
@@ -97,8 +99,8 @@ def test_weights_list_names_places(fake_environment, vbench, tmp_path) -> None:
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_environment):
-    """Three weights that are published on this disk."""
+def published(tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, fake_environment):
+    """Weights that are published on this disk, and by a hub of our own."""
     host = tmp_path / "host"
     host.mkdir()
     (host / "plain.pth").write_bytes(b"plain weights")
@@ -110,14 +112,23 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake_environment)
     digest = hashlib.sha256(b"plain weights").hexdigest()
     changes = {
         "musiq-spaq": {"url": (host / "plain.pth").as_uri(), "sha256": digest[:8]},
-        "amt-s": {"url": (host / "plain.pth").as_uri()},
         "raft": {"url": (host / "models.zip").as_uri()},
         "dino-code": {"url": (host / "main.zip").as_uri()},
-        "umt-l16": {"url": (host / "gone.pth").as_uri()},
+        "dino": {"url": (host / "gone.pth").as_uri()},
         "clip-b32": {"url": (host / "plain.pth").as_uri()},  # its hash is another
     }
     for name, change in changes.items():
         monkeypatch.setitem(weight_table.WEIGHTS, name, replace(WEIGHTS[name], **change))
+    hub.files = {
+        ("lalala125/AMT", "amt-s.pth"): b"plain weights",
+        ("xinyu1205/recognize-anything", "tag2text_swin_14m.pth"): b"a space's weights",
+        ("bert-base-uncased", "vocab.txt"): b"words",
+        ("bert-base-uncased", "model.safetensors"): b"weights",
+        ("bert-base-uncased", "tf_model.h5"): b"not asked for",
+    }
+    hub.large = {"amt-s.pth", "tag2text_swin_14m.pth", "model.safetensors", "tf_model.h5"}
+    cache = tmp_path / "cache" / "hf" / "hub"  # in the HF_HOME of the environment
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     return host
 
 
@@ -148,11 +159,26 @@ def test_a_weight_that_changed_since_it_was_fetched_is_seen(published, vbench) -
     assert place.read_bytes() == b"plain weights"
 
 
+def test_weights_of_the_hub_go_where_upstream_looks(published, vbench, hub, tmp_path) -> None:
+    assert vbench("weights", "fetch", "tag2text", "bert", "bert-vocabulary")[0] == 0
+    assert locate(WEIGHTS["tag2text"], weight_roots()).read_bytes() == b"a space's weights"
+    assert locate(WEIGHTS["bert"], weight_roots()).read_bytes() == b"weights"
+    assert (tmp_path / "cache/hf/hub/models--bert-base-uncased/refs/main").is_file()
+    assert sorted(hub.downloads) == ["model.safetensors", "tag2text_swin_14m.pth", "vocab.txt"]
+
+
+def test_offline_fetches_nothing(published, vbench, hub, monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    code, _, err = vbench("weights", "fetch", "amt-s")
+    assert (code, err.count("\n"), hub.asked) == (1, 1, [])
+
+
 def test_fetch_failures_name_the_weight_and_the_others_go_on(published, vbench) -> None:
-    code, _, err = vbench("weights", "fetch", "umt-l16", "clip-b32", "amt-s")
+    code, _, err = vbench("weights", "fetch", "umt-l16", "dino", "clip-b32", "amt-s")
     assert code == 1
     assert "umt-l16: " in err
+    assert "dino: " in err
     assert "clip-b32: " in err
-    assert "expected 40d3657159" in err
+    assert "40d3657159" in err
     assert "amt-s: fetched" in err
     assert not locate(WEIGHTS["clip-b32"], weight_roots()).exists()
