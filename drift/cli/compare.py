@@ -68,7 +68,7 @@ def _text(result: dict[str, Any]) -> str:
         f"{result['segments']} segments, preset {result['preset']['name']}; baseline "
         f"{printable(result['baseline'])}\n\n"
     )
-    parts = [head, _scores(result), _metrics(result), _videos(result)]
+    parts = [head, _scores(result), _power(result), _metrics(result), _videos(result)]
     stability = result["rank_stability"]
     if stability:
         parts.append(
@@ -108,6 +108,20 @@ def _scores(result: dict[str, Any]) -> str:
             )
         )
     return aligned(rows)
+
+
+def _power(result: dict[str, Any]) -> str:
+    """The smallest difference of the scores that this many prompts could have shown."""
+    lines = []
+    for comparison in result["comparisons"]:
+        smallest = comparison["score"]["smallest_detectable"]
+        shows = (
+            "are too few to show any difference at 5 %"
+            if smallest is None
+            else f"show a difference of {smallest:.4f} in 80 of 100 comparisons, less more rarely"
+        )
+        lines.append(f"{printable(comparison['run'])}: {result['prompts']} prompts {shows}\n")
+    return "".join(lines)
 
 
 def _metrics(result: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from drift.stats.bootstrap import (
     change_interval,
     percentile_interval,
 )
+from drift.stats.power import prompt_means, smallest_difference
 from drift.stats.significance import cohen_dz, holm, share_above, sign_flip_p
 
 COMPARE_SCHEMA = "drift-compare/1"
@@ -64,7 +65,7 @@ def compare_runs(
     pairing = pair_videos([run.data for run in used], pair_by)
     columns = ("score", *used[0].data.config.metrics)
     tables = [
-        _pair_table(run.data, videos, columns)
+        pair_table(run.data, videos, columns)
         for run, videos in zip(used, pairing.videos, strict=True)
     ]
     comparisons = [
@@ -106,7 +107,7 @@ def _heading(runs: Sequence[NamedRun], pairing: Pairing) -> dict[str, Any]:
     }
 
 
-def _pair_table(
+def pair_table(
     data: RunData, videos: Mapping[str, Sequence[str]], columns: Sequence[str]
 ) -> NDArray[np.float64]:
     """Score and drifts of each pair, means over its videos, as (pairs, columns)."""
@@ -179,11 +180,18 @@ def _difference(
         "ci95": None if draws is None else percentile_interval(draws[:, 1] - draws[:, 0]).tolist(),
         "percent": 100 * (high / low - 1) if low > 0 else None,
         "percent_ci95": None if relative is None else [100 * bound for bound in relative],
+        "smallest_detectable": _smallest_detectable(change, clusters),
         "effect_size_dz": cohen_dz(change),
         "share_baseline_lower": share_above(change),
         "p": None if draws is None else sign_flip_p(change, clusters),
         "p_holm": None,
     }
+
+
+def _smallest_detectable(change: Sequence[float], clusters: Sequence[str]) -> float | None:
+    """Smallest true difference that this many prompts show in 80 of 100 comparisons."""
+    means = prompt_means(change, clusters)
+    return None if len(means) < 2 else smallest_difference(float(means.std(ddof=1)), len(means))
 
 
 def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:
