@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="text file with one prompt a line, UTF-8; or a .jsonl file that hiar-vbench prompts "
         "wrote, with the file names that VBench asks for",
     )  # fmt: skip
-    texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
+    texts.add_argument(
+        "--prompt", action="append", metavar="TEXT", help="a prompt; may be given several times"
+    )
     parser.add_argument(
         "--prompt-range",
         type=prompt_range,
@@ -59,7 +61,11 @@ def run(args: argparse.Namespace) -> int:
     spec = find_model(args.model)
     length = find_length(spec, args.seconds)
     given = args.prompt is not None
-    prompts = list_prompts([check_prompt(args.prompt)]) if given else read_prompt_list(args.prompts)
+    prompts = (
+        list_prompts([check_prompt(text) for text in args.prompt])
+        if given
+        else read_prompt_list(args.prompts)
+    )
     samples = max(1, len(prompts[0].names)) if args.samples is None else args.samples
     options = read_options(args)
     make_out_folder(args.out)

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     texts = parser.add_mutually_exclusive_group(required=True)
     texts.add_argument("--prompts", type=Path, metavar="FILE", help="one prompt a line, UTF-8")
-    texts.add_argument("--prompt", metavar="TEXT", help="a single prompt")
+    texts.add_argument(
+        "--prompt", action="append", metavar="TEXT", help="a prompt; may be given several times"
+    )
     parser.add_argument(
         "--prompt-range", type=prompt_range, metavar="A:B",
         help="only prompts A to B - 1 of the list; their videos are those of a whole run",
@@ -139,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     from hiar.codecs.prompts import check_prompt, read_prompts  # noqa: PLC0415
 
     given = args.prompt is not None
-    prompts = [check_prompt(args.prompt)] if given else read_prompts(args.prompts)
+    prompts = [check_prompt(text) for text in args.prompt] if given else read_prompts(args.prompts)
     changes = sampler_changes(args)
     make_out_folder(args.out)
     from hiar.model.attention_backends import attention_backend  # noqa: PLC0415

@@ -42,6 +42,18 @@ def load_published() -> dict[str, Any]:
     return data
 
 
+def is_published(name: str) -> bool:
+    """Returns whether the paper has a table of that name."""
+    table = load_published().get(name)
+    return isinstance(table, dict) and "columns" in table
+
+
+def published_rows() -> frozenset[str]:
+    """Returns the ids of the rows of all published tables."""
+    names = filter(is_published, load_published())
+    return frozenset(row.id for name in names for row in published_table(name).rows)
+
+
 def published_table(name: str) -> PublishedTable:
     """Returns one published table, `table1`, `table2` or `table3`."""
     data = load_published()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.paper.published import published_table
+from reports.paper.published import published_rows
 from reports.records.drift_record import DriftRecord, read_drift
 from reports.records.record_files import RecordError, member, read_json
 from reports.records.vbench_records import VBenchRecord, read_vbench
@@ -72,9 +72,7 @@ def read_variants(out: Path, scale: str) -> dict[str, VariantRecord]:
 def _read_variant(path: Path, out: Path) -> VariantRecord:
     data = read_json(path, VARIANT_SCHEMA)
     row = member(path, data, "row")
-    known = {
-        row.id for name in ("table1", "table2", "table3") for row in published_table(name).rows
-    }
+    known = published_rows()
     if row not in known:
         raise RecordError(f"{path}: row {row!r} is unknown; choose from {', '.join(sorted(known))}")
     vbench = member(path, data, "vbench")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from reports.paper.published import published_table
+from reports.paper.published import PublishedTable, is_published, published_table
 from reports.records.measurements import Measurements
 from reports.records.vbench_records import VBENCH_PREFIX
 from reports.tables.cells import Cell, Change, Row, Table
@@ -12,20 +12,27 @@ from reports.tables.columns import COLUMNS
 from reports.tables.needs import VBENCH, Need, NotRun
 from reports.tables.row_sources import RowRecords, RowSources, measured, row_records
 
+BLOCK_FIRST = "block-first (Self-Forcing)"
+NOT_IN_PAPER = "not in the paper"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
     """A line of the registry: which runs a table reads, and what its rows are.
 
     Attributes:
-        name: Name of the table in paper_numbers.json.
+        name: Name of the table, such as `table2`; the paper's own stand in paper_numbers.json.
+        caption: Caption of a table that the paper does not have.
+        columns: Ids of that table's columns, from `COLUMNS`.
         sources: What is measured for each row, by scale and row id.
         needs: Function from a row id to what a run for that row would need; it is asked for rows
             without a source.
         reference: Id of the row that changes are relative to.
+        reference_label: Name of that row in the legend.
         bench: Whether the table reads the speed measurement.
         bold_groups: Groups of rows whose best published number the paper prints in bold.
-        extra: Labels, by row id, of rows that the paper does not have.
+        extra: Labels, by row id, of rows that the paper does not have: all of them, in a table of
+            one's own.
         notes: What a reader must know besides the preset's caption, by scale.
     """
 
@@ -33,10 +40,32 @@ class TableSpec:
     sources: RowSources
     needs: Callable[[str], tuple[Need, ...]]
     reference: str
+    reference_label: str = BLOCK_FIRST
+    caption: str = ""
+    columns: tuple[str, ...] = ()
     bench: bool = False
     bold_groups: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if is_published(self.name) == bool(self.columns):
+            raise ValueError(
+                f"table {self.name!r}: give `columns` and `caption` where paper_numbers.json has "
+                "no table of that name, and only there"
+            )
+        unknown = set(self.columns) - COLUMNS.keys()
+        if unknown:
+            raise ValueError(f"table {self.name!r}: add {unknown} to reports/tables/columns.py")
+
+    @property
+    def published(self) -> PublishedTable:
+        """The paper's table, or one without rows where the paper has none."""
+        if not self.columns:
+            return published_table(self.name)
+        return PublishedTable(
+            name=self.name, caption=self.caption, columns=self.columns, rows=(), source=NOT_IN_PAPER
+        )
 
     def runs(self, scale: str) -> tuple[str, ...]:
         """Names the runs that the table reads at a scale."""
@@ -53,7 +82,7 @@ class TableSpec:
 
     def build(self, measurements: Measurements) -> Table:
         """Builds the table from what was measured."""
-        published = published_table(self.name)
+        published = self.published
         scale = measurements.preset.scale
         rows = [row.id for row in published.rows]
         rows += [row_id for row_id in self.extra if row_id in self.sources.get(scale, {})]
@@ -65,14 +94,14 @@ class TableSpec:
             columns=tuple(COLUMNS[column] for column in published.columns),
             rows=tuple(self._row(measurements, row_id) for row_id in rows),
             reference=self.reference,
-            reference_label="block-first (Self-Forcing)",
+            reference_label=self.reference_label,
             bold_groups=self.bold_groups,
             notes=self.notes.get(scale, ()),
             shared_notes=measurements.notes(),
         )
 
     def _row(self, measurements: Measurements, row_id: str) -> Row:
-        published = published_table(self.name)
+        published = self.published
         paper = next((row for row in published.rows if row.id == row_id), None)
         records = self.records(measurements, row_id)
         return Row(
@@ -98,7 +127,7 @@ class TableSpec:
         ours, theirs = (self.records(measurements, name) for name in (row_id, self.reference))
         if row_id == self.reference or isinstance(ours, NotRun) or isinstance(theirs, NotRun):
             return {}
-        relative = [c for c in published_table(self.name).columns if COLUMNS[c].relative]
+        relative = [c for c in self.published.columns if COLUMNS[c].relative]
         found = {column: change(ours, theirs, column) for column in relative}
         return {column: value for column, value in found.items() if value is not None}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
 from reports.records.drift_record import DriftRecord
@@ -14,6 +14,7 @@ from reports.tables.cells import Measured
 from reports.tables.needs import VBENCH, NotRun, no_result
 
 DRIFT = "drift"
+SPEED_COLUMNS = frozenset(field.name for field in fields(BenchRecord))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,8 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
         )  # fmt: skip
     if column.startswith(VBENCH_PREFIX):
         return _vbench(records, column, scale)
+    if column not in SPEED_COLUMNS:
+        raise ValueError(f"no record holds the column {column!r}: give `measured` a branch for it")
     if records.bench is None:
         return records.reasons["bench"]
     return Measured(
