@@ -38,8 +38,13 @@ PACKAGES = (
     Package(name="diffusers", module="diffusers", enables="frames from latents (the VAE)"),
     Package(name="av", module="av", enables="writing mp4 files"),
     Package(
-        name="flash-attn", module="flash_attn", required=False,
-        enables="the flash_attn attention backend; PyTorch's own is used without it",
+        name="flash-attn-4", module="flash_attn.cute", required=False,
+        enables="the flash_attn_4 attention backend (Hopper, Blackwell); pip install "
+        "'hiar-toolkit[flash4]'",
+    ),
+    Package(
+        name="flash-attn", module="flash_attn.flash_attn_interface", required=False,
+        enables="the flash_attn attention backend (older GPUs); PyTorch's own is used without it",
     ),
 )  # fmt: skip
 
@@ -64,7 +69,10 @@ def examine(folder: Path) -> dict[str, Any]:
 
 def find_version(package: Package) -> str | None:
     """The installed version, None if the package cannot be imported."""
-    if importlib.util.find_spec(package.module) is None:
+    try:
+        if importlib.util.find_spec(package.module) is None:
+            return None
+    except ModuleNotFoundError:  # not even the package that the module would be in
         return None
     try:
         return version(package.name)
@@ -99,12 +107,15 @@ def examine_torch() -> dict[str, Any]:
     """PyTorch's version and devices; `error` says why it does not load."""
     try:
         import torch  # noqa: PLC0415  (seconds to import)
+
+        from hiar.runtime.device import why_no_gpu  # noqa: PLC0415
     except (ImportError, OSError) as error:
         return {"version": None, "error": str(error).splitlines()[0], "devices": []}
     return {
         "version": torch.__version__,
         "cuda": torch.version.cuda,
         "threads": torch.get_num_threads(),
+        "no_gpu": None if torch.cuda.device_count() else why_no_gpu(),
         "devices": [
             {
                 "name": f"cuda:{index}",
@@ -134,8 +145,9 @@ def findings(facts: dict[str, Any]) -> list[str]:
     if facts["torch"].get("error"):
         lines.append(f"torch does not load: {facts['torch']['error']}")
     elif not facts["torch"]["devices"]:
+        lines.append(f"no GPU that torch can use: {facts['torch']['no_gpu']}")
         # 8 calls of 40 TFLOP a block of 12 frames at 480 x 832 px, window full.
-        lines.append("no GPU that torch can use: full-size models need 27 TFLOP a frame")
+        lines.append("without a GPU full-size models are out of reach: they need 27 TFLOP a frame")
     waiting = [release for release in facts["releases"] if not release["ready"]]
     lines += [
         f"{release['name']} lacks {', '.join(release['missing'])}: "

@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from hiar.cli.kernel_check import format_kernels
 from hiar.cli.weights import add_folder_argument
 
 SCHEMA = "hiar-doctor/1"
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run `hiar doctor`."""
     from hiar.cli.diagnosis import examine, findings  # noqa: PLC0415
+    from hiar.cli.kernel_check import examine_kernels  # noqa: PLC0415
     from hiar.weights.fetching import describe  # noqa: PLC0415
     from hiar.weights.local import find, weights_folder  # noqa: PLC0415
     from hiar.weights.releases import PARTS  # noqa: PLC0415
@@ -32,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = weights_folder(arguments.weights_dir)
     facts = examine(folder)
     weights = [describe(part, find(part.file, folder)) for part in PARTS]
+    if facts["torch"]["version"]:
+        facts["attention"] = examine_kernels()
     lines = findings(facts)
     broken = any(p["required"] and p["version"] is None for p in facts["packages"])
     if arguments.json:
@@ -62,6 +66,8 @@ def format_page(
         f"  {package['name']:14} {package['version'] or 'missing':12} {package['enables']}"
         for package in facts["packages"]
     ]
+    if "attention" in facts:
+        page += ["", *format_kernels(facts["attention"])]
     free_gb = machine["disk_free_bytes"] / 1e9
     page += ["", f"weights in {machine['weights_folder']} ({free_gb:.0f} GB free on its disk)"]
     for row in weights:

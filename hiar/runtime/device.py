@@ -31,9 +31,23 @@ def check_device(name: str) -> None:
     if device.type == "cuda":
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
-            raise UsageError(f"device {name!r} is not here: torch sees {count} GPUs; use cpu")
+            reason = "" if count else f" ({why_no_gpu()})"
+            raise UsageError(
+                f"device {name!r} is not here: torch sees {count} GPUs{reason}; use cpu"
+            )
     elif device.type != "cpu":
         raise UsageError(f"device {name!r} is not supported: use cpu, cuda or cuda:N")
+
+
+def why_no_gpu() -> str:
+    """Why torch sees no GPU, in a few words, such as a driver too old for its CUDA libraries."""
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).strip().partition("\n")[0].partition(". ")[0]
+    return f"CUDA {torch.version.cuda} finds none; is CUDA_VISIBLE_DEVICES empty?"
 
 
 def device_name(device: torch.device) -> str:

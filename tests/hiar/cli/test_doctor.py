@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hiar.cli import diagnosis as doctor
+from hiar.model.attention_kernels import KERNELS
 from hiar.weights.releases import PARTS
 
 Run = Callable[..., tuple[int, str, str]]
@@ -38,7 +39,10 @@ def test_the_record_names_everything(hiar_main: Run, folder: Path) -> None:
     found = {row["name"]: row["version"] for row in record["packages"]}
     assert found["torch"]
     assert found["diffusers"]
-    assert (found["flash-attn"] is None) == (importlib.util.find_spec("flash_attn") is None)
+    if importlib.util.find_spec("flash_attn") is None:
+        assert found["flash-attn"] is found["flash-attn-4"] is None
+    assert {row["name"] for row in record["attention"]["kernels"]} == set(KERNELS)
+    assert bool(record["torch"]["no_gpu"]) == (torch.cuda.device_count() == 0)
 
 
 def test_the_page_says_what_a_missing_file_disables(hiar_main: Run, folder: Path) -> None:
