@@ -16,7 +16,8 @@ PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "einops", "nump
 def provenance(device: str = "cpu") -> dict[str, Any]:
     """Facts about this run that a reader needs to repeat it.
 
-    The number of threads is one: a CPU's sums round differently with another.
+    The number of threads and the CPU's instruction set are among them: sums round differently
+    with others.
     """
     import torch  # noqa: PLC0415  (hashes and versions need none)
 
@@ -27,6 +28,7 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device,
         "threads": torch.get_num_threads(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
     }
 
 
