@@ -68,7 +68,8 @@ def _text(result: dict[str, Any]) -> str:
         f"{result['segments']} segments, preset {result['preset']['name']}; baseline "
         f"{printable(result['baseline'])}\n\n"
     )
-    parts = [head, _scores(result), _power(result), _metrics(result), _videos(result)]
+    tables = (_scores, _power, _metrics, _seams, _videos)
+    parts = [head, *(table(result) for table in tables)]
     stability = result["rank_stability"]
     if stability:
         parts.append(
@@ -141,6 +142,24 @@ def _metrics(result: dict[str, Any]) -> str:
                 )
             )
     return "\n" + aligned(rows)
+
+
+def _seams(result: dict[str, Any]) -> str:
+    """Table of seams with a row a run and metric; empty where no run has any."""
+    rows = [("run", "seam ratio of", "ratio", "95 % interval", "other phases", "seams")]
+    rows += [
+        (
+            printable(run["name"]),
+            name,
+            f"{entry['seam_ratio']:.3f}",
+            between(entry["ci95"], ".3f"),
+            f"at most {entry['largest_other_phase']:.3f}",
+            "yes" if entry["found"] else "not shown",
+        )
+        for run in result["runs"]
+        for name, entry in run["seams"].items()
+    ]
+    return "\n" + aligned(rows) if len(rows) > 1 else ""
 
 
 def _videos(result: dict[str, Any]) -> str:

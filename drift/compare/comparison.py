@@ -1,6 +1,6 @@
 """Compares runs video by video: differences with intervals, tests, effect sizes, rankings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from drift.metrics.preset import Preset
 from drift.record.summary import score_videos
 from drift.record.tables import RunData
 from drift.score.aggregate import mean
+from drift.seams.record import OF_A_VIDEO, seams_of_run
 from drift.stats import sensitivity
 from drift.stats.bootstrap import (
     LEVEL,
@@ -43,7 +44,8 @@ def compare_runs(
     The score of a pair is the mean over its videos; a run's score here is the mean over pairs.
     Differences are run minus baseline, so a negative one is less drift. Intervals are paired
     bootstraps over prompts, and tests flip the signs of prompts. Holm's correction treats the
-    scores of all runs as one family and all metrics of all runs as another.
+    scores of all runs as one family, the metrics of the score as another, and the metrics beside
+    it as a third. Seams are those of all videos of a run.
 
     Args:
         runs: Two or more runs with different names.
@@ -72,18 +74,29 @@ def compare_runs(
         _comparison(run.name, tables[0], table, columns, pairing)
         for run, table in zip(used[1:], tables[1:], strict=True)
     ]
-    _adjust(comparisons)
+    beside = {name for name in columns[1:] if not used[0].data.preset.term(name).weight}
+    _adjust(comparisons, beside)
     means = [[mean(column) for column in table.T.tolist()] for table in tables]
     heading = _heading(used, pairing)
     invalid = [heading["invalid"]] if "invalid" in heading else []
     return {
         **heading,
         "runs": [
-            {"name": run.name, "score": score, "drift": dict(zip(columns[1:], drifts, strict=True))}
-            for run, (score, *drifts) in zip(used, means, strict=True)
+            {
+                "name": run.name,
+                "score": score,
+                "drift": dict(zip(columns[1:], drifts, strict=True)),
+                "seams": _seams(run.data),
+            }
+            for run, (score, *drifts) in zip(runs, means, strict=True)
         ],
         "comparisons": comparisons,
-        "rank_stability": _rank_stability(means),
+        "rank_stability": _rank_stability(
+            [
+                [value for name, value in zip(columns, row, strict=True) if name not in beside]
+                for row in means
+            ]
+        ),
         "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
         "notes": [*invalid, *notes, *_size_notes(heading["prompts"])],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
@@ -194,12 +207,22 @@ def _smallest_detectable(change: Sequence[float], clusters: Sequence[str]) -> fl
     return None if len(means) < 2 else smallest_difference(float(means.std(ddof=1)), len(means))
 
 
-def _adjust(comparisons: Sequence[dict[str, Any]]) -> None:
-    """Fills in the p-values after Holm's correction, for scores and for metrics apart."""
+def _seams(data: RunData) -> dict[str, Any]:
+    """Metric -> seam of a run's videos; empty where none was measured."""
+    return {
+        name: {key: entry[key] for key in OF_A_VIDEO}
+        for name, entry in seams_of_run(data)["metrics"].items()
+    }
+
+
+def _adjust(comparisons: Sequence[dict[str, Any]], beside: Collection[str]) -> None:
+    """Fills in the p-values after Holm's correction, for each family apart."""
     scores = [comparison["score"] for comparison in comparisons]
-    metrics = [entry for comparison in comparisons for entry in comparison["metrics"].values()]
-    for family in (scores, metrics):
-        if all(entry["p"] is not None for entry in family):
+    entries = [item for comparison in comparisons for item in comparison["metrics"].items()]
+    counted = [entry for name, entry in entries if name not in beside]
+    others = [entry for name, entry in entries if name in beside]
+    for family in (scores, counted, others):
+        if family and all(entry["p"] is not None for entry in family):
             adjusted = holm([entry["p"] for entry in family])
             for entry, value in zip(family, adjusted, strict=True):
                 entry["p_holm"] = value

@@ -19,6 +19,7 @@ from drift.video.thumbnails import LARGE, SMALL, strip_size
 DETAIL_BUDGET_BYTES = 20_000_000  # largest size of the pictures and curves of all videos
 WORST = 6  # videos that are shown large
 FAR = 0.5  # share of a metric's scale from which on the page says that a video has changed
+LEFT = 0.25  # share of the scale from which on such a video has left its start
 ONSET_WINDOWS = 30  # parts of a video whose means are compared with its first segment
 
 
@@ -28,6 +29,7 @@ class MetricView:
 
     Args:
         name: Name of the metric.
+        weight: Weight of the metric in the preset; 0 beside the score.
         part: Score of the metric.
         spark: SVG of the segments.
         chart: SVG of the values over the frames, or empty.
@@ -37,6 +39,7 @@ class MetricView:
     """
 
     name: str
+    weight: float
     part: MetricScore
     spark: str
     chart: str
@@ -90,13 +93,14 @@ class VideoView:
 
     @property
     def far(self) -> list[MetricView]:
-        """Metrics that changed by half their scale or more, those that changed most first."""
+        """Metrics that changed by half their scale or more; those of the score come first."""
         return sorted(
-            (metric for metric in self.metrics if metric.line.far), key=lambda m: -m.part.drift
+            (metric for metric in self.metrics if metric.line.far),
+            key=lambda metric: (not metric.weight, -metric.part.drift),
         )
 
     def since_s(self, metric: MetricView) -> float | None:
-        """Second from which on a metric stays half its scale away from its start, if known."""
+        """Second from which on a metric stays away from its start, if known."""
         share, length = metric.line.onset, self.duration_s
         return None if share is None or length is None else share * length
 
@@ -163,12 +167,13 @@ def _metric_view(
     name: str, part: MetricScore, row: VideoRow, run: RunData, rank: int, *, with_chart: bool
 ) -> MetricView:
     values = slope_values(row.values[name], METRICS[name])
-    scale = run.preset.term(name).scale
+    term = run.preset.term(name)
     far = part.drift >= FAR
     return MetricView(
         name=name,
+        weight=term.weight,
         part=part,
-        spark=sparkline(part.segment_means, scale),
+        spark=sparkline(part.segment_means, term.scale),
         chart=frame_chart(values, part.segment_means) if with_chart else "",
         low=float(values.min()),
         high=float(values.max()),
@@ -176,7 +181,7 @@ def _metric_view(
             change=[value - part.segment_means[0] for value in _evenly(values, CHANGE_POINTS)],
             far="" if not far else "rising" if part.slope > 0 else "falling",
             label=str(rank + 1) if far and rank < WORST else "",
-            onset=_onset(values, FAR * scale, len(part.segment_means)) if far else None,
+            onset=_onset(values, LEFT * term.scale, len(part.segment_means)) if far else None,
         ),
     )
 

@@ -98,15 +98,15 @@ def neighbour_medians(values: Values, half: int) -> Values:
     Returns:
         float64 (pairs,).
     """
-    array = np.asarray(values, dtype=np.float64)
-    medians = np.empty_like(array)
-    inside = np.arange(half, len(array) - half)
-    if len(inside):
-        around = sliding_window_view(array, 2 * half + 1)
-        medians[inside] = np.median(np.delete(around, half, axis=1), axis=1)
-    for i in (*range(min(half, len(array))), *range(max(half, len(array) - half), len(array))):
-        near = array[max(0, i - half) : i + half + 1]
-        medians[i] = np.median(np.delete(near, min(i, half)))
+    padded = np.pad(np.asarray(values, dtype=np.float64), half, constant_values=np.nan)
+    return _row_medians(np.delete(sliding_window_view(padded, 2 * half + 1), half, axis=1))
+
+
+def _row_medians(table: Values) -> Values:
+    """Median of each row of a table, in which NaN stands for no value; np.nanmedian is slow."""
+    ordered = np.sort(table, axis=1)  # NaN sorts to the end
+    count, rows = np.count_nonzero(~np.isnan(ordered), axis=1), np.arange(len(ordered))
+    medians: Values = (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
     return medians
 
 
@@ -186,7 +186,7 @@ def _interval(at_borders: Sequence[Values], clusters: Sequence[str]) -> tuple[fl
     for video, cluster in enumerate(clusters):
         groups.setdefault(cluster, []).append(video)
     members = _padded([groups[name] for name in sorted(groups)], -1)
-    ratios, lengths = _padded(at_borders, np.inf), np.array([len(one) for one in at_borders])
+    ratios, lengths = _padded(at_borders, np.nan), np.array([len(one) for one in at_borders])
     rng, medians = np.random.default_rng(SEED), []
     step = max(1, BATCH_CELLS // (len(members) * members.shape[1] * ratios.shape[1]))
     for start in range(0, RESAMPLES, step):
@@ -196,10 +196,8 @@ def _interval(at_borders: Sequence[Values], clusters: Sequence[str]) -> tuple[fl
         size = np.where(videos < 0, 0, lengths[videos])
         picks = (rng.random((rows, videos.shape[1], ratios.shape[1])) * size).astype(np.int64)
         drawn = ratios[videos, picks]
-        drawn[np.arange(ratios.shape[1]) >= size] = np.inf  # padding, which sorts to the end
-        ordered = np.sort(drawn.reshape(rows, -1), axis=1)
-        count, every = size.sum(axis=(1, 2)), np.arange(rows)
-        medians.append((ordered[every, (count - 1) // 2] + ordered[every, count // 2]) / 2)
+        drawn[np.arange(ratios.shape[1]) >= size] = np.nan
+        medians.append(_row_medians(drawn.reshape(rows, -1)))
     low, high = percentile_interval(np.concatenate(medians)).tolist()
     return low, high
 

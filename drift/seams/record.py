@@ -46,7 +46,8 @@ def seams_record(
     whole = [row for row in data.rows if row.status == "ok"]
     borders = _borders(whole, metrics, given) if whole else given
     kept = [row for row in whole if _has_borders(row, borders)]
-    failed = [_failure(row) for row in data.rows if row not in kept]
+    measured = {row.path for row in kept}
+    failed = [_failure(row) for row in data.rows if row.path not in measured]
     if not kept or borders is None:
         reasons = "; ".join(f"{one['path']}: {one['reason']}" for one in failed[:3])
         raise UsageError(f"no video has seams to measure ({reasons})")

@@ -284,3 +284,33 @@ def test_versions_of_a_metric_are_never_compared(model):
         compare_runs([versioned("a", 1), versioned("b", 2)], allow_mixed=True)
     assert compare_runs([versioned("a", 2), versioned("b", 2)])["pairs"] == 2
     assert compare_runs([versioned("a", None), versioned("b", 2)])["pairs"] == 2
+
+
+def test_metrics_beside_the_score_move_no_test_of_the_others_and_seams_stand_beside(make_run):
+    rng = np.random.default_rng(0)
+    runs = {"with": [], "without": []}
+    for name in ("a", "b"):
+        values = {}
+        for video in range(8):
+            changes = rng.uniform(2.0, 2.2, 49)
+            changes[8::12] += 3.0 * (name == "b")
+            values[f"{video}.mp4"] = {
+                "saturation": ramp(rng.uniform(0, 0.5)),
+                "sharpness": np.exp(rng.normal(3, 0.1, 50)),
+                "brightness": rng.uniform(0.4, 0.5, 50),
+                "difference": changes,
+            }
+        prompts = {path: f"p {path}" for path in values}
+        data = make_run(values, prompts=prompts, media={"frames": 50}, blocks=(9, 12))
+        runs["with"].append(NamedRun(name=name, data=data))
+        fast = {p: {k: v[k] for k in ("saturation", "sharpness")} for p, v in values.items()}
+        runs["without"].append(NamedRun(name=name, data=make_run(fast, prompts=prompts)))
+    beside, alone = (compare_runs(runs[kind]) for kind in ("with", "without"))
+    assert beside["rank_stability"] == alone["rank_stability"]
+    for metric, entry in alone["comparisons"][0]["metrics"].items():
+        assert beside["comparisons"][0]["metrics"][metric] == entry
+    smooth, jumpy = (run["seams"]["difference"] for run in beside["runs"])
+    assert not smooth["found"]
+    assert jumpy["found"]
+    assert jumpy["seam_ratio"] > 2
+    assert alone["runs"][0]["seams"] == {}
