@@ -3,7 +3,6 @@
 import shutil
 import zipfile
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from pathlib import Path
 
 from drift.files import file_sha256
@@ -13,12 +12,16 @@ from drift.metrics.weights.download import (
     fetch_from_hub,
     fetch_url,
     is_offline,
-    list_files,
 )
-from drift.metrics.weights.local import fetch_to
 from eval.upstream.weights import Root, WeightFile, check, locate, note_hash
 
-BERT_FILES = ("*.txt", "*.json", "model.safetensors")
+BERT_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "model.safetensors",
+)
 """Files of BERT's repository that transformers reads, all fetched into its cache at once."""
 
 
@@ -41,23 +44,19 @@ def fetch(weight: WeightFile, roots: Mapping[Root, Path]) -> bool:
         raise DownloadError(f"HF_HUB_OFFLINE forbids to fetch {weight.address}: unset it")
     target = locate(weight, roots)
     if weight.root == "huggingface":
-        _fetch_into_cache(weight)
+        for name in BERT_FILES:
+            fetch_from_hub(weight.repo, name, revision=MAIN)
         return True
     if weight.repo:
-        fetch_to(target, weight.repo, weight.file_name, revision=MAIN, kind=weight.kind)
+        fetch_from_hub(
+            weight.repo, weight.file_name, revision=MAIN, kind=weight.kind, target=target
+        )
     elif weight.member:
         _fetch_member(weight, target)
     else:
         fetch_url(weight.url, target, sha256=weight.sha256)
     note_hash(target, file_sha256(target))
     return True
-
-
-def _fetch_into_cache(weight: WeightFile) -> None:
-    """Fetches a repository's files into the Hugging Face cache, where its library looks."""
-    for entry in list_files(weight.repo, "", revision=MAIN):
-        if any(fnmatch(entry.path, pattern) for pattern in BERT_FILES):
-            fetch_from_hub(weight.repo, entry, revision=MAIN)
 
 
 def _fetch_member(weight: WeightFile, target: Path) -> None:

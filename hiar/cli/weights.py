@@ -131,7 +131,7 @@ def verify_parts(parts: tuple[Part, ...], folder: Path, arguments: argparse.Name
 
 def _verified(part: Part, status: WeightStatus, *, ask: bool) -> list[dict[str, Any]]:
     """The verdict on each file of a part, if need be after asking its publisher for hashes."""
-    from hiar.weights.download import list_files, stated_hash  # noqa: PLC0415
+    from hiar.weights.fetching import list_files, stated_hash  # noqa: PLC0415
     from hiar.weights.records import make_record, verify_file, write_record  # noqa: PLC0415
 
     file = part.file
@@ -139,7 +139,7 @@ def _verified(part: Part, status: WeightStatus, *, ask: bool) -> list[dict[str, 
     base = status.path if file.is_folder else status.path.parent
     stated = {} if file.stated is None else {status.path: file.stated}
     if ask and file.host == "hub":
-        entries = list_files(file.repo, file.path, revision=file.revision)
+        entries = list_files(file)
         inside = file.path if file.is_folder else file.path.rpartition("/")[0]
         stated = {base / Path(e.path).relative_to(inside): stated_hash(e) for e in entries}
     rows = []

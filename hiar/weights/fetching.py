@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from hiar.weights.download import (
     DownloadError,
     check_content,
+    explained,
     fetch_from_hub,
     fetch_url,
+    hub_cache,
     is_offline,
-    list_files,
-    stated_hash,
 )
 from hiar.weights.local import (
     WeightStatus,
@@ -80,21 +80,46 @@ def _fetch_repository(files: Sequence[WeightFile], folder: Path) -> tuple[int, i
         if missing:
             raise DownloadError(_refusal(missing))
         return 0, sum(len(status.files) for status in statuses)
-    repo, revision = files[0].repo, files[0].revision
-    entries = [entry for file in files for entry in list_files(repo, file.path, revision=revision)]
+    entries = [entry for file in files for entry in list_files(file)]
     if any(_holds(place, entries) for place in places(files[0], folder)):
         return 0, len(entries)
+    repo, revision = files[0].repo, files[0].revision
     own = None if is_default(folder) else folder / repo
     made = 0
     for entry in entries:
-        if own is not None and _holds(own, [entry]):
+        if _holds(own or hub_cache(repo) / "snapshots" / revision, [entry]):
             continue
-        path, is_new = fetch_from_hub(repo, entry, revision=revision, folder=own)
-        made += is_new
-        if own is not None and is_new:
-            address = f"{HUB}/{repo}/resolve/{revision}/{entry.path}"
-            _note(path, address, stated_hash(entry))
+        made += 1
+        path = fetch_from_hub(repo, entry.path, revision=revision, target=own and own / entry.path)
+        if own is not None:
+            _note(path, f"{HUB}/{repo}/resolve/{revision}/{entry.path}", stated_hash(entry))
     return made, len(entries) - made
+
+
+def list_files(file: WeightFile) -> list[RepoFile]:
+    """The files behind one table entry, with the size and the hash that the hub states of each.
+
+    Raises:
+        DownloadError: The repository or the file is not there, or cannot be reached.
+    """
+    from huggingface_hub import HfApi, RepoFile  # noqa: PLC0415  (imports an HTTP client)
+
+    repo, revision = file.repo, file.revision
+    folder = file.path.rstrip("/") if file.is_folder else file.path.rpartition("/")[0]
+    with explained(repo, file.path, revision):
+        tree = HfApi().list_repo_tree(
+            repo, folder or None, recursive=file.is_folder, revision=revision
+        )
+        files = [entry for entry in tree if isinstance(entry, RepoFile)]
+    found = [entry for entry in files if file.is_folder or entry.path == file.path]
+    if not found:
+        raise DownloadError(f"{repo} holds no {file.path or 'file'} at revision {revision}")
+    return found
+
+
+def stated_hash(entry: RepoFile) -> tuple[str, str]:
+    """Kind and hex of the hash that the hub states: "sha256" of a large file, else "git blob"."""
+    return ("sha256", entry.lfs.sha256) if entry.lfs else ("git blob", entry.blob_id)
 
 
 def _holds(repository: Path, entries: Sequence[RepoFile]) -> bool:

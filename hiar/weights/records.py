@@ -18,13 +18,11 @@ from typing import Literal
 
 from hiar.runtime.files import atomic_write_text
 from hiar.runtime.provenance import file_sha256
-from hiar.weights.download import hash_file
+from hiar.weights.download import HASH_KINDS, hash_file
 
 RECORD_SCHEMA = "weights/1"
 Verdict = Literal["ok", "changed", "damaged", "unverified", "missing"]
 _SHARD = re.compile(r"(.+)-\d{5}-of-(\d{5})\.safetensors")
-_HASH_KINDS = {40: "git blob", 64: "sha256"}
-"""Hash by which the Hugging Face cache names a file, by the number of its digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,7 @@ def make_record(
 def cached_hash(path: Path) -> tuple[str, str] | None:
     """Kind and hex of the hash by which the Hugging Face cache names a file; None elsewhere."""
     blob = path.resolve()
-    kind = _HASH_KINDS.get(len(blob.name)) if blob.parent.name == "blobs" else None
+    kind = HASH_KINDS.get(len(blob.name)) if blob.parent.name == "blobs" else None
     return (kind, blob.name) if kind and re.fullmatch("[0-9a-f]+", blob.name) else None
 
 

@@ -1,4 +1,4 @@
-"""Published files: which caches of other tools hold them, and how they are fetched.
+"""Published files: which caches of other tools hold them, and how one is fetched.
 
 Fetching is the work of huggingface_hub, and of torch.hub for a file that is not on the hub. Added
 here: what arrives is compared with the hash that its publisher states, and what goes wrong is told
@@ -12,22 +12,21 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.request import Request, urlopen
-
-if TYPE_CHECKING:
-    from huggingface_hub import RepoFile
 
 MAIN = "main"
 """Revision of a repository whose commit is not pinned."""
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S, LINE_EVERY_S = 60.0, 10.0
+HASH_KINDS = {40: "git blob", 64: "sha256"}
+"""Hash that the hub states of a file, by its number of digits: of small files, of large ones."""
 _AGAIN = "run the same command again to go on"
 _TOKEN = "give a token that may read it (HF_TOKEN, or hf auth login)"
 
@@ -45,11 +44,11 @@ def is_offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def hub_cache(repo: str, kind: str = "model") -> Path:
+def hub_cache(repo: str) -> Path:
     """Folder of a repository in the Hugging Face cache (HF_HOME, HF_HUB_CACHE)."""
     from huggingface_hub import constants  # noqa: PLC0415
 
-    return Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo.replace('/', '--')}"
+    return Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
 
 
 def snapshots(repo: str, revision: str) -> list[Path]:
@@ -71,74 +70,50 @@ def torch_cache() -> Path:
     return Path(os.environ.get("TORCH_HOME") or f"{cache}/torch").expanduser() / "hub"
 
 
-def list_files(repo: str, path: str, *, revision: str, kind: str = "model") -> list[RepoFile]:
-    """Files of a repository, with the size and the hash that the hub states of each.
+def fetch_from_hub(
+    repo: str, path: str, *, revision: str, kind: str = "model", target: Path | None = None
+) -> Path:
+    """Fetch a file of a repository and compare it with the hash that the hub states.
 
     Args:
         repo: Name of the repository, "owner/name".
-        path: A file; a folder if it ends with "/"; the whole repository if it is empty.
+        path: Path of the file in it.
         revision: Commit, or "main".
         kind: "model", or "space".
-
-    Raises:
-        DownloadError: The repository or the file is not there, or cannot be reached.
-    """
-    from huggingface_hub import HfApi, RepoFile  # noqa: PLC0415  (imports an HTTP client)
-
-    whole = path == "" or path.endswith("/")
-    folder = path.rstrip("/") if whole else path.rpartition("/")[0]
-    with _explained(repo, path, revision):
-        tree = HfApi().list_repo_tree(
-            repo, folder or None, recursive=whole, revision=revision, repo_type=kind
-        )
-        files = [entry for entry in tree if isinstance(entry, RepoFile)]
-    found = [entry for entry in files if whole or entry.path == path]
-    if not found:
-        raise DownloadError(f"{repo} holds no {path or 'file'} at revision {revision}")
-    return found
-
-
-def stated_hash(entry: RepoFile) -> tuple[str, str]:
-    """Kind and hex of the hash that the hub states: "sha256" of a large file, else "git blob"."""
-    return ("sha256", entry.lfs.sha256) if entry.lfs else ("git blob", entry.blob_id)
-
-
-def fetch_from_hub(
-    repo: str, entry: RepoFile, *, revision: str, kind: str = "model", folder: Path | None = None
-) -> tuple[Path, bool]:
-    """Fetch one file of a repository, unless it is there.
-
-    Args:
-        repo: Name of the repository.
-        entry: The file, as `list_files` gives it.
-        revision: Commit, or "main".
-        kind: "model", or "space".
-        folder: Folder that gets the file at its path in the repository; None is the Hugging Face
-            cache, which other tools share.
+        target: Where it goes; None is the Hugging Face cache, which other tools share.
 
     Returns:
-        Where it is, and whether it was downloaded.
+        Where it is.
 
     Raises:
         DownloadError: It cannot be fetched, or is not what the hub states.
     """
-    from filelock import FileLock  # noqa: PLC0415
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415
+    if target is None:
+        return _fetch_into(None, repo, path, revision, kind)
+    with explained(repo, path, revision):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".fetch.", suffix=".part", dir=target.parent) as cache:
+            _fetch_into(cache, repo, path, revision, kind).resolve().replace(target)
+    return target
+
+
+def _fetch_into(cache: str | None, repo: str, path: str, revision: str, kind: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache  # noqa: PLC0415
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # an error is told once, below
-    ask = partial(
-        hf_hub_download, repo, entry.path, revision=revision, repo_type=kind, local_dir=folder
-    )
-    with _explained(repo, entry.path, revision), _alone(folder, FileLock):
-        plan: Any = ask(dry_run=True)
-        path = Path(plan.local_path)
-        cut_short = not plan.will_download and path.is_file() and path.stat().st_size != entry.size
-        if not plan.will_download and not cut_short:
-            return Path(ask()), False  # in the cache this may be a link to what is there
-        _check_room(folder or hub_cache(repo, kind), entry.size, entry.path)
-        path = Path(ask(force_download=cut_short, tqdm_class=_bar()))
-    check_content(path, *stated_hash(entry))
-    return path, True
+    place: dict[str, Any] = {"revision": revision, "repo_type": kind, "cache_dir": cache}
+    with explained(repo, path, revision), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Not enough free disk space")
+        was_there = isinstance(try_to_load_from_cache(repo, path, **place), str)
+        link = Path(hf_hub_download(repo, path, tqdm_class=_bar(), **place))
+    stated = link.resolve().name  # the cache names a file by the hash that the hub states
+    try:
+        check_content(link, HASH_KINDS.get(len(stated), ""), stated)
+    except DownloadError:
+        if not was_there:
+            raise
+        return _fetch_into(cache, repo, path, revision, kind)  # what was there is removed by now
+    return link
 
 
 def fetch_url(url: str, target: Path, *, sha256: str = "") -> None:
@@ -155,20 +130,17 @@ def fetch_url(url: str, target: Path, *, sha256: str = "") -> None:
     """
     from torch.hub import download_url_to_file  # noqa: PLC0415  (torch takes seconds)
 
-    with _explained(url):
+    with explained(url):
         target.parent.mkdir(parents=True, exist_ok=True)
         request = Request(url, method="HEAD", headers={"User-Agent": "torch.hub"})
         with urlopen(request, timeout=TIMEOUT_S) as answer:
             num_bytes = int(answer.headers.get("Content-Length") or 0)
-        _check_room(target.parent, num_bytes, target.name)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
+        with TemporaryDirectory(prefix=".fetch.", suffix=".part", dir=target.parent) as work:
+            part = Path(work) / target.name
             download_url_to_file(url, str(part), sha256 or None, progress=sys.stderr.isatty())
             if num_bytes and part.stat().st_size != num_bytes:
                 raise OSError(f"{part.stat().st_size} of {num_bytes} bytes came")
             part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def check_content(path: Path, kind: str, expected: str) -> str:
@@ -208,25 +180,6 @@ def hash_file(path: Path) -> tuple[str, str]:
     return sha256.hexdigest(), blob.hexdigest()
 
 
-def _alone(folder: Path | None, lock: Any) -> Any:
-    """Keep other processes from fetching into a folder; the cache has locks of its own."""
-    if folder is None:
-        return nullcontext()
-    folder.mkdir(parents=True, exist_ok=True)
-    return lock(folder / ".fetch.lock")
-
-
-def _check_room(folder: Path, num_bytes: int, name: str) -> None:
-    """Raise if a file does not fit the disk of a folder."""
-    disk = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(disk).free
-    if num_bytes > free:
-        raise DownloadError(
-            f"{folder} has {free / 1e9:.1f} GB free and {name} needs {num_bytes / 1e9:.1f}: make "
-            "room, or name another folder with --weights-dir or HF_HOME"
-        )
-
-
 def _bar() -> type[Any]:
     """The hub's progress bar on a terminal; elsewhere one that writes a line every ten seconds."""
     from huggingface_hub.utils.tqdm import tqdm  # noqa: PLC0415
@@ -243,7 +196,7 @@ def _bar() -> type[Any]:
 
 
 @contextmanager
-def _explained(repo: str, path: str = "", revision: str = "") -> Iterator[None]:
+def explained(repo: str, path: str = "", revision: str = "") -> Iterator[None]:
     """Turn what huggingface_hub, torch.hub and the disk raise into one line for the user."""
     from huggingface_hub import errors  # noqa: PLC0415
 
@@ -251,7 +204,7 @@ def _explained(repo: str, path: str = "", revision: str = "") -> Iterator[None]:
         yield
     except DownloadError:
         raise
-    except (errors.HTTPError, OSError, ValueError, RuntimeError) as error:  # type: ignore[attr-defined]
+    except (errors.HTTPError, OSError, ValueError, RuntimeError, UserWarning) as error:  # type: ignore[attr-defined]
         is_summary = isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__
         cause = error.__cause__ if is_summary else error
         assert cause is not None

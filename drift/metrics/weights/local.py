@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
@@ -294,35 +293,15 @@ def fetch(weight: WeightFile, folder: Path) -> Path:
     target = folder / weight.file
     if not weight.repo:
         download.fetch_url(weight.url, target, sha256=weight.sha256)
-    elif is_default(folder):
-        (entry,) = download.list_files(weight.repo, weight.path, revision=weight.revision)
-        target, _ = download.fetch_from_hub(weight.repo, entry, revision=weight.revision)
     else:
-        fetch_to(target, weight.repo, weight.path, revision=weight.revision)
+        target = download.fetch_from_hub(
+            weight.repo,
+            weight.path,
+            revision=weight.revision,
+            target=None if is_default(folder) else target,
+        )
     download.check_content(target, "sha256", weight.sha256)
     return target
-
-
-def fetch_to(target: Path, repo: str, path: str, *, revision: str, kind: str = "model") -> None:
-    """Fetches a file from the hub to a place and a name of its own.
-
-    Args:
-        target: Where it goes.
-        repo: Repository, "owner/name".
-        path: Path in it.
-        revision: Commit, or "main".
-        kind: "model", or "space".
-
-    Raises:
-        DownloadError: it cannot be fetched, or is not what the hub states.
-    """
-    (entry,) = download.list_files(repo, path, revision=revision, kind=kind)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".fetch.", dir=target.parent) as work:
-        found, _ = download.fetch_from_hub(
-            repo, entry, revision=revision, kind=kind, folder=Path(work)
-        )
-        found.replace(target)
 
 
 def identities(paths: Mapping[str, Path]) -> dict[str, tuple[str, str]]:

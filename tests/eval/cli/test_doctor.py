@@ -11,6 +11,7 @@ from fake_hub import FakeHub
 
 from eval.protocol.dimensions import DIMENSIONS
 from eval.upstream import weights as weight_table
+from eval.upstream.fetch import BERT_FILES
 from eval.upstream.weights import NEEDED, NEEDED_LONG, WEIGHTS, find_weights, locate, weight_roots
 
 NAMES = [dimension.name for dimension in DIMENSIONS]
@@ -122,10 +123,8 @@ def published(tmp_path: Path, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, fak
     hub.files = {
         ("lalala125/AMT", "amt-s.pth"): b"plain weights",
         ("xinyu1205/recognize-anything", "tag2text_swin_14m.pth"): b"a space's weights",
-        ("bert-base-uncased", "vocab.txt"): b"words",
-        ("bert-base-uncased", "model.safetensors"): b"weights",
         ("bert-base-uncased", "tf_model.h5"): b"not asked for",
-    }
+    } | {("bert-base-uncased", name): name.encode() for name in BERT_FILES}
     hub.large = {"amt-s.pth", "tag2text_swin_14m.pth", "model.safetensors", "tf_model.h5"}
     cache = tmp_path / "cache" / "hf" / "hub"  # in the HF_HOME of the environment
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
@@ -162,9 +161,9 @@ def test_a_weight_that_changed_since_it_was_fetched_is_seen(published, vbench) -
 def test_weights_of_the_hub_go_where_upstream_looks(published, vbench, hub, tmp_path) -> None:
     assert vbench("weights", "fetch", "tag2text", "bert", "bert-vocabulary")[0] == 0
     assert locate(WEIGHTS["tag2text"], weight_roots()).read_bytes() == b"a space's weights"
-    assert locate(WEIGHTS["bert"], weight_roots()).read_bytes() == b"weights"
+    assert locate(WEIGHTS["bert"], weight_roots()).read_bytes() == b"model.safetensors"
     assert (tmp_path / "cache/hf/hub/models--bert-base-uncased/refs/main").is_file()
-    assert sorted(hub.downloads) == ["model.safetensors", "tag2text_swin_14m.pth", "vocab.txt"]
+    assert sorted(hub.downloads) == sorted([*BERT_FILES, "tag2text_swin_14m.pth"])
 
 
 def test_offline_fetches_nothing(published, vbench, hub, monkeypatch) -> None:
