@@ -8,7 +8,7 @@ from typing import Any
 
 import drift
 from drift.cli import calibrate, compare, doctor, lengths, networks, seams, weights
-from drift.cli.instrument import controls, ls, power
+from drift.cli.instrument import controls, ls, power, validate
 from drift.cli.layout import add_blocks, aligned
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_module(commands.add_parser("seams", help="jumps at the borders of blocks"), seams)
     _add_module(commands.add_parser("calibrate", help="fit a preset of one's own"), calibrate)
     _add_module(commands.add_parser("controls", help="write videos with planted faults"), controls)
+    _add_module(commands.add_parser("validate", help="what each metric sees and misses"), validate)
     _add_module(commands.add_parser("power", help="how many prompts a comparison needs"), power)
     _add_module(commands.add_parser("ls", help="list the metrics"), ls)
     _add_module(commands.add_parser("weights", help="list, fetch or verify weights"), weights)

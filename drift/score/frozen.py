@@ -7,16 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from drift.metrics.registry import STILL_LEVELS
 from drift.stats.segments import segment_bounds
 
-STILL_LEVELS = 0.1
-"""Mean absolute difference, in levels 0..255, below which two consecutive frames are one picture.
-
-Ours: re-encoding a frozen frame of 832 x 480 with H.264 at quality 12 to 30 leaves less, apart from
-the pairs at key frames; the calmest pair of our real videos has ten times as much."""
-STILL_SHARE = 0.95
-"""Share of the pairs of a segment that must be still. It leaves room for key frames, and a video
-whose frames are repeated to reach a higher frame rate stays below it up to twenty repeats."""
+STILL_SHARE = 0.85
+"""Share of the pairs of a segment that must be still. It leaves room for what key frames and fast
+encoders change in a still picture; a video that shows each frame five times stays below it."""
 
 
 def is_frozen(differences: Sequence[float], num_frames: int, num_segments: int) -> bool:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.numerics
         ([3.0] * 79 + [0.0] * 20, True),  # the last fifth
         ([3.0] * 69 + [0.0] * 30, True),
         ([3.0] * 89 + [0.0] * 10, False),  # half of a fifth
-        ([3.0, 0.0] * 49 + [3.0], False),  # every frame twice
+        ([3.0, 0.0, 0.0, 0.0, 0.0] * 19 + [3.0, 0.0, 0.0, 0.0], False),  # every frame five times
         ([0.0] * 9 + [5.0] + [0.0] * 89, True),  # a key frame
     ],
 )
