@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from functools import cache, partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -47,6 +49,53 @@ def prepare(pictures: Tensor) -> Tensor:
     return (square - mean) / deviation
 
 
+def mean_by_distance(vectors: NDArray[np.float64]) -> list[float]:
+    """Mean cosine of all pairs of frames that lie 1, 2, ... frames apart.
+
+    Args:
+        vectors: (n, D) vectors of length 1, one a frame.
+
+    Returns:
+        n - 1 cosines, the first for neighbours and the last for the first and the last frame.
+    """
+    num = len(vectors)
+    # The sum over pairs at every distance is an autocorrelation; padding keeps it from wrapping.
+    power = np.square(np.abs(np.fft.rfft(vectors, 2 * num, axis=0))).sum(axis=1)
+    sums = np.fft.irfft(power, 2 * num)[1:num]
+    means: list[float] = np.clip(sums / np.arange(num - 1, 0, -1), -1, 1).tolist()
+    return means
+
+
+class DinoCoherence:
+    """The metric on one video: a value a pair of frames i and i + 1, and a curve at the end."""
+
+    def __init__(self, settings: MetricSettings, variant: str) -> None:
+        self._network = _network(variant, settings)
+        self._settings = settings
+        self._dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
+        self._last: list[Tensor] = []
+        self._directions: list[Tensor] = []
+
+    def __call__(self, frames: Sequence[Frame]) -> list[float]:
+        """Cosines of the pairs that the next frames of the video complete."""
+        pictures = pixels_of(frames, self._settings.device)
+        parts = in_parts(
+            lambda part: self._network(prepare(part)), pictures, self._settings, self._dtype
+        )
+        values: list[float] = []
+        with torch.inference_mode():
+            for part in parts:
+                tokens = torch.cat((*self._last, part.float()))
+                self._last = [tokens[-1:]]
+                values += cosine(tokens[:-1], tokens[1:]).tolist()
+                self._directions.append(functional.normalize(part.double(), dim=-1).cpu())
+        return values
+
+    def curve(self) -> list[float]:
+        """Mean cosine by distance of the frames so far, at 1, 2, ... frames."""
+        return mean_by_distance(torch.cat(self._directions).numpy())
+
+
 def new_metric(settings: MetricSettings, variant: str) -> Metric:
     """Returns a metric for one video that gives a value a pair of frames i and i + 1.
 
@@ -54,22 +103,7 @@ def new_metric(settings: MetricSettings, variant: str) -> Metric:
         settings: Device, precision, weights.
         variant: `vit-b` or `vit-s`.
     """
-    network = _network(variant, settings)
-    dtype = precision(settings, tolerates_bfloat16=TOLERATES_BFLOAT16)
-    last: list[Tensor] = []
-
-    def update(frames: Sequence[Frame]) -> list[float]:
-        pictures = pixels_of(frames, settings.device)
-        parts = in_parts(lambda part: network(prepare(part)), pictures, settings, dtype)
-        values: list[float] = []
-        with torch.inference_mode():
-            for part in parts:
-                tokens = torch.cat((*last, part.float()))
-                last[:] = [tokens[-1:]]
-                values += cosine(tokens[:-1], tokens[1:]).tolist()
-        return values
-
-    return update
+    return DinoCoherence(settings, variant)
 
 
 @cache

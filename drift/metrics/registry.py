@@ -7,7 +7,7 @@ add its line here and its term in a preset, and a test of the same name.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from drift.metrics.preset import BESIDE_THE_SCORE, preset_v1
 from drift.metrics.settings import MetricSettings
@@ -17,6 +17,14 @@ Metric: TypeAlias = Callable[[Sequence[Any]], list[float]]
 
 A frame is uint8 (H, W, 3) RGB.
 """
+
+
+@runtime_checkable
+class Curved(Protocol):
+    """A metric that also compares frames that lie far apart."""
+
+    def curve(self) -> list[float]:
+        """Means over all pairs of the frames so far that lie 1, 2, ... frames apart."""
 
 
 @dataclass(frozen=True, kw_only=True)

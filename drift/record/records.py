@@ -29,6 +29,8 @@ class VideoRecord:
         media: Fields of `MediaInfo`, empty if the video did not open.
         keys: Metric -> what its values depend on besides the file.
         values: Metric -> per-frame values.
+        curves: Metric -> means over pairs of frames that lie 1, 2, ... frames apart, for metrics
+            that compare frames.
         fps: Rate at which frames were sampled; None for every frame.
         thumbnails: First, middle and last frame as WebP, in base 64, small.
         picture: The same frames large; empty in a record of an earlier version.
@@ -40,6 +42,7 @@ class VideoRecord:
     media: Mapping[str, Any] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, list[float]] = field(default_factory=dict)
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
     fps: float | None = None
     thumbnails: str = ""
     picture: str = ""

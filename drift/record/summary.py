@@ -8,6 +8,7 @@ from drift.metrics.preset import Preset
 from drift.record.records import SUMMARY_SCHEMA
 from drift.record.tables import RunData
 from drift.score.aggregate import aggregate
+from drift.score.by_distance import by_distance
 from drift.score.cuts import CUT_JUMPS
 from drift.score.score import VideoScore, score_video
 from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
@@ -58,6 +59,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
     statistics = aggregate(scores, preset, metrics) if scores else _empty()
     for name, entry in statistics["metrics"].items():
         entry["version"] = run.versions.get(name)
+        entry["by_distance"] = _by_distance(name, run)
     missing = preset.missing(metrics)
     statistics["drift_score"] |= {"partial": bool(missing), "missing_metrics": list(missing)}
     return {
@@ -105,6 +107,17 @@ def _cuts(run: RunData, scores: Sequence[VideoScore]) -> dict[str, Any]:
         "pairs": sum(len(score.cuts) for score in scores),
         "videos": [{"path": s.path, "pairs": list(s.cuts)} for s in scores if s.cuts],
     }
+
+
+def _by_distance(metric: str, run: RunData) -> dict[str, Any] | None:
+    """Mean of a metric by distance in time; None unless all videos have its curve and a rate."""
+    rows = [row for row in run.rows if row.status == "ok"]
+    curves = [row.curves.get(metric) for row in rows]
+    rates = [run.config.fps or row.media["fps"] for row in rows]
+    known = [(c, r) for c, r in zip(curves, rates, strict=True) if c is not None and r]
+    if not known or len(known) < len(rows):
+        return None
+    return by_distance(known, [row.cluster for row in rows])
 
 
 def _frozen(run: RunData) -> list[str]:

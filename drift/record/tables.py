@@ -23,6 +23,8 @@ FRAMES_FILE = "frames.parquet"
 """Name of the per-frame values in the folder of a run."""
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
 EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s", "frozen")
+BY_DISTANCE = "_by_distance"
+"""Ending of the name of a metric's curve in `frames.parquet`, where `frame` is a distance."""
 _METADATA_KEY = b"drift"
 _ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media", "frozen", "blocks")
 
@@ -41,6 +43,8 @@ class VideoRow:
         values: Metric -> raw per-frame values; empty unless the status is `ok`.
         frames: Metric -> frame index of each value, for metrics that skip frames. Value i of any
             other metric belongs to frame i.
+        curves: Metric -> means over pairs of frames that lie 1, 2, ... frames apart, for metrics
+            that compare frames.
         frozen: Whether its picture stands still over some segment; None if that is not known.
         blocks: Frames of its first block and of each later one, where its sidecar tells them.
     """
@@ -53,6 +57,7 @@ class VideoRow:
     media: Mapping[str, Any]
     values: Mapping[str, list[float]] = field(default_factory=dict)
     frames: Mapping[str, list[int]] = field(default_factory=dict)
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
     frozen: bool | None = None
     blocks: tuple[int, int] | None = None
 
@@ -89,6 +94,11 @@ def write_frames(path: Path, run: RunData) -> None:
             columns["metric"] += [metric] * len(series)
             columns["frame"] += row.frames.get(metric, range(len(series)))
             columns["value"] += series
+        for metric, curve in row.curves.items():
+            columns["video"] += [row.path] * len(curve)
+            columns["metric"] += [metric + BY_DISTANCE] * len(curve)
+            columns["frame"] += range(1, len(curve) + 1)
+            columns["value"] += curve
     about = {
         "schema": SUMMARY_SCHEMA,
         "config": asdict(run.config),
@@ -131,7 +141,12 @@ def read_frames(path: Path) -> RunData:
         raise UsageError(f"{path} has schema {about['schema']!r}, not {SUMMARY_SCHEMA!r}")
     values: dict[str, dict[str, list[float]]] = {}
     frames: dict[str, dict[str, list[int]]] = {}
+    curves: dict[str, dict[str, list[float]]] = {}
     for (video, metric), rows in table.to_pandas().groupby(["video", "metric"], sort=False):
+        if metric.endswith(BY_DISTANCE):
+            name = metric.removesuffix(BY_DISTANCE)
+            curves.setdefault(video, {})[name] = rows["value"].tolist()
+            continue
         values.setdefault(video, {})[metric] = rows["value"].tolist()
         index = rows["frame"].tolist()
         if index != list(range(len(index))):
@@ -143,6 +158,7 @@ def read_frames(path: Path) -> RunData:
                 **{key: _as_tuple(value) for key, value in row.items()},
                 values=values.get(row["path"], {}),
                 frames=frames.get(row["path"], {}),
+                curves=curves.get(row["path"], {}),
             )
             for row in about["videos"]
         ),

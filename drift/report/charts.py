@@ -223,13 +223,42 @@ def bin_means(values: NDArray[np.float64], most: int) -> list[float]:
     return [float(values[a:b].mean()) for a, b in itertools.pairwise(edges)]
 
 
-def seam_chart(profile: Sequence[float], first: int, entry_ci95: Sequence[float]) -> str:
+def distance_chart(
+    seconds: Sequence[float], mean: Sequence[float], band: Sequence[Sequence[float]]
+) -> str:
+    """Draws a metric of two frames against their distance in time, on a logarithmic axis.
+
+    Args:
+        seconds: Distances, rising.
+        mean: Mean over the videos at each distance.
+        band: 95 % interval of each mean.
+
+    Returns:
+        An `<svg>` element.
+    """
+    lower, upper = [pair[0] for pair in band], [pair[1] for pair in band]
+    levels = ticks([*mean, *lower, *upper])
+    places = np.log2(seconds).tolist()
+    plot = Plot(
+        width=560, height=250, left=58, right=30, top=10, bottom=34,
+        x0=places[0], x1=places[-1], y0=levels[0], y1=levels[-1],
+    )  # fmt: skip
+    whole = range(math.ceil(places[0]), math.floor(places[-1]) + 1)
+    parts = [plot.level(level, "grid") + plot.level_label(level) for level in levels]
+    parts += [caption(plot.x(power), 232, "middle", number(2.0**power)) for power in whole]
+    parts.append(plot.polygon("band", places, upper, lower))
+    parts.append(f'<polyline class="median" points="{plot.points(places, mean)}"/>')
+    parts.append(plot.axis_title("seconds between the frames"))
+    return plot.svg(parts, "value by distance in time")
+
+
+def seam_chart(profile: Sequence[float], first: int, ci95: Sequence[float]) -> str:
     """Draws the median ratio at each phase of a block, the border in the middle.
 
     Args:
         profile: (block,) ratio at each phase.
         first: Frames of the first block.
-        entry_ci95: 95 % interval of the ratio at the border.
+        ci95: 95 % interval of the ratio at the border.
 
     Returns:
         An `<svg>` element.
@@ -238,7 +267,7 @@ def seam_chart(profile: Sequence[float], first: int, entry_ci95: Sequence[float]
     shifts = list(range(-(block // 2), block - block // 2))
     phase = (first - 1) % block
     ratios = [profile[(phase + shift) % block] for shift in shifts]
-    levels = ticks([0.9, 1.1, *ratios, *entry_ci95])
+    levels = ticks([0.9, 1.1, *ratios, *ci95])
     plot = Plot(
         width=440, height=220, left=44, right=12, top=10, bottom=34,
         x0=shifts[0] - 0.5, x1=shifts[-1] + 0.5, y0=levels[0], y1=levels[-1],
@@ -252,7 +281,7 @@ def seam_chart(profile: Sequence[float], first: int, entry_ci95: Sequence[float]
         top, bottom = plot.y(max(ratio, 1.0)), plot.y(min(ratio, 1.0))
         kind = "border" if shift == 0 else "phase"
         parts.append(rect(kind, plot.x(shift - 0.35), top, plot.x(0.7) - plot.x(0), bottom - top))
-    low, high = entry_ci95
+    low, high = ci95
     middle = plot.x(0)
     parts.append(stroke("interval", middle, middle, plot.y(low), plot.y(high)))
     parts.append(plot.axis_title("frames from the border of a block"))

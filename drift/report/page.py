@@ -9,7 +9,14 @@ from typing import Any
 import jinja2
 
 from drift.record.tables import RunData
-from drift.report.charts import MAX_LINES, change_chart, change_histogram, score_bar, seam_chart
+from drift.report.charts import (
+    MAX_LINES,
+    change_chart,
+    change_histogram,
+    distance_chart,
+    score_bar,
+    seam_chart,
+)
 from drift.report.verdict import verdict
 from drift.report.videos import FAR, WORST, VideoView, view_videos
 from drift.score.score import VideoScore
@@ -67,6 +74,11 @@ def render_report(
         charts={
             name: _charts(index, name, summary, videos)
             for index, name in enumerate(summary["metrics"])
+        },
+        distance_charts={
+            name: distance_chart(curve["seconds"], curve["mean"], curve["ci95"])
+            for name, entry in summary["metrics"].items()
+            if (curve := entry["by_distance"]) is not None
         },
         seams=seams,
         seam_charts={

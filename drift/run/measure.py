@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drift.errors import UsageError
 from drift.files import file_sha256
-from drift.metrics.registry import METRICS, MetricSpec
+from drift.metrics.registry import METRICS, Curved, MetricSpec
 from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_record
 from drift.run.plan import Plan
@@ -113,8 +113,12 @@ def _merged(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
     """Adds the values that an earlier run measured on the same content to a new record."""
     if old is None or new.status != "ok":
         return new
-    keys, values = {**old.keys, **new.keys}, {**old.values, **new.values}
-    return replace(new, keys=keys, values=values)
+    return replace(
+        new,
+        keys={**old.keys, **new.keys},
+        values={**old.values, **new.values},
+        curves={**old.curves, **new.curves},
+    )
 
 
 def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> VideoRecord:
@@ -153,10 +157,15 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         media=asdict(media),
         keys=dict(keys),
         values=values,
+        curves=_curves(running),
         fps=config.fps,
         thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
         picture=base64.b64encode(strip.encode(LARGE)).decode("ascii"),
     )
+
+
+def _curves(metrics: Mapping[str, object]) -> dict[str, list[float]]:
+    return {name: one.curve() for name, one in metrics.items() if isinstance(one, Curved)}
 
 
 def _batches(frames: Iterator[NDArray[np.uint8]], settings: MetricSettings) -> Iterator[FrameBatch]:

@@ -73,5 +73,6 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
         blocks=sidecar_blocks(video.file),
         values={metric: record.values[metric] for metric in wanted},
+        curves={metric: record.curves[metric] for metric in wanted if metric in record.curves},
         frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
     )
