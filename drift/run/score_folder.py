@@ -9,8 +9,15 @@ from typing import Any, Literal, TextIO, TypeAlias
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_leftovers
 from drift.metrics.preset import Preset, preset_v1
+from drift.metrics.registry import METRICS
 from drift.metrics.settings import MetricSettings
-from drift.record.records import VideoRecord, load_pictures, load_thumbnails, save_record
+from drift.record.records import (
+    VideoRecord,
+    load_pictures,
+    load_thumbnails,
+    read_summary,
+    save_record,
+)
 from drift.record.summary import build_summary, score_videos
 from drift.record.tables import FRAMES_FILE, RunData, read_frames, write_frames, write_videos
 from drift.report.page import render_report
@@ -197,7 +204,10 @@ def _measure_videos(
         tasks = [Task(path=v.path, file=v.file, run=run, plan=plan) for v in videos]
         mine = ranks.share(tasks)
         stream = sys.stderr if progress == "stderr" else progress
-        shown = Progress(len(mine), stream if ranks.is_first else None)
+        stream = stream if ranks.is_first else None
+        if stream is not None:
+            stream.writelines(f"drift: {line}\n" for line in _outdated(run, plan.config.metrics))
+        shown = Progress(len(mine), stream)
         records: dict[str, VideoRecord] = {}
         for done in executor.measure(mine, plan, ranks):
             if done.record.status == "ok" and done.decoded_frames:
@@ -206,6 +216,21 @@ def _measure_videos(
             records[done.path] = replace(done.record, thumbnails="", picture="")
             shown.step(_describe(done))
         return {path: record for part in gather(ranks, records) for path, record in part.items()}
+
+
+def _outdated(run: Path, metrics: Iterable[str]) -> list[str]:
+    """A line for each metric that a run holds in another version, and so cannot go on from."""
+    try:
+        measured = read_summary(run)["metrics"]
+    except (OSError, ValueError, KeyError):
+        return []  # no finished run
+    versions = {name: measured.get(name, {}).get("version") for name in metrics}
+    return [
+        f"{name}: the run holds version {version}, this is version {METRICS[name].version}; every "
+        "video is measured again"
+        for name, version in versions.items()
+        if version not in (None, METRICS[name].version)
+    ]
 
 
 def _describe(done: Measured) -> str:

@@ -1,5 +1,7 @@
 """Runs that are disturbed: killed, out of disk, or over a folder that changes meanwhile."""
 
+import dataclasses
+import io
 import os
 import shutil
 import signal
@@ -14,6 +16,8 @@ from killed import leave_behind, writing
 
 from drift import StorageError, score_folder
 from drift.files import HOST, remove_leftovers
+from drift.metrics.registry import METRICS
+from drift.score.config import ScoreConfig
 
 pytestmark = pytest.mark.numerics
 
@@ -249,3 +253,21 @@ def test_a_full_disk_keeps_the_last_report(many, tmp_path, monkeypatch):
         score_folder(many, out=tmp_path, glob="00[0-5]*", progress=None)
     assert {path: path.read_bytes() for path in before} == before
     assert result.drift_score is not None
+
+
+def test_another_version_of_a_metric_is_said_and_measured_again(many, tmp_path, monkeypatch):
+    folder = tmp_path / "v"
+    folder.mkdir()
+    shutil.copy(many / "000.mp4", folder)
+    config = ScoreConfig(metrics=("saturation", "brightness"))
+    said = io.StringIO()
+    score_folder(folder, out=tmp_path / "run", config=config, progress=said)
+    newer = dataclasses.replace(METRICS["saturation"], version=METRICS["saturation"].version + 1)
+    monkeypatch.setitem(METRICS, "saturation", newer)
+    again = io.StringIO()
+    result = score_folder(folder, out=tmp_path / "run", config=config, progress=again)
+    lines = again.getvalue().splitlines()
+    assert sum("saturation" in line and "version" in line for line in lines) == 1
+    assert "brightness" not in again.getvalue()
+    assert "kept from before" not in again.getvalue()
+    assert result.summary["metrics"]["saturation"]["version"] == newer.version
