@@ -35,10 +35,10 @@ from tiny_models.autoencoder import (
     inflate_from_pictures,
     train_autoencoder,
 )
-from tiny_models.side_by_side import run_side_by_side
 from tiny_models.study import StudyConfig, check_averages, pending, study_runs
 from tiny_models.study_estimate import estimate, format_estimate
 from tiny_models.study_export import export
+from tiny_models.study_jobs import run_study_jobs
 from tiny_models.text import TextTrainConfig, train_text_encoder
 
 from hiar.cli.train import SETTINGS
@@ -142,6 +142,10 @@ def add_study(group: argparse._ArgumentGroup) -> None:
         "--seeds", nargs="+", type=int, help="seeds of the distillations (default: --seed)"
     )
     group.add_argument("--jobs", type=int, default=2, help="processes side by side")
+    group.add_argument(
+        "--gpus", type=lambda text: tuple(text.split(",")), default=(), metavar="0,1",
+        help="one GPU a process, with --device cuda (default: all share what --device names)",
+    )  # fmt: skip
     group.add_argument("--teacher", help="weights of the teacher (default: the one in --out)")
     group.add_argument("--prompts", type=int, default=192, help="trajectories of the teacher")
     group.add_argument("--ode-steps", type=int, help="steps of ODE regression (default: preset)")
@@ -173,7 +177,9 @@ def run_study(args: argparse.Namespace) -> None:
         return
     runs = study_runs(study)
     check_averages(runs)
-    run_side_by_side(pending(runs), study.work / "logs", jobs=args.jobs, threads=args.threads or 1)
+    run_study_jobs(
+        pending(runs), study.work, jobs=args.jobs, threads=args.threads or 1, gpus=args.gpus
+    )
     for run in runs:
         if run.model is not None and run.seed == study.base_seed:
             print(export(run, study, args.out), file=sys.stderr)

@@ -1,7 +1,6 @@
 """The tiny study: which models fill which rows, and its runs as real processes at tiny budgets."""
 
 import fcntl
-import io
 import json
 import signal
 import subprocess
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models.side_by_side import last_logged_step, run_side_by_side, seconds_left
 from tiny_models.study import (
     StudyConfig,
     StudyRun,
@@ -25,6 +23,7 @@ from tiny_models.study import (
 )
 from tiny_models.study_estimate import RunEstimate, format_estimate
 from tiny_models.study_export import describe, export
+from tiny_models.study_jobs import run_study_jobs
 
 from hiar.cli.main import main
 from hiar.codecs.frames import read_video
@@ -172,7 +171,9 @@ def test_exported_weights_are_the_averaged_student_in_bfloat16(
 
 
 @pytest.mark.slow
-def test_a_run_that_fails_lets_the_others_end_and_is_named(tmp_path: Path) -> None:
+def test_a_run_that_fails_lets_the_others_end_and_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run(name: str, *argv: str, needs: tuple[str, ...] = ()) -> StudyRun:
         return StudyRun(name=name, argv=argv, out=tmp_path / name, needs=needs)
 
@@ -180,24 +181,11 @@ def test_a_run_that_fails_lets_the_others_end_and_is_named(tmp_path: Path) -> No
         run("bad", "train", "--config", "none.toml"), run("needs-bad", "--help", needs=("bad",)),
         run("good", "--help"), run("after", "--help", needs=("good",)),
     ]  # fmt: skip
-    said = io.StringIO()
-    with pytest.raises(UsageError, match=r"bad failed; .*no config 'none.toml'"):
-        run_side_by_side(runs, tmp_path / "logs", jobs=2, stream=said)
-    assert "after: done" in said.getvalue()
-    assert "needs-bad" not in said.getvalue()
-
-
-def test_the_time_left_is_the_steps_left_shared_out(tmp_path: Path) -> None:
-    runs = [run for run in study_runs(StudyConfig(work=tmp_path, steps=300)) if run.model][:3]
-    assert seconds_left(runs, set(), 2) is None
-    for run, steps in zip(runs, (300, 250), strict=False):
-        run.out.mkdir()
-        lines = [json.dumps({"step": i, "seconds": 2.0}) + "\n" for i in range(steps)]
-        (run.out / "log.jsonl").write_text("".join(lines))
-    assert last_logged_step(runs[1].out) == 250
-    # 50 steps of 2 s and 300 of the same on two processes; the longest alone takes 600 s.
-    assert seconds_left(runs, {runs[0].name}, 2) == 600
-    assert seconds_left(runs, {runs[0].name}, 1) == 700
+    with pytest.raises(UsageError, match=r"bad failed .*no config 'none.toml'"):
+        run_study_jobs(runs, tmp_path, jobs=2)
+    said = capsys.readouterr().err
+    assert "after: done" in said
+    assert "needs-bad: not run" in said
 
 
 def test_an_estimate_adds_up() -> None:
