@@ -21,7 +21,6 @@ from drift.metrics.weights.local import (
     find_file,
     is_offline,
     state_of,
-    target_path,
     weights_folder,
 )
 
@@ -82,7 +81,7 @@ def describe(weight: WeightFile, folder: Path, *, hashed: bool) -> dict[str, Any
         "name": weight.name,
         "state": state,
         "verified": bool(hashed and path and weight.sha256 and state == "present"),
-        "path": str(path or target_path(weight, folder)),
+        "path": str(path or folder / weight.file),
         "address": address(weight),
         "size_mib": path.stat().st_size / MIB if path else weight.size_mib,
         "published_sha256": weight.sha256,

@@ -28,6 +28,7 @@ TIMEOUT_S, LINE_EVERY_S = 60.0, 10.0
 HASH_KINDS = {40: "git blob", 64: "sha256"}
 """Hash that the hub states of a file, by its number of digits: of small files, of large ones."""
 _AGAIN = "run the same command again to go on"
+_FOLDER = "make room, or name a folder that can be written (HF_HOME, --weights-dir)"
 _TOKEN = "give a token that may read it (HF_TOKEN, or hf auth login)"
 
 
@@ -231,7 +232,8 @@ def _explain(error: BaseException, repo: str, path: str, revision: str) -> str:
             return text
     if status in (401, 403):
         return f"{hub} refuses your token for {repo} (HTTP {status}): {_TOKEN}, or unset it"
-    reason = str(error).strip().splitlines() or [type(error).__name__]
     if isinstance(error, OSError) and error.errno and error.strerror:
-        reason = [f"{error.filename}: " * bool(error.filename) + error.strerror]
+        where = f"{error.filename}: " * bool(error.filename)
+        return f"{name}: {where}{error.strerror}; {_FOLDER}, then {_AGAIN}"
+    reason = str(error).strip().splitlines() or [type(error).__name__]
     return f"{name}: {reason[0]}; {_AGAIN}"

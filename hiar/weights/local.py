@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hiar.errors import UsageError
-from hiar.weights.download import hub_cache, snapshots, torch_cache
+from hiar.weights.download import snapshots, torch_cache
 from hiar.weights.records import filled_files, is_filled, lacks_shards, noted_sha256
 from hiar.weights.releases import (
     TEXT_ENCODER,
@@ -33,7 +33,7 @@ class WeightStatus:
 
     Attributes:
         file: The file or folder.
-        target: Where `fetch` would put it.
+        target: Where it belongs in the weights folder.
         repository: The folder that holds it at its path in the repository; None if it is missing
             or not whole.
     """
@@ -127,9 +127,7 @@ def places(file: WeightFile, folder: Path) -> list[Path]:
 
 
 def target_path(file: WeightFile, folder: Path) -> Path:
-    """Where `fetch` puts a file or folder of a repository."""
-    if file.host == "hub" and is_default(folder):
-        return hub_cache(file.repo) / "snapshots" / file.revision / file.path
+    """Where a file or folder of a repository belongs in a weights folder."""
     return folder / file.repo / file.path
 
 

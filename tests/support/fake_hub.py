@@ -78,7 +78,7 @@ class FakeHub:
             return _send(handler, 401, headers=message)
         if self.proxy == "all":
             return _send(handler, 200, PROXY_PAGE, head=head)
-        if path.startswith("/api/"):
+        if "/tree/" in path:
             return self._tree(handler, path)
         return self._file(handler, path.lstrip("/").removeprefix("spaces/"), head=head)
 
@@ -108,7 +108,7 @@ class FakeHub:
     def _file(self, handler: BaseHTTPRequestHandler, path: str, *, head: bool) -> None:
         repo, _, rest = path.partition("/resolve/")
         revision, _, name = rest.partition("/")
-        content = self.files.get((repo, name))
+        content = self.files.get((repo, name))  # None of what else the library asks
         if content is None:
             return _send(handler, 404, headers={"X-Error-Code": "EntryNotFound"})
         headers = {

@@ -184,13 +184,6 @@ def address(weight: WeightFile) -> str:
     return f"{constants.ENDPOINT}/{weight.repo}/resolve/{weight.revision}/{weight.path}"
 
 
-def target_path(weight: WeightFile, folder: Path) -> Path:
-    """Where `drift weights fetch` puts a file."""
-    if weight.repo and is_default(folder):
-        return download.hub_cache(weight.repo) / "snapshots" / weight.revision / weight.path
-    return folder / weight.file
-
-
 def default_names() -> tuple[str, ...]:
     """Weights of the default variant of each metric."""
     return tuple(name for spec in METRICS.values() for v in spec.variants[:1] for name in v.weights)
@@ -271,7 +264,7 @@ def _existing(weight: WeightFile, folder: Path) -> Path:
 def _describe_problem(weight: WeightFile, folder: Path, state: State) -> str:
     published = f"sha256 {weight.sha256}" if weight.sha256 else "no sha256 published"
     return (
-        f"  {', '.join(weight.used_by)}: {target_path(weight, folder)} is {state}; "
+        f"  {', '.join(weight.used_by)}: {folder / weight.file} is {state}; "
         f"{address(weight)} ({weight.size_mib:g} MiB, {published})"
     )
 

@@ -20,7 +20,6 @@ from drift.metrics.weights.local import (
     find_file,
     require,
     state_of,
-    target_path,
     weights_folder,
 )
 
@@ -93,7 +92,7 @@ def test_require_names_file_address_hash_and_place(tmp_path):
     text = str(info.value)
     for weight, state in (("musiq-koniq", "missing"), ("clip-rn50", "damaged")):
         entry = WEIGHTS[weight]
-        assert f"{target_path(entry, tmp_path)} is {state}" in text
+        assert f"{tmp_path / entry.file} is {state}" in text
         assert address(entry) in text
         assert entry.sha256 in text
     assert "drift weights fetch musiq-koniq clip-rn50" in text
