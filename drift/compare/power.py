@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.compare.comparable import NamedRun, check_comparable
-from drift.compare.comparison import pair_table
+from drift.compare.comparison import FEW_PROMPTS, pair_table
 from drift.compare.pairing import PairBy, pair_videos
 from drift.errors import UsageError
 from drift.record.summary import score_videos
@@ -58,7 +58,7 @@ def power_of_runs(
     if len(runs) == 2:
         check_comparable(runs)
     columns = [_columns(run) for run in runs]
-    pairs = _paired_differences(runs, pair_by) if len(runs) == 2 else {}
+    pairs, notes = _paired_differences(runs, pair_by)
     entries = {
         name: _entry([each[name] for each in columns], pairs.get(name), detect, relative)
         for name in columns[0]
@@ -74,6 +74,7 @@ def power_of_runs(
         "power": POWER,
         "score": entries.pop("score"),
         "metrics": entries,
+        "notes": [*notes, *_size_notes([len(each["score"]) for each in columns])],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
     }
 
@@ -92,20 +93,38 @@ def _columns(run: NamedRun) -> dict[str, Column]:
     return {name: prompt_means(each, clusters) for name, each in values.items()}
 
 
-def _paired_differences(runs: Sequence[NamedRun], by: PairBy | None) -> dict[str, Column]:
-    """Second run minus the first in each column, a value a prompt that both have."""
-    pairing = pair_videos([run.data for run in runs], by)
+def _size_notes(prompts: Sequence[int]) -> list[str]:
+    """Says so where an interval over prompts rests on too few of them."""
+    few = min(prompts)
+    return [f"{few} prompts: the intervals are too narrow for so few"] * (few < FEW_PROMPTS)
+
+
+def _paired_differences(
+    runs: Sequence[NamedRun], by: PairBy | None
+) -> tuple[dict[str, Column], list[str]]:
+    """Second run minus the first in each column, a value a prompt that both have.
+
+    Returns:
+        The columns, empty where nothing can be paired, and a note that says why.
+    """
+    if len(runs) == 1:
+        return {}, ["no paired numbers: they need a second run of the same prompts"]
+    try:
+        pairing = pair_videos([run.data for run in runs], by)
+    except UsageError as error:
+        return {}, [f"no paired numbers: {error}"]
     if len(set(pairing.clusters)) < 2:
-        raise UsageError("the runs share one prompt; two or more tell how much pairs differ")
+        return {}, ["no paired numbers: the runs share one prompt only"]
     columns = ("score", *runs[0].data.config.metrics)
     first, second = (
         pair_table(run.data, videos, columns)
         for run, videos in zip(runs, pairing.videos, strict=True)
     )
-    return {
+    differences = {
         name: prompt_means((second - first)[:, i].tolist(), pairing.clusters)
         for i, name in enumerate(columns)
     }
+    return differences, []
 
 
 def _entry(

@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         atomic_write_text(arguments.out, dump_json(record))
     if arguments.figure is not None:
         draw_power(arguments.figure, record)
+    for note in record["notes"]:
+        sys.stderr.write(f"drift: note: {note}\n")
     sys.stdout.write(dump_json(record) if arguments.json else _text(record))
     return 0
 
@@ -83,8 +85,7 @@ def _text(record: Mapping[str, Any]) -> str:
         for name, entry in entries.items()
     ]
     runs = ", ".join(f"{printable(run['name'])} ({run['prompts']})" for run in record["runs"])
-    one = "; paired numbers need a second run" if len(record["runs"]) == 1 else ""
-    return aligned([head, *rows]) + f"prompts for 80 % power at 5 %; from {runs}{one}\n"
+    return aligned([head, *rows]) + f"prompts for 80 % power at 5 %; from {runs}\n"
 
 
 def _prompts(needed: Mapping[str, Any] | None) -> str:

@@ -66,7 +66,18 @@ def test_one_run_gives_no_paired_number_and_an_absolute_difference_is_taken_as_i
     record = power_of_runs([model("a", drifts[0])], detect=0.05, relative=False)
     assert record["score"]["difference"] == 0.05
     assert record["score"]["paired"] is None
+    assert record["notes"]
     assert record["score"]["unpaired"]["prompts"] > 0
+
+
+def test_runs_of_other_prompts_give_unpaired_numbers_and_a_note(model, drifts, make_run):
+    a = model("a", drifts[0])
+    values = {row.path: {"saturation": row.values["saturation"]} for row in a.data.rows}
+    other = make_run(values, prompts={path: f"other {path}" for path in values})
+    record = power_of_runs([a, NamedRun(name="b", data=other)])
+    assert record["score"]["paired"] is None
+    assert record["score"]["deviation"] == pytest.approx(drifts[0].std(ddof=1))
+    assert len(record["notes"]) == 1
 
 
 def test_a_run_without_drift_has_nothing_to_find_a_share_of(model):
