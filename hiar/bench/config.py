@@ -13,6 +13,7 @@ from hiar.bench.rows import PIPELINED
 from hiar.errors import UsageError
 from hiar.loading import TINY_WEIGHTS
 from hiar.model.config import ATTENTION_BACKENDS, WanConfig
+from hiar.model.fp8 import FP8_CHOICES
 from hiar.model.geometry import SPATIAL_STRIDE, num_blocks, token_grid
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import Order, SamplerConfig
@@ -74,6 +75,9 @@ class BenchConfig:
         device: Device of the model.
         attention: Attention backend, see `hiar.model.attention_backends`.
         compile: Fuse the operations between the kernels; compile time is measured apart.
+        cuda_graphs: Replay the passes over blocks that see a full window as CUDA graphs.
+        fp8: Products in 8 bits: off, or ffn (the feed-forward layers).
+        share_gpu: Let all ranks use one GPU: for correctness, its speed says nothing.
         wave_batch: Run the cells of a diagonal wave in one call.
         fused: Order `pipelined` only: off, on, or auto (measures both); see `stream_pipelined`.
         kernel_floor: Time the bare attention and matrix kernels of every cell right after it, for
@@ -95,6 +99,9 @@ class BenchConfig:
     device: str = "cpu"
     attention: str = "sdpa"
     compile: bool = False
+    cuda_graphs: bool = False
+    fp8: str = "off"
+    share_gpu: bool = False
     wave_batch: bool = False
     fused: str = "off"
     kernel_floor: bool = False
@@ -113,6 +120,10 @@ class BenchConfig:
         _check_choices("dtype", [self.dtype], ("float32", "bfloat16", "float16"))
         _check_choices("attention", [self.attention], ATTENTION_BACKENDS)
         _check_choices("decoder", self.decoders, DECODERS)
+        _check_choices("fp8", [self.fp8], FP8_CHOICES)
+        for flag, is_set in (("cuda-graphs", self.cuda_graphs), ("share-gpu", self.share_gpu)):
+            if is_set and not self.device.startswith("cuda"):
+                raise UsageError(f"--{flag} needs a GPU, not {self.device}: add --device cuda")
         if not self.orders:
             raise UsageError("no order to time: give one or more, such as block_first,step_first")
         if self.warmup < 0 or self.repeats < 1:
@@ -122,6 +133,16 @@ class BenchConfig:
         if self.fused != "off" and PIPELINED not in self.orders:
             raise UsageError(f"--fused {self.fused} is for order 'pipelined': add it to orders")
         num_blocks(self.latent_frames, self.sampler(self.orders[0]).frames_per_block)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What changes kernels or how they are run, beside the backend and compiling."""
+        found = {
+            "cuda-graphs": self.cuda_graphs,
+            "fp8-ffn": self.fp8 == "ffn",
+            "share-gpu": self.share_gpu,
+        }
+        return tuple(name for name, is_set in found.items() if is_set)
 
     def sampler(self, order: str) -> SamplerConfig:
         """The sampler settings of one order."""

@@ -20,6 +20,7 @@ from hiar.bench.end_to_end import block_seconds, with_pictures
 from hiar.bench.flops import video_flops
 from hiar.bench.intervals import interval_figures
 from hiar.bench.pipelined import PipelineTiming, pipeline_figures, time_all_ranks, time_pipelined
+from hiar.bench.probe import distance, short_sample
 from hiar.bench.records import SCHEMA
 from hiar.bench.rows import (
     PIPELINED,
@@ -30,13 +31,15 @@ from hiar.bench.rows import (
 )
 from hiar.bench.video_timing import VideoTiming, median, steady_blocks, time_video
 from hiar.errors import UsageError
+from hiar.model.attention import attend
 from hiar.model.attention_backends import (
     MeasuredAttention,
     NamedAttention,
     attention_backend,
 )
-from hiar.model.attention_kernels import sdpa_choice
+from hiar.model.attention_kernels import KERNELS, sdpa_choice
 from hiar.model.compiled import compile_layers
+from hiar.model.fp8 import use_fp8_feed_forward
 from hiar.model.geometry import num_blocks, num_frames
 from hiar.model.transformer import CausalWan
 from hiar.runtime.device import (
@@ -50,6 +53,7 @@ from hiar.runtime.device import (
 from hiar.runtime.gpu_state import gpu_state
 from hiar.runtime.provenance import provenance
 from hiar.sampling.config import SamplerConfig
+from hiar.sampling.graphs import SteadyGraphs
 from hiar.sampling.pipelined.group import PipelineGroup, check_same
 from hiar.sampling.pipelined.tasks import split_steps
 from hiar.sampling.schedule import passes_per_block
@@ -86,15 +90,14 @@ def run_bench(
         split_steps(len(config.sampler(PIPELINED).steps), group.ranks.num_ranks)
     model, weights = build_model(config)
     check_same(group.ranks, same_on_all_ranks(config, weights))
-    model.attend = attention_backend(config.attention, model.device, model.dtype)
-    if config.compile:
-        compile_layers(model)
+    error = prepare_model(model, config)
     peak = group.ranks.from_first(
         matmul_peak(model.device, model.dtype) if group.ranks.is_first else 0.0
     )
     progress.start(len(config.orders) * (config.warmup + config.repeats))
     with named_memory_error(config):
         rows = time_orders(model, config, peak, progress, group, on_pipelined)
+        rows = [replace(row, error_against_plain=error) for row in rows]
         if config.decode:
             rows = with_pictures(model, config, rows, group)
     progress.finish()
@@ -110,6 +113,34 @@ def run_bench(
         "settings": asdict(config) | {"weights": str(config.weights) if config.weights else None},
         "provenance": provenance(config.device) | machine | {"weights": weights},
     }
+
+
+def prepare_model(model: CausalWan, config: BenchConfig) -> dict[str, float] | None:
+    """Give the model the kernels that were asked for.
+
+    Returns:
+        What they cost in accuracy, if they compute something else than the plain kernels do: the
+        rel-L2 distance of one call's flow and of a short video's latents, from the same noise.
+    """
+    kernel = KERNELS.get(config.attention)
+    is_exact = config.fp8 == "off" and (kernel is None or kernel.is_exact)
+    model.attend = attention_backend(config.attention, model.device, model.dtype)
+    chosen, size = model.attend, bench_models()[config.model].latent_size
+    before = None
+    if not is_exact:
+        model.attend = attend
+        before = short_sample(model, config.sampler(config.orders[0]), size)
+        model.attend = chosen
+    if config.fp8 == "ffn":
+        use_fp8_feed_forward(model)
+    after = None if is_exact else short_sample(model, config.sampler(config.orders[0]), size)
+    if config.compile:
+        compile_layers(model)
+    if config.cuda_graphs:
+        model.replayer = SteadyGraphs(model)
+    if before is None or after is None:
+        return None
+    return {name: distance(after[name], before[name]) for name in before}
 
 
 def same_on_all_ranks(config: BenchConfig, weights: dict[str, str]) -> dict[str, Any]:
@@ -288,16 +319,19 @@ def build_row(
     rate = video_flops(sizes.config, sampler, blocks, sizes.frame_tokens) / figures.seconds
     is_fused = pipeline is not None and pipeline.fused.chosen
     frames = num_frames(config.latent_frames)
+    num_devices = 1 if config.share_gpu else num_ranks
+    num_gpus = num_devices if config.device.startswith("cuda") else 0
     return Row(
         order=order,
         context=sampler.context,
         wave_batch=sampler.wave_batch,
-        gpus=num_ranks if config.device.startswith("cuda") else 0,
+        gpus=num_gpus,
         ranks=num_ranks,
         config=config.model,
         dtype=config.dtype,
         backend=config.attention,
         compile=config.compile,
+        options=config.options,
         latent_frames=config.latent_frames,
         window=config.window,
         repeats=config.repeats,
@@ -309,11 +343,8 @@ def build_row(
         **machine_facts(model, config),
         tflops_per_s=rate / 1e12,
         matmul_peak_tflops_per_s=peak / 1e12,
-        matmul_peak_share=rate / (peak * num_ranks),
+        matmul_peak_share=rate / (peak * num_devices),
         compile_s=compile_s,
-        backend_choices=(
-            dict(model.attend.choices) if isinstance(model.attend, MeasuredAttention) else None
-        ),
         kernel_floor=kernel_floor,
         pipeline=pipeline,
         **vars(replace(figures, sha256=figures.sha256 if config.checksum else None)),
@@ -328,6 +359,9 @@ def machine_facts(model: CausalWan, config: BenchConfig) -> dict[str, Any]:
         "driver": state.driver if state else None,
         "clocks": state.clocks if state else None,
         "kernels": kernel_names(model, config),
+        "backend_choices": (
+            dict(model.attend.choices) if isinstance(model.attend, MeasuredAttention) else None
+        ),
     }
 
 
@@ -344,8 +378,9 @@ def kernel_names(model: CausalWan, config: BenchConfig) -> dict[str, str]:
         chosen = f"{chosen}, sdpa for {', '.join(model.attend.refusals)}"
     return {
         "attention": chosen,
-        "products": config.dtype,
-        "between": "compiled" if config.compile else "eager",
+        "products": f"{config.dtype}, ffn e4m3" if config.fp8 == "ffn" else config.dtype,
+        "between": f"{'compiled' if config.compile else 'eager'}"
+        f"{', CUDA graphs' if config.cuda_graphs else ''}",
     }
 
 

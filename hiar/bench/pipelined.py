@@ -224,7 +224,7 @@ def time_all_ranks(
     probed = Probed(
         fused=choice,
         contention=contention,
-        link=measure_link(group.ranks, block_bytes, model.device),
+        link=measure_link(group.ranks, block_bytes, group.transport(model.device)),
         block_bytes=block_bytes,
         block_tokens=size * rows * columns,
     )

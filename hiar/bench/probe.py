@@ -12,6 +12,8 @@ from hiar.bench.rows import Contention, FusedChoice, Link
 from hiar.model.geometry import token_grid
 from hiar.model.kv_cache import CacheSlot, KVCache
 from hiar.runtime.device import Stopwatch
+from hiar.sampling.noise import initial_noise
+from hiar.sampling.sampler import sample_latents
 
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
@@ -32,7 +34,7 @@ def measure_link(ranks: Ranks, num_bytes: int, device: torch.device) -> Link | N
     Args:
         ranks: This process among its peers.
         num_bytes: Bytes of a block.
-        device: Device of this rank.
+        device: Where messages lie while they pass from rank to rank.
     """
     if ranks.num_ranks == 1:
         return None
@@ -149,6 +151,38 @@ class PassProbe:
                 action()
                 seconds.append(self._watch.seconds(start, self._watch.mark()))
         return [of(seconds) for seconds in found]
+
+
+SAMPLE_BLOCKS = 3
+"""Blocks of the video by which kernels are compared: enough for errors to be passed on."""
+
+
+@torch.no_grad()
+def short_sample(
+    model: CausalWan, sampler: SamplerConfig, latent_size: tuple[int, int]
+) -> dict[str, torch.Tensor]:
+    """What a model makes of fixed noise: the flow of a call, and the latents of a short video."""
+    config, device = model.config, model.device
+    shape = (sampler.frames_per_block, config.in_channels, *latent_size)
+    noise = initial_noise(1, SAMPLE_BLOCKS, shape, seed=0).to(device)
+    generator = torch.Generator().manual_seed(0)
+    text = torch.randn(1, config.text_len, config.text_dim, generator=generator).to(device)
+    text = text.to(model.dtype)
+    rows, columns = token_grid(*latent_size, config.patch_size)
+    # The whole video as a single block: attention runs as it does while sampling.
+    cache = KVCache(
+        config, batch_size=1, frame_tokens=rows * columns, capacity=noise.shape[1], device=device,
+        dtype=model.dtype,
+    )  # fmt: skip
+    times = torch.full((1,), 500.0, device=device)
+    flow = model.forward_cached(noise, times, model.encode_text(text), [CacheSlot(cache, 0)])
+    return {"flow": flow, "latents": sample_latents(model, text, noise, sampler)}
+
+
+def distance(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """The rel-L2 distance |found - expected| / |expected|."""
+    difference = (found.double() - expected.double()).norm()
+    return float(difference / expected.double().norm())
 
 
 def choose_fused(probe: PassProbe, mode: str, ranks: Ranks) -> FusedChoice:

@@ -92,6 +92,15 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile", action="store_true", help="fuse the operations between the kernels"
     )
+    parser.add_argument(
+        "--cuda-graphs", action="store_true",
+        help="GPU: replay the passes over blocks that see a full window as CUDA graphs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fp8", default="off", metavar="WHAT",
+        help="off (default) or ffn: feed-forward products in 8 bits; prints the error against the "
+        "plain model on the same noise (a CPU emulates it)",
+    )  # fmt: skip
 
 
 def _add_order_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +119,11 @@ def _add_order_arguments(parser: argparse.ArgumentParser) -> None:
         "--fused", default="off", metavar="MODE",
         help="order pipelined: a block's context and the next block's denoising in one pass: "
         "off (default: every number of ranks gives the same bits), on, auto (measures)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--share-gpu", action="store_true",
+        help="order pipelined: all processes of torchrun use one GPU and pass blocks on through "
+        "the CPU's memory; for correctness, its speed says nothing",
     )  # fmt: skip
     parser.add_argument(
         "--rank-timeout", type=float, default=600.0, metavar="SECONDS",
@@ -140,7 +154,10 @@ def run(arguments: argparse.Namespace) -> int:
     from hiar.sampling.pipelined.group import joined_group  # noqa: PLC0415
 
     same = asdict(config) | {"device": config.device.partition(":")[0]}
-    with joined_group(arguments.device, timeout_s=arguments.rank_timeout, same=same) as group:
+    with joined_group(
+        arguments.device, timeout_s=arguments.rank_timeout, same=same,
+        shares_gpu=arguments.share_gpu,
+    ) as group:  # fmt: skip
         time_orders(config, arguments, group)
     return OK
 
@@ -230,7 +247,9 @@ def bench_config(arguments: argparse.Namespace) -> BenchConfig:
         orders=names_in(arguments.orders),
         wave_batch=arguments.wave_batch, latent_frames=arguments.latent_frames,
         window=arguments.window or None, warmup=arguments.warmup, repeats=arguments.repeats,
-        dtype=arguments.dtype, device=device_of_rank(arguments.device),
+        dtype=arguments.dtype,
+        device=device_of_rank(arguments.device, shared=arguments.share_gpu),
+        cuda_graphs=arguments.cuda_graphs, fp8=arguments.fp8, share_gpu=arguments.share_gpu,
         attention=arguments.attention, compile=arguments.compile,
         kernel_floor=arguments.kernel_floor, weights=arguments.weights,
         random_weights=arguments.random_weights, checksum=arguments.checksum,
@@ -281,6 +300,11 @@ def row_notes(row: Row) -> list[str]:
                 f"{even.deadline_s:g} s"
             )
         notes.append(words)
+    if row.error_against_plain:
+        errors = ", ".join(f"{name} {value:.2e}" for name, value in row.error_against_plain.items())
+        notes.append(f"rel-L2 distance from the plain model, same noise: {errors}")
+    if "share-gpu" in row.options:
+        notes.append("ranks share one GPU: the latents count, the speed says nothing")
     if row.pictures:
         notes.append(
             f"with pictures ({row.pictures.decoder}) {row.pictures.end_to_end_s:.3f} s, "

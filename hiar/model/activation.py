@@ -41,10 +41,10 @@ class FeedForward(nn.Sequential):
         the hidden tensor is then written once, and no time is spent on reading it back.
         """
         first, gelu, last = self
-        assert isinstance(first, nn.Linear)
         is_inferring = not (torch.is_grad_enabled() or torch.compiler.is_compiling())
         is_half_on_cpu = x.device.type == "cpu" and x.dtype == torch.bfloat16
-        if is_inferring and is_half_on_cpu and has_fused_gelu():
+        can_fuse = is_inferring and is_half_on_cpu and has_fused_gelu()
+        if can_fuse and isinstance(first, nn.Linear):  # an 8-bit layer is none
             hidden = linear_gelu(x, first.weight, first.bias)
         else:
             hidden = gelu(first(x))

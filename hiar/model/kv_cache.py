@@ -124,6 +124,15 @@ class KVCache:
         """Note that the video's first `num_frames` latent frames have been written in full."""
         self.num_frames = num_frames
 
+    def layer(self, layer: int) -> KeysValues:
+        """All keys and values of a layer, [B, heads, capacity x frame_tokens, head_dim]."""
+        return self._keys[layer], self._values[layer]
+
+    def token_places(self, first_frame: int, num_frames: int) -> torch.Tensor:
+        """Places in the ring of the tokens of some frames, int64 [num_frames x frame_tokens]."""
+        frames = torch.tensor([self._place(first_frame + offset) for offset in range(num_frames)])
+        return (frames[:, None] * self.frame_tokens + torch.arange(self.frame_tokens)).flatten()
+
     def _runs(self, first_frame: int, num_new: int) -> list[tuple[int, int, int]]:
         """Contiguous pieces of new frames: (first in the block, place in the ring, length)."""
         runs: list[tuple[int, int, int]] = []
@@ -141,3 +150,43 @@ class KVCache:
         if frame < self.sink:
             return frame
         return self.sink + (frame - self.sink) % (self.capacity - self.sink)
+
+
+class RingWriter:
+    """Writes blocks to a full cache at places that are read from a buffer.
+
+    A pass that was recorded with it can be replayed for any block: only the buffer's content tells
+    where the block goes. The order of frames is not checked.
+
+    Args:
+        cache: The cache, whose window is full once the block is written.
+        num_frames: Latent frames of a block.
+    """
+
+    def __init__(self, cache: KVCache, num_frames: int) -> None:
+        self._cache, self._num_frames = cache, num_frames
+        device = cache.layer(0)[0].device
+        self._places = cache.token_places(0, num_frames).to(device)
+
+    def aim(self, first_frame: int) -> None:
+        """Write the next block where this frame and those after it belong."""
+        self._places.copy_(self._cache.token_places(first_frame, self._num_frames))
+
+    def write(
+        self, layer: int, first_frame: int, k_BLNK: torch.Tensor, v_BLNK: torch.Tensor
+    ) -> KeysValues:
+        """Store a block's keys and values and return those of the whole window.
+
+        Args:
+            layer: Index of the transformer's layer.
+            first_frame: Not used: `aim` says where the block goes.
+            k_BLNK, v_BLNK: [B, frames x frame_tokens, heads, head_dim].
+        """
+        del first_frame
+        keys, values = self._cache.layer(layer)
+        keys.index_copy_(2, self._places, k_BLNK.transpose(1, 2))
+        values.index_copy_(2, self._places, v_BLNK.transpose(1, 2))
+        return keys.transpose(1, 2), values.transpose(1, 2)
+
+    def advance(self, num_frames: int) -> None:
+        """Nothing: whoever replays the pass advances the cache."""

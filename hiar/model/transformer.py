@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from einops import rearrange
@@ -22,7 +22,7 @@ from hiar.errors import UsageError
 from hiar.model.attention import AttentionFn, attend
 from hiar.model.config import WanConfig
 from hiar.model.geometry import token_grid
-from hiar.model.kv_cache import CacheSlot, KeysValues
+from hiar.model.kv_cache import CacheSlot, KeysValues, KVCache
 from hiar.model.layers import Block, Head, timestep_embedding
 from hiar.model.rope import rotary_table
 from hiar.model.self_attention import (
@@ -59,6 +59,29 @@ class TextContext(NamedTuple):
         return self.keys[index][first_row:], self.values[index][first_row:]
 
 
+class PassReplayer(Protocol):
+    """Runs passes that were recorded earlier; see `hiar.sampling.graphs`."""
+
+    def begin_video(self, text: TextContext, layout: tuple[object, ...]) -> TextContext:
+        """The text of a new video, in buffers that recorded passes read."""
+        ...
+
+    def borrow_cache(self, new_cache: Callable[[], KVCache]) -> KVCache:
+        """An empty cache that recorded passes write to."""
+        ...
+
+    def run(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        text: TextContext,
+        slots: Sequence[CacheSlot],
+        num_context: int,
+    ) -> torch.Tensor | None:
+        """What `CausalWan.forward_cached` gives; None for a pass that cannot be recorded."""
+        ...
+
+
 class CausalWan(nn.Module):
     """Predicts the flow of noisy latents, in one pass over a video or block by block.
 
@@ -84,6 +107,8 @@ class CausalWan(nn.Module):
         self.head = Head(config)
         self.attend: AttentionFn = attend
         """Computes attention to cached blocks and to text; see `hiar.model.attention_backends`."""
+        self.replayer: PassReplayer | None = None
+        """Replays passes over blocks that see a full window, if set (`--cuda-graphs`)."""
         self.checkpoint_activations = False
         """Saves memory in training: only each layer's input is kept, the rest computed again."""
 
@@ -160,6 +185,7 @@ class CausalWan(nn.Module):
         slots: Sequence[CacheSlot],
         *,
         num_context: int = 0,
+        rotary: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run G blocks of the same videos in one pass, each against the cache of its slot.
 
@@ -174,13 +200,15 @@ class CausalWan(nn.Module):
             text: Result of `encode_text`, repeated to G x B rows.
             slots: Cache and first latent frame of each of the G blocks.
             num_context: How many of the blocks, from the first on, are context blocks.
+            rotary: Result of `rotary_of_slots`; None computes it.
 
         Returns:
             Flow [(G - num_context) x B, F, C, H, W] of the blocks that are no context.
         """
         self._check(latents, timesteps)
         num_frames, last = latents.shape[1], self.config.num_layers - 1
-        rotary = self._rotary_of_slots(slots, latents)
+        if rotary is None:
+            rotary = self.rotary_of_slots(slots, latents)
         blocks = CachedBlocks(slots=slots, attend_cached=self.attend)
         x, embedding, modulation = self._embed(latents, timesteps)
         for index in range(last):
@@ -202,7 +230,7 @@ class CausalWan(nn.Module):
             slot.cache.advance(slot.first_frame + num_frames)
         return flow
 
-    def _rotary_of_slots(self, slots: Sequence[CacheSlot], latents: torch.Tensor) -> torch.Tensor:
+    def rotary_of_slots(self, slots: Sequence[CacheSlot], latents: torch.Tensor) -> torch.Tensor:
         """Rotary tables: [1, L, 1, K / 2, 2] for a single block, else one a row of the batch."""
         tables = [
             rotary_table(

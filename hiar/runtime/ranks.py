@@ -285,6 +285,15 @@ def num_ranks_of(environment: Mapping[str, str] = os.environ) -> int:
     return int(environment.get("WORLD_SIZE", "1"))
 
 
-def device_of_rank(device: str, environment: Mapping[str, str] = os.environ) -> str:
-    """`cuda` as the GPU of this process on its machine; anything else as it is."""
-    return f"cuda:{environment.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+def device_of_rank(
+    device: str, environment: Mapping[str, str] = os.environ, *, shared: bool = False
+) -> str:
+    """`cuda` as the GPU of this process on its machine; anything else as it is.
+
+    Args:
+        device: Device that was asked for.
+        environment: What torchrun set.
+        shared: Whether all processes of the machine use its first GPU.
+    """
+    local_rank = "0" if shared else environment.get("LOCAL_RANK", "0")
+    return f"cuda:{local_rank}" if device == "cuda" else device

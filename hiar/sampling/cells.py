@@ -76,15 +76,20 @@ class CellRunner:
         self.num_initial_frames = 0 if initial_latents is None else initial_latents.shape[1]
         self._denoising = Denoising(config, renoise)
         self.steps = self._denoising.steps
-        self._text: list[TextContext] = [model.encode_text(text.to(model.device))]
+        context = model.encode_text(text.to(model.device))
         self._batch_size = text.shape[0]
         rows, columns = token_grid(latent_shape[1], latent_shape[2], model.config.patch_size)
         capacity = self._capacity()
         new_cache = partial(
             KVCache, model.config, batch_size=self._batch_size, frame_tokens=rows * columns,
             capacity=capacity, sink=min(config.sink, capacity - 1), device=model.device,
-            dtype=self._text[0].keys[0].dtype,  # under FSDP, the weights have another dtype
+            dtype=context.keys[0].dtype,  # under FSDP, the weights have another dtype
         )  # fmt: skip
+        if model.replayer is not None:
+            layout = (*latent_shape, config.frames_per_block, capacity, config.sink)
+            context = model.replayer.begin_video(context, layout)
+            new_cache = partial(model.replayer.borrow_cache, new_cache)
+        self._text: list[TextContext] = [context]
         self._caches = StageCaches(self.schedule, new_cache)
         if initial_latents is not None:
             self._write_initial(initial_latents)
@@ -185,13 +190,17 @@ class CellRunner:
         device = passes[0].latents.device
         latents = [each.latents for each in passes]
         timesteps = [torch.full((self._batch_size,), p.timestep, device=device) for p in passes]
-        flow = self.model.forward_cached(
+        arguments = (
             latents[0] if len(passes) == 1 else torch.cat(latents),
             torch.cat(timesteps),
             self._text_of(len(passes)),
             [CacheSlot(self._caches.of(p.cell), self._first_frame(p.cell)) for p in passes],
-            num_context=num_context,
         )
+        flow = None
+        if self.model.replayer is not None:
+            flow = self.model.replayer.run(*arguments, num_context)
+        if flow is None:
+            flow = self.model.forward_cached(*arguments, num_context=num_context)
         flows: Sequence[torch.Tensor] = flow.split(self._batch_size)
         return flows
 

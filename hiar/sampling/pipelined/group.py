@@ -42,14 +42,24 @@ class PipelineGroup:
     Attributes:
         ranks: This process among its peers.
         timeout_s: Longest wait for a neighbour's block.
+        shares_gpu: Whether the processes use one GPU and pass blocks on through the CPU's memory.
     """
 
     ranks: Ranks = field(default_factory=Ranks)
     timeout_s: float = 600.0
+    shares_gpu: bool = False
 
     def own_steps(self, num_steps: int) -> range:
         """The denoising steps that this process runs."""
         return split_steps(num_steps, self.ranks.num_ranks)[self.ranks.rank]
+
+    def transport(self, device: torch.device) -> torch.device:
+        """Where blocks lie while they pass from one process to the next.
+
+        Args:
+            device: Device of this process.
+        """
+        return torch.device("cpu") if self.shares_gpu else device
 
 
 def check_same(ranks: Ranks, facts: Mapping[str, Any]) -> None:
@@ -71,6 +81,7 @@ def joined_group(
     *,
     timeout_s: float = 600.0,
     same: Mapping[str, Any] | None = None,
+    shares_gpu: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[PipelineGroup]:
     """Join the processes that torchrun started to a pipeline; without torchrun, it has one.
@@ -82,6 +93,7 @@ def joined_group(
         device: Kind of device of every rank: cpu or cuda.
         timeout_s: Longest wait for a neighbour's block.
         same: Settings that all ranks must have been started with, by name.
+        shares_gpu: Whether the ranks use one GPU. NCCL needs one each, so gloo connects them.
         environment: Environment variables that torchrun set.
 
     Raises:
@@ -92,13 +104,14 @@ def joined_group(
         raise UsageError(f"--rank-timeout {timeout_s:g} must be above 0 s")
     use_one_thread(device, environment)
     if num_ranks_of(environment) == 1:
-        yield PipelineGroup(timeout_s=timeout_s)
+        yield PipelineGroup(timeout_s=timeout_s, shares_gpu=shares_gpu)
         return
-    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    has_own_gpu = device.startswith("cuda") and not shares_gpu
+    backend = "cpu:gloo,cuda:nccl" if has_own_gpu else "gloo"
     store, rank, num_ranks = join(backend, same or {}, environment)
     ranks = Ranks(rank=rank, num_ranks=num_ranks)
     try:
-        yield PipelineGroup(ranks=ranks, timeout_s=timeout_s)
+        yield PipelineGroup(ranks=ranks, timeout_s=timeout_s, shares_gpu=shares_gpu)
     except KeyboardInterrupt:
         line = f"rank {rank} was told to stop: another one ended, or you"
         _leave(ranks, store, INTERRUPTED, line)

@@ -1,6 +1,7 @@
 """Passing blocks from each process of a pipeline to the next one.
 
 Transfers are asynchronous and point to point, over NCCL between GPUs and over gloo between CPUs.
+Processes that share a GPU pass blocks on through the CPU's memory, over gloo.
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ class BlockLinks:
         self._ranks, self._timeout_s = group.ranks, group.timeout_s
         self._before, self._after = self._ranks.rank - 1, self._ranks.rank + 1
         self._num_blocks, self._device = num_blocks, device
+        self._transport = group.transport(device)
         self._buffers: list[torch.Tensor] = []
         self._arriving: deque[Work] = deque()
         self._leaving: deque[tuple[torch.Tensor, Work]] = deque()
         if not self.is_first:
-            self._buffers = [torch.empty(tuple(block_shape), device=device) for _ in range(SLOTS)]
+            shape = tuple(block_shape)
+            self._buffers = [torch.empty(shape, device=self._transport) for _ in range(SLOTS)]
             self._expect(0)
 
     @property
@@ -70,7 +73,7 @@ class BlockLinks:
         """Wait for the latents of a block; the next block begins to arrive in the other buffer."""
         self._expect(block + 1)
         self._wait(self._arriving.popleft(), self._before, block)
-        return self._buffers[block % SLOTS]
+        return self._buffers[block % SLOTS].to(self._device)
 
     def await_slot(self, block: int) -> None:
         """Return when another block may be sent."""
@@ -81,7 +84,7 @@ class BlockLinks:
         """Send a block on, without waiting for its arrival."""
         from torch import distributed  # noqa: PLC0415
 
-        latents = latents.contiguous()
+        latents = latents.to(self._transport).contiguous()
         with self._naming_a_lost_rank(self._after, block):
             work = distributed.isend(latents, self._after)
         assert work is not None
@@ -109,7 +112,7 @@ class BlockLinks:
 
     def _wait(self, work: Work, peer: int, block: int) -> None:
         """Wait for a transfer, no longer than the group's timeout."""
-        if self._device.type == "cuda":  # there, work.wait() does not block the CPU
+        if self._transport.type == "cuda":  # there, work.wait() does not block the CPU
             give_up = time.monotonic() + self._timeout_s
             while not work.is_completed():
                 if time.monotonic() > give_up:

@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from hiar.bench.config import BenchConfig
 from hiar.bench.flops import video_flops
 from hiar.bench.orders import run_bench
 from hiar.bench.video_timing import steady_blocks
+from hiar.model.attention import attend
+from hiar.model.attention_kernels import KERNELS, AttentionKernel
 from hiar.model.config import WanConfig
 from hiar.model.geometry import num_frames
 from hiar.runtime.progress import Progress
+from hiar.runtime.ranks import device_of_rank
 from hiar.sampling.config import SamplerConfig
+from hiar.sampling.pipelined.group import PipelineGroup
 
 pytestmark = pytest.mark.numerics
 
@@ -85,6 +90,44 @@ def test_runs_with_one_seed_agree() -> None:
     assert low <= first["seconds"] <= high
 
 
+def test_8_bits_tell_what_they_cost() -> None:
+    config = BenchConfig(
+        orders=("block_first",), latent_frames=3, warmup=0, repeats=1, random_weights=True,
+        dtype="bfloat16", fp8="ffn",
+    )  # fmt: skip
+    row = run_bench(config, Progress("test", None))["rows"][0]
+    assert row["options"] == ("fp8-ffn",)
+    assert row["kernels"]["products"] == "bfloat16, ffn e4m3"
+    assert row["error_against_plain"].keys() == {"flow", "latents"}
+    # Three bits of mantissa: some hundredths a product, of which half the path is a sum.
+    assert all(1e-3 < error < 0.3 for error in row["error_against_plain"].values())
+
+
+def test_another_attention_tells_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An inexact kernel stands in for one that needs a GPU."""
+
+    def rounded(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        return attend(q.bfloat16().float(), k.bfloat16().float(), v)
+
+    sage = AttentionKernel(make=lambda: rounded, needs_gpu=False, is_exact=False)
+    monkeypatch.setitem(KERNELS, "sage", sage)
+    config = BenchConfig(
+        orders=("block_first",), latent_frames=3, warmup=0, repeats=1, random_weights=True,
+        attention="sage",
+    )  # fmt: skip
+    row = run_bench(config, Progress("test", None))["rows"][0]
+    assert all(0 < error < 0.1 for error in row["error_against_plain"].values())
+
+
+def test_ranks_that_share_a_gpu_take_the_first_one() -> None:
+    environment = {"LOCAL_RANK": "2"}
+    assert device_of_rank("cuda", environment) == "cuda:2"
+    assert device_of_rank("cuda", environment, shared=True) == "cuda:0"
+    gpu = torch.device("cuda:0")
+    assert PipelineGroup().transport(gpu) == gpu
+    assert PipelineGroup(shares_gpu=True).transport(gpu) == torch.device("cpu")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -103,6 +146,10 @@ def test_runs_with_one_seed_agree() -> None:
         (("--attention", "cudnn"), "attention 'cudnn' needs a GPU, not cpu"),
         (("--attention", "flash_attn_4"), "attention 'flash_attn_4' needs a GPU, not cpu"),
         (("--attention", "sage"), "attention 'sage' needs a GPU, not cpu"),
+        (("--cuda-graphs",), "--cuda-graphs needs a GPU, not cpu"),
+        (("--share-gpu", "--orders", "pipelined"), "--share-gpu needs a GPU, not cpu"),
+        (("--fp8", "all"), "fp8 'all' is unknown: use one of off, ffn"),
+        (("--fp8", "ffn"), "--fp8 ffn replaces bfloat16 products, and the model is float32"),
         (("--decode", "--decoder", "vhs"), "decoder 'vhs' is unknown: use one of vae"),
         (("--window", "2"), "window 2 must hold"),
         (("--latent-frames", "many"), "invalid int value"),
