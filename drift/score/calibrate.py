@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar, nnls
 
 from drift.errors import UsageError
 from drift.metrics.preset import Preset
 from drift.score.aggregate import mean
 from drift.score.score import VideoScore
-from drift.stats.nnls import nnls
 
 REFERENCE_MULTIPLE = 5.0
 """A change that counts as drift 1, as a multiple of a stable reference's root mean square change.
@@ -24,7 +24,7 @@ PULL = 1e-3  # strength that pulls weights to the base preset's where the scores
 SUM_ROW = 1e3  # weight of the equation by which the weights sum to 1
 FACTORS = (1e-3, 1e3)  # smallest and largest common factor on the scales that is tried
 GRID = 141  # number of factors tried; neighbours differ by a factor of e^0.1
-GOLDEN = (math.sqrt(5) - 1) / 2
+TOLERANCE = 1e-9  # of the logarithm of that factor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,22 +170,16 @@ def _fit(
 ) -> tuple[float, NDArray[np.float64]]:
     """Cost and weights of a least-squares fit with rows for models, the pull, and the sum of 1."""
     rows = [drifts, PULL * np.eye(near.size), np.full((1, near.size), SUM_ROW)]
-    weights = nnls(np.concatenate(rows), np.concatenate([targets, PULL * near, [SUM_ROW]]))
+    weights, _ = nnls(np.concatenate(rows), np.concatenate([targets, PULL * near, [SUM_ROW]]))
     weights = weights / weights.sum()
     error = float(np.square(drifts @ weights - targets).sum())
     return error + PULL**2 * float(np.square(weights - near).sum()), weights
 
 
 def _lowest(cost: Callable[[float], float]) -> float:
-    """Log factor of lowest cost: the best of a grid over FACTORS, refined by golden sections."""
+    """Log factor of lowest cost: the best of a grid over FACTORS, refined between neighbours."""
     low, high = (math.log(factor) for factor in FACTORS)
     grid: list[float] = np.linspace(low, high, GRID).tolist()
     best = min(range(GRID), key=lambda i: cost(grid[i]))
-    left, right = grid[max(0, best - 1)], grid[min(GRID - 1, best + 1)]
-    for _ in range(60):
-        inner = right - GOLDEN * (right - left), left + GOLDEN * (right - left)
-        if cost(inner[0]) <= cost(inner[1]):
-            right = inner[1]
-        else:
-            left = inner[0]
-    return (left + right) / 2
+    between = grid[max(0, best - 1)], grid[min(GRID - 1, best + 1)]
+    return float(minimize_scalar(cost, bounds=between, options={"xatol": TOLERANCE}).x)
