@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder is named. "
         "verify: compare every file that is here with its published hash."
     )
-    parser.add_argument("action", choices=("list", "fetch", "verify"))
+    parser.add_argument(
+        "action", choices=("list", "fetch", "verify"),
+        help="say what is here and what is missing, download it, or check what is here",
+    )  # fmt: skip
     parser.add_argument(
         "names",
         nargs="*",

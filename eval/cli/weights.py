@@ -16,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Weights lie below VBENCH_CACHE_DIR (~/.cache/vbench), TORCH_HOME (~/.cache/torch) and "
         "HF_HOME (~/.cache/huggingface), as upstream and its libraries have them."
     )
-    parser.add_argument("action", choices=("list", "fetch", "verify"))
+    parser.add_argument(
+        "action", choices=("list", "fetch", "verify"),
+        help="say what is here and what is missing, download it, or check what is here",
+    )  # fmt: skip
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="weights or dimensions; none = all"
     )

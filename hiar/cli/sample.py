@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--init-image", type=Path, metavar="FILE", help="picture to begin with")
     begin.add_argument("--init-video", type=Path, metavar="FILE", help="video to continue")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--samples", type=int, default=1, help="videos a prompt")
     parser.add_argument(
         "--batch-size", type=int, default=8,
@@ -76,7 +76,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--contact-sheet", action="store_true", help=f"write {CONTACT_SHEET}: frames of each video"
     )
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "float16"), default="float32",
+        help="precision of the transformer (default float32)",
+    )  # fmt: skip
     parser.add_argument(
         "--attention", choices=ATTENTION_BACKENDS, default="sdpa",
         help="attention backend; changes speed and rounding only (default: sdpa)",

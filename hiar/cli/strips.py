@@ -37,9 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latent-frames", type=int, default=DEFAULT_LATENT_FRAMES, metavar="N",
         help=f"whole blocks of 3 (default {DEFAULT_LATENT_FRAMES}: 5 s)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32",
+        help="precision of the transformer (default float32)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

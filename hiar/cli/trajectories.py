@@ -60,12 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what guidance leads away from (default: the model's own)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--shard-size", type=int, default=32, help="trajectories a file")
     parser.add_argument("--batch-size", type=int, default=8, help="trajectories sampled together")
-    parser.add_argument("--store", choices=("float32", "float16"), default="float32")
+    parser.add_argument(
+        "--store", choices=("float32", "float16"), default="float32",
+        help="precision of the latents in the files (default float32)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32",
+        help="precision of the transformer (default float32)",
+    )  # fmt: skip
 
 
 def _indices(text: str) -> tuple[int, ...]:

@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Published weights: list them, fetch them, or read them whole and compare their sha256 "
         "with what was fetched. A release's name (hiar, self-forcing, ...) stands for all it needs."
     )
-    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument(
+        "action", choices=ACTIONS,
+        help="say what is here and what is missing, download it, or check what is here",
+    )  # fmt: skip
     parser.add_argument("names", nargs="*", metavar="NAME", help="releases or weights; none = all")
     add_folder_argument(parser)
     parser.add_argument(
