@@ -20,12 +20,13 @@ WORKERS ?= auto
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup setup-test system reproduce train-tiny lint test any-machine clean
+.PHONY: help setup setup-test system reproduce train-tiny lint test any-machine docs clean
 
 help:
 	@echo "make reproduce   regenerate the tables and the report at the tiny preset, into $(OUT)/"
 	@echo "make test        lint, types, import contracts, then the tests"
 	@echo "make any-machine the tests of arithmetic and encoding under each instruction set of this CPU"
+	@echo "make docs        build the documentation as a site, into site/"
 	@echo "make train-tiny  distil a tiny student: trajectories, ODE regression, DMD (into runs/)"
 	@echo "make lint        ruff, mypy and import-linter"
 	@echo "make setup       make $(VENV) and install the toolkit (setup-test: with the test tools)"
@@ -66,8 +67,13 @@ test: lint system
 any-machine: $(VENV)/.installed-test system
 	@$(ANY_MACHINE)
 
+# The notice that is switched off is about versions of MkDocs that are not installed here.
+docs: $(VENV)/.installed-docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 clean:
-	rm -rf $(OUT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(OUT) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	rm -rf .import_linter_cache .hypothesis
 	find $(PACKAGES) scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -92,6 +98,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	$(call install,[test$(comma)lint])
+	@touch $(VENV)/.installed $(VENV)/.installed-docs
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,[docs])
 	@touch $(VENV)/.installed
 
 comma := ,
