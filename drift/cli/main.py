@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = CommandParser(prog="drift", description="Measure how much videos drift over time.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_score(commands.add_parser("score", help="score every video of one or more folders"))
+    _add_score(commands.add_parser("score", help="score videos: files, or all of a folder"))
     report = commands.add_parser(
         "report", help="rebuild tables and report of a run from frames.parquet, without decoding"
     )
@@ -66,16 +66,40 @@ def _add_rules(parser: argparse.ArgumentParser, default: str) -> None:
     add_blocks(parser)
 
 
+def _add_videos(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which videos are scored and what is known about them."""
+    parser.add_argument(
+        "videos",
+        nargs="+",
+        type=location,
+        metavar="VIDEOS",
+        help="a folder of videos, a video, a pattern such as 'videos/*.mp4', or s3://...",
+    )
+    parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
+    parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
+    parser.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="CSV with the columns file and prompt (default: prompts.csv beside the videos, and "
+        "the sidecar <video>.json of each)",
+    )
+    parser.add_argument(
+        "--allow-hdr",
+        action="store_true",
+        help="score HDR videos (PQ, HLG) as they are stored (default: they fail)",
+    )
+
+
 def _add_score(parser: argparse.ArgumentParser) -> None:
     listed = [f"{spec.name} ({spec.unit})" for spec in METRICS.values()]
     parser.description = (
         "Score the drift of every video and write frames.parquet, videos.csv, summary.json and "
-        "report.html. A video measured before in the same RUN is not decoded again. Exit codes: "
-        "0 all scored, 1 some video failed, 2 wrong use."
+        "report.html. A video measured before in the same RUN is not decoded again. A folder of "
+        "numbered pictures (png, jpg, webp) is one video; a folder of such folders needs "
+        "--recursive. Exit codes: 0 all scored, 1 some video failed, 2 wrong use."
     )
-    parser.add_argument(
-        "folders", nargs="+", type=location, metavar="DIR", help="folder of videos, or s3://..."
-    )
+    _add_videos(parser)
     parser.add_argument(
         "--out", required=True, type=location, metavar="RUN", help="folder of the run, or s3://..."
     )
@@ -88,11 +112,13 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--segments", type=int, default=5, help="time slices a video (default 5)")
     parser.add_argument(
-        "--fps", type=float, metavar="F", help="sample F frames a second, by time (default: all)"
+        "--fps",
+        type=float,
+        metavar="F",
+        help="sample F frames a second, by time (default: all); pictures whose sidecar tells no "
+        "fps are taken to have this rate (default 16)",
     )
     _add_rules(parser, "v1, keep")
-    parser.add_argument("--recursive", "-r", action="store_true", help="look in sub-folders too")
-    parser.add_argument("--glob", metavar="PATTERN", help="only videos whose name matches")
     parser.add_argument(
         "--allow-missing", action="store_true", help="exit 0 although some videos failed"
     )
@@ -113,14 +139,14 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    with on_this_machine(arguments.folders, arguments.out) as (folders, out):
-        return _score_here(arguments, folders, out)
+    with on_this_machine(arguments.videos, arguments.out) as (videos, out):
+        return _score_here(arguments, videos, out)
 
 
-def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -> int:
+def _score_here(arguments: argparse.Namespace, videos: list[Path], out: Path) -> int:
     names = tuple(name.strip() for name in arguments.metrics.split(",") if name.strip())
     result = drift.score_folder(
-        folders,
+        videos,
         out=out,
         config=ScoreConfig(
             metrics=names,
@@ -135,6 +161,8 @@ def _score_here(arguments: argparse.Namespace, folders: list[Path], out: Path) -
         settings=networks.settings(arguments),
         recursive=arguments.recursive,
         glob=arguments.glob,
+        prompts=arguments.prompts,
+        allow_hdr=arguments.allow_hdr,
         workers=arguments.workers,
         executor=arguments.executor,
         ray_address=arguments.ray_address,

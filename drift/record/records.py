@@ -1,6 +1,6 @@
 """The record of one video in a run's folder, and reading a summary; imports nothing heavy.
 
-A record is named by content: `RUN/records/<sha256 of the file>.json`. It holds the video's
+A record is named by content: `RUN/records/<sha256 of the video>.json`. It holds the video's
 thumbnails, its per-frame values and what these depend on, so that a later run decodes only videos
 with missing values.
 """
@@ -13,16 +13,16 @@ from typing import Any
 
 from drift.files import atomic_write_text
 
-RECORD_SCHEMA = "drift-record/2"
+RECORD_SCHEMA = "drift-record/3"
 SUMMARY_SCHEMA = "drift/1"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoRecord:
-    """Measurements of one video file, whatever its name.
+    """Measurements of one video, whatever its name.
 
     Args:
-        sha256: Hash of the file.
+        sha256: Hash of the content: of the file, or of all pictures.
         status: `ok`, `truncated`, `unreadable` or `empty`. `too_short` depends on the number of
             segments, so it is decided later.
         reason: Why the status is not `ok`; empty if it is.

@@ -13,7 +13,7 @@ from drift.score.cuts import CUT_JUMPS
 from drift.score.score import VideoScore, score_video
 from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
 from drift.video.discover import printable
-from drift.video.resample import rate_warnings
+from drift.video.media import media_warnings
 
 MAX_LISTED = 6  # most values that a warning names one by one
 MEDIA_KEYS = ("codec", "pix_fmt", "width", "height", "fps", "frames")
@@ -150,11 +150,7 @@ def _warnings(
         if len({kind[key] for kind in media}) > 1 and not (key == "fps" and run.config.fps)
     ]
     files = [row.media for row in run.rows if row.status == "ok"]
-    lines += rate_warnings(files, run.config.fps)
-    several = sum(1 for entry in files if entry.get("video_streams", 1) > 1)
-    if several:
-        count = f"{several} video{'s' * (several > 1)}"
-        lines.append(f"several video streams ({count}): the one that FFmpeg calls best is measured")
+    lines += media_warnings(files, run.config.fps)
     if len(size) > 1:
         sizes = _some({f"{width}x{height}" for width, height in size})
         lines.append(f"mixed frame sizes: sharpness depends strongly on the size ({sizes})")

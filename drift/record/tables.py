@@ -23,6 +23,7 @@ FRAMES_FILE = "frames.parquet"
 """Name of the per-frame values in the folder of a run."""
 MEDIA_COLUMNS = ("frames", "fps", "width", "height", "codec")
 EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s", "frozen")
+TOLD_COLUMNS = ("sidecar_fps",)
 BY_DISTANCE = "_by_distance"
 """Ending of the name of a metric's curve in `frames.parquet`, where `frame` is a distance."""
 _METADATA_KEY = b"drift"
@@ -36,7 +37,7 @@ class VideoRow:
     Args:
         path: Name in results.
         prompt: Prompt of the video, or empty.
-        status: `ok`, `truncated`, `unreadable`, `empty`, `too_short` or `too_small`.
+        status: `ok`, `truncated`, `unreadable`, `empty`, `too_short`, `too_small` or `hdr`.
         reason: Why the status is not `ok`; empty if it is.
         sha256: Hash of the file.
         media: Fields of the video's `MediaInfo`; empty if it did not open.
@@ -182,7 +183,7 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
     lines = [
         ["path", "prompt", "status", *MEDIA_COLUMNS]
         + [f"{metric}_{part}" for metric in metrics for part in ("slope", "drift")]
-        + ["score", *EXTRA_COLUMNS]
+        + ["score", *EXTRA_COLUMNS, *TOLD_COLUMNS]
         + ["invalid"] * invalid
     ]
     for row in run.rows:
@@ -197,6 +198,7 @@ def write_videos(path: Path, run: RunData, scores: Sequence[VideoScore]) -> None
             duration_s = score.segment_s and score.segment_s * run.config.segments
             cells += [score.score, score.score_floor, len(score.cuts), duration_s]
             cells.append("" if row.frozen is None else str(row.frozen).lower())
+        cells += [row.media.get(column, "") for column in TOLD_COLUMNS]
         cells += ["random weights"] * invalid
         lines.append(cells)
     atomic_write_text(path, "".join(map(_csv_line, lines)))

@@ -2,7 +2,6 @@
 
 import base64
 import math
-import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.errors import UsageError
-from drift.files import file_sha256
 from drift.metrics.registry import METRICS, Curved, MetricSpec
 from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_record
 from drift.run.plan import Plan
 from drift.video.batch import FrameBatch
+from drift.video.content import State, content_sha256, content_state
 from drift.video.decode import BrokenVideoError, MediaInfo, open_video
 from drift.video.resample import as_rate
 from drift.video.thumbnails import LARGE, Filmstrip
@@ -29,7 +28,7 @@ class Task:
 
     Args:
         path: Name in results.
-        file: Path of the video.
+        file: Path of the video: a file, or a folder of pictures.
         run: Folder of the run, whose records are reused.
         plan: Metrics to measure, and how.
     """
@@ -61,11 +60,10 @@ def measure(task: Task) -> Measured:
     """
     start = time.perf_counter()
     try:
-        before = _file_state(task.file)
-        sha256 = file_sha256(task.file)
-    except OSError as error:
-        reason = str(error.strerror or error)
-        return Measured(path=task.path, record=_unreadable(reason), decoded_frames=0, seconds=0.0)
+        before = content_state(task.file)
+        sha256 = content_sha256(task.file)
+    except (OSError, BrokenVideoError) as error:
+        return Measured(path=task.path, record=_broken(error), decoded_frames=0, seconds=0.0)
     old = load_record(task.run, sha256, task.plan.config.fps)
     missing = {
         name: key
@@ -76,7 +74,7 @@ def measure(task: Task) -> Measured:
         return Measured(path=task.path, record=old, decoded_frames=0, seconds=0.0)
     record = _decode_and_measure(task, sha256, missing)
     if _changed_since(before, task.file):
-        record = _unreadable("the file changed while it was measured; score it again")
+        record = _broken(OSError("the file changed while it was measured; score it again"))
     return Measured(
         path=task.path,
         record=_merged(old, record),
@@ -85,27 +83,17 @@ def measure(task: Task) -> Measured:
     )
 
 
-def _unreadable(reason: str) -> VideoRecord:
-    return VideoRecord(sha256="", status="unreadable", reason=reason)
+def _broken(error: OSError | BrokenVideoError) -> VideoRecord:
+    """The record of a video whose content cannot be read."""
+    if isinstance(error, BrokenVideoError):
+        return VideoRecord(sha256="", status=error.status, reason=error.reason)
+    return VideoRecord(sha256="", status="unreadable", reason=str(error.strerror or error))
 
 
-def _file_state(file: Path) -> tuple[int, int, int]:
-    """Inode, size and time of a file, which change when someone writes to it.
-
-    Raises:
-        OSError: the path is not a regular file. Opening a pipe would block.
-    """
-    state = file.stat()
-    if not stat.S_ISREG(state.st_mode):
-        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "a pipe, socket or device"
-        raise OSError(f"{kind}, not a file")
-    return state.st_ino, state.st_size, state.st_mtime_ns
-
-
-def _changed_since(before: tuple[int, int, int], file: Path) -> bool:
+def _changed_since(before: list[State], video: Path) -> bool:
     try:
-        return _file_state(file) != before
-    except OSError:
+        return content_state(video) != before
+    except (OSError, BrokenVideoError):
         return True
 
 

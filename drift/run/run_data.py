@@ -15,9 +15,19 @@ from drift.score.score import MIN_FRAMES_PER_SEGMENT, is_too_short
 from drift.seams.borders import sidecar_blocks
 from drift.video.discover import Discovery, VideoFile
 
+HDR_REMEDY = (
+    "levels of a high dynamic range are no levels of a screen's: map the video to SDR, or measure "
+    "it as stored with --allow-hdr"
+)
+
 
 def run_data(
-    found: Discovery, records: Mapping[str, VideoRecord], plan: Plan, preset: Preset
+    found: Discovery,
+    records: Mapping[str, VideoRecord],
+    plan: Plan,
+    preset: Preset,
+    *,
+    allow_hdr: bool = False,
 ) -> RunData:
     """Everything that was measured in a run, with its provenance.
 
@@ -26,14 +36,18 @@ def run_data(
         records: Path -> record of every video.
         plan: What was measured and how.
         preset: Scales and weights.
+        allow_hdr: Score videos of a high dynamic range too.
 
     Returns:
-        The data of the run. A video that is too short for the segments has the status `too_short`.
+        The data of the run. A video that is too short for the segments has the status `too_short`,
+        one of a high dynamic range the status `hdr` unless it is allowed.
     """
     config = plan.config
     return RunData(
         config=config,
-        rows=tuple(_row(video, records[video.path], config) for video in found.videos),
+        rows=tuple(
+            _row(video, records[video.path], config, allow_hdr=allow_hdr) for video in found.videos
+        ),
         passed_over=found.passed_over,
         warnings=found.warnings,
         provenance={
@@ -51,9 +65,13 @@ def run_data(
     )
 
 
-def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow:
+def _row(
+    video: VideoFile, record: VideoRecord, config: ScoreConfig, *, allow_hdr: bool
+) -> VideoRow:
     status, reason = record.status, record.reason
-    frames = int(record.media.get("frames", 0))
+    frames, hdr = int(record.media.get("frames", 0)), record.media.get("hdr")
+    if status == "ok" and hdr and not allow_hdr:
+        status, reason = "hdr", f"{hdr} transfer; {HDR_REMEDY}"
     if status == "ok" and is_too_short(frames, config.segments):
         need = MIN_FRAMES_PER_SEGMENT * config.segments
         status, reason = "too_short", f"{frames} frames; {config.segments} segments need {need}"
@@ -69,7 +87,7 @@ def _row(video: VideoFile, record: VideoRecord, config: ScoreConfig) -> VideoRow
         status=status,
         reason=reason,
         sha256=record.sha256,
-        media=record.media,
+        media={**record.media, "sidecar_fps": video.fps} if record.media else {},
         frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
         blocks=sidecar_blocks(video.file),
         values={metric: record.values[metric] for metric in wanted},

@@ -64,7 +64,7 @@ class RunResult:
 
 
 def score_folder(
-    folders: str | Path | Sequence[str | Path],
+    videos: str | Path | Sequence[str | Path],
     *,
     out: str | Path,
     config: ScoreConfig | None = None,
@@ -72,25 +72,31 @@ def score_folder(
     settings: MetricSettings | None = None,
     recursive: bool = False,
     glob: str | None = None,
+    prompts: str | Path | None = None,
+    allow_hdr: bool = False,
     workers: int | None = 1,
     executor: ExecutorName = "local",
     ray_address: str | None = None,
     progress: ProgressStream = "stderr",
 ) -> RunResult:
-    """Scores the drift of every video in one or more folders; writes a run and returns it.
+    """Scores the drift of every video that is named or found; writes a run and returns it.
 
     Videos measured before in the same run folder (same content, metric and versions) are not
     decoded again. A broken video never stops the others: it stands in `failed`. Under torchrun
     each process measures its share of the videos and the first one writes the results.
 
     Args:
-        folders: One folder or several.
+        videos: One or several folders of videos, video files, or patterns of their names. A folder
+            of numbered pictures is one video, at the rate of its sidecar, else of `config.fps`.
         out: Folder of the run; it gets frames.parquet, videos.csv, summary.json, report.html.
         config: Metrics and segments; the fast metrics and five segments by default.
         preset: Scales and weights; preset v1 by default.
         settings: Device, precision, batch and weights folder of the learned metrics.
         recursive: Look in sub-folders too.
         glob: Keep only videos whose name or relative path matches.
+        prompts: Table with the columns `file` and `prompt`; None takes a `prompts.csv` that lies
+            beside the videos, and sidecars.
+        allow_hdr: Score videos of a high dynamic range as they are stored; else they fail.
         workers: Number of processes, which changes no number; None takes one a CPU, as far as
             memory allows. More than one needs `if __name__ == "__main__":` in the calling script.
         executor: `ray` measures each video in a task of a Ray cluster instead of these processes.
@@ -104,13 +110,14 @@ def score_folder(
     """
     config, preset = config or ScoreConfig(), preset or preset_v1()
     preset.check_covers(config.metrics)
-    paths, run_folder = _checked_paths(folders, Path(out), workers)
-    found = find_videos(paths, recursive=recursive, glob=glob, skip=run_folder)
+    paths, run_folder = _checked_paths(videos, Path(out), workers)
+    table = None if prompts is None else Path(prompts)
+    found = find_videos(paths, recursive=recursive, glob=glob, prompts=table, skip=run_folder)
     ranks, settings = ranks_of_torchrun(), settings or MetricSettings()
     plan = make_plan(config, replace(settings, device=ranks.device(settings.device)))
     place = Executor(name=executor, workers=workers, ray_address=ray_address)
     records = _measure_videos(found.videos, plan, run_folder, place, ranks, progress)
-    run = run_data(found, records, plan, preset)
+    run = run_data(found, records, plan, preset, allow_hdr=allow_hdr)
     if ranks.is_first:
         write_frames(run_folder / FRAMES_FILE, run)
     return write_results(run, run_folder, write=ranks.is_first)
@@ -158,13 +165,13 @@ def rebuild(
 
 
 def _checked_paths(
-    folders: str | Path | Sequence[str | Path], out: Path, workers: int | None
+    videos: str | Path | Sequence[str | Path], out: Path, workers: int | None
 ) -> tuple[list[Path], Path]:
-    """Checks the arguments and returns the folders of videos and that of the run as paths."""
-    given = [folders] if isinstance(folders, str | Path) else folders
-    paths = [Path(folder) for folder in given]
+    """Checks the arguments and returns the places of videos and the run's folder as paths."""
+    given = [videos] if isinstance(videos, str | Path) else videos
+    paths = [Path(place) for place in given]
     if not paths:
-        raise UsageError("no folder given; name at least one folder of videos")
+        raise UsageError("no video given; name at least one, or a folder that holds some")
     if workers is not None and workers < 1:
         raise UsageError(f"workers is {workers}; it must be at least 1")
     if out.exists() and not out.is_dir():

@@ -9,86 +9,42 @@ colours of more than 8 bits are rounded to 8.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from drift.video.resample import nearest_in_time
+from drift.video.kinds import is_animated
+from drift.video.media import HDR_TRANSFERS, BrokenVideoError, MediaInfo, Status
+from drift.video.pictures import PictureReader, open_animation
+from drift.video.reader import VideoReader
 
-Status: TypeAlias = Literal["ok", "truncated", "unreadable", "empty", "too_short", "too_small"]
+__all__ = ["BrokenVideoError", "MediaInfo", "open_video"]
+
 DURATION_SLACK_FRAMES = 1.5  # a shorter missing end cannot be told from rounding
-MAX_GAP_S = 60.0  # longest gap that sampling by time fills by repeating the frame before it
-UNEVEN = 1.5  # a video whose longest frame is this many shortest ones has a variable frame rate
 GIF_TRAILER = b"\x3b"  # GIF89a section 27
 
 
-@dataclass(frozen=True, kw_only=True)
-class MediaInfo:
-    """How a video is stored.
-
-    Args:
-        codec: FFmpeg's codec name, such as h264.
-        pix_fmt: FFmpeg's pixel format, such as yuv420p.
-        width: Width in pixels, as displayed.
-        height: Height in pixels, as displayed.
-        fps: Average frames a second; None if the file does not give it.
-        frames: Frames yielded so far: all, or those that sampling by time kept.
-        duration_s: Time from the first frame to the end of the last, in seconds.
-        variable_fps: Whether some frames are shown much longer than others.
-        video_streams: Number of video streams in the file without cover pictures; one is measured.
-    """
-
-    codec: str
-    pix_fmt: str
-    width: int
-    height: int
-    fps: float | None
-    frames: int
-    duration_s: float
-    variable_fps: bool
-    video_streams: int
-
-
-class BrokenVideoError(Exception):
-    """A video that cannot be scored.
-
-    Args:
-        status: `truncated`, `unreadable` or `empty`.
-        reason: One line for the user.
-    """
-
-    def __init__(self, status: Status, reason: str) -> None:
-        super().__init__(reason)
-        self.status: Status = status
-        self.reason = reason
-
-
-class VideoReader:
-    """An open video, whose frames can be read once, in order."""
+class FileReader(VideoReader):
+    """A video file that FFmpeg decodes."""
 
     def __init__(self, container: Any, stream: Any, path: Path) -> None:
+        super().__init__()
         self._container, self._stream, self._path = container, stream, path
-        self._decoded = 0
-        self._given = 0
+        self._reformatter = VideoReformatter()
         self._discarded = 0
-        self._start_s = self._end_s = 0.0
-        self._gaps: list[float] = []  # shortest and longest time between two consecutive frames
-        self._shape: tuple[int, ...] = ()
+        self._read_bytes = 0  # where the last packet ends in the file
 
     @property
     def info(self) -> MediaInfo:
         """How the video is stored, with the number of frames yielded so far."""
         context, rate = self._stream.codec_context, self._stream.average_rate
-        duration_s = max(0.0, self._end_s - self._start_s)
-        uneven = bool(self._gaps) and self._gaps[1] > UNEVEN * self._gaps[0]
-        if uneven:  # Matroska still gives the constant rate that was asked of the encoder
-            rate = round(self._decoded / duration_s, 3)
+        if self._is_uneven:  # Matroska still gives the constant rate that was asked of the encoder
+            rate = round(self._decoded / self._duration_s, 3)
         height, width = self._shape[:2] or (int(context.height), int(context.width))
         return MediaInfo(
             codec=str(context.name),
@@ -97,34 +53,15 @@ class VideoReader:
             height=height,
             fps=float(rate) if rate else None,
             frames=self._given,
-            duration_s=round(duration_s, 6),
-            variable_fps=uneven,
+            duration_s=self._duration_s,
+            variable_fps=self._is_uneven,
             video_streams=sum(1 for stream in self._container.streams.video if _moves(stream)),
+            hdr=HDR_TRANSFERS.get(int(context.color_trc), ""),
         )
 
-    def frames(self, rate: Fraction | None = None) -> Iterator[NDArray[np.uint8]]:
-        """Yields every frame, or the nearest in time to each 1/rate s, as uint8 (H, W, 3) RGB.
-
-        Args:
-            rate: Frames a second to sample at; None yields every frame once.
-
-        Raises:
-            BrokenVideoError: after the last good frame, if the file declares more; at a frame of
-                another size than those before; with `rate`, at a jump in time.
-        """
-        reformatter = VideoReformatter()
-        timed = self._timed_frames()
-        every = (frame for _, frame in timed)
-        for frame in nearest_in_time(self._without_jumps(timed), rate) if rate else every:
-            rgb = self._rgb(frame, reformatter)
-            self._check_shape(rgb.shape)
-            self._given += 1
-            yield rgb
-        self._check_complete()
-
-    def _rgb(self, frame: Any, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    def _rgb(self, frame: Any) -> NDArray[np.uint8]:
         try:
-            rgb: Any = reformatter.reformat(frame, format="rgb24").to_ndarray()
+            rgb: Any = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
         except (av.FFmpegError, ValueError) as error:
             raise BrokenVideoError(
                 "unreadable", f"pixel format {frame.format.name} has no RGB: {_words(error)}"
@@ -135,60 +72,32 @@ class VideoReader:
 
     def _timed_frames(self) -> Iterator[tuple[Fraction, Any]]:
         """Decoded frames with their times; one without a time follows at the average rate."""
-        time: Fraction | None = None
+        before: Fraction | None = None
         try:
             for packet in self._container.demux(self._stream):
                 self._discarded += bool(packet.is_discard)
+                self._read_bytes = (packet.pos or 0) + packet.size or self._read_bytes
                 for frame in packet.decode():
-                    time = self._note_time(frame, time)
+                    time, length = self._time(frame, before)
+                    self._note_time(time, length, before)
                     self._decoded += 1
                     yield time, frame
+                    before = time
         except (av.FFmpegError, OSError) as error:
             status: Status = "truncated" if self._decoded else "unreadable"
             raise BrokenVideoError(
                 status, f"decoding failed after {self._decoded} frames: {_words(error)}"
             ) from error
 
-    def _without_jumps(self, timed: Iterator[tuple[Fraction, Any]]) -> Iterator[Any]:
-        """The same frames; raises at a gap that would make thousands of frames out of one."""
-        before: Fraction | None = None
-        for time, frame in timed:
-            if before is not None and time - before > MAX_GAP_S:
-                raise BrokenVideoError(
-                    "unreadable",
-                    f"time jumps from {float(before):.2f} s to {float(time):.2f} s, more than "
-                    f"{MAX_GAP_S:g} s, before frame {self._decoded}; repair the times or leave "
-                    "out --fps",
-                )
-            before = time
-            yield time, frame
-
-    def _note_time(self, frame: Any, before: Fraction | None) -> Fraction:
+    def _time(self, frame: Any, before: Fraction | None) -> tuple[Fraction, Fraction]:
+        """Begin and length of a frame in seconds."""
         rate = self._stream.average_rate
         usual = 1 / Fraction(rate) if rate else Fraction(0)
         if frame.pts is not None and frame.time_base:
             time: Fraction = Fraction(frame.time_base) * frame.pts
         else:
             time = Fraction(0) if before is None else before + usual
-        if before is None:
-            self._start_s = float(time)
-        elif time > before:
-            gap = float(time - before)
-            low, high = self._gaps or (gap, gap)
-            self._gaps = [min(low, gap), max(high, gap)]
-        length = frame.duration * Fraction(frame.time_base) if frame.duration else usual
-        self._end_s = max(self._end_s, float(time + length))
-        return time
-
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        self._shape = self._shape or shape
-        if shape != self._shape:
-            (height, width), (new_height, new_width) = self._shape[:2], shape[:2]
-            raise BrokenVideoError(
-                "unreadable",
-                f"frames change from {width}x{height} to {new_width}x{new_height} after "
-                f"{self._given} frames; values of different sizes cannot be compared",
-            )
+        return time, Fraction(frame.time_base) * frame.duration if frame.duration else usual
 
     def _check_complete(self) -> None:
         """Compares the decoded frames with the frame count or duration that the file declares."""
@@ -201,10 +110,16 @@ class VideoReader:
             raise BrokenVideoError(
                 "truncated", f"frames end at {self._end_s:.2f} s of {declared_s:.2f} s declared"
             )
+        if self._container.format.name == "yuv4mpegpipe" and self._has_half_a_frame():
+            raise BrokenVideoError("truncated", f"the file ends in frame {self._decoded}")
         if self._container.format.name == "gif" and not _ends_with_gif_trailer(self._path):
             raise BrokenVideoError("truncated", f"no GIF trailer after {self._decoded} frames")
         if not self._decoded:
             raise BrokenVideoError("empty", "no frame in the video stream")
+
+    def _has_half_a_frame(self) -> bool:
+        """Whether bytes follow the last whole frame; FFmpeg's y4m reader passes over them."""
+        return self._path.stat().st_size > self._read_bytes
 
     def _declared_s(self) -> float | None:
         """Length of the video stream as the file declares it; Matroska keeps it in a tag."""
@@ -225,14 +140,22 @@ def open_video(path: Path) -> Iterator[VideoReader]:
     """Opens a video for one pass.
 
     Args:
-        path: Video file.
+        path: Video file, or a folder of numbered pictures.
 
     Yields:
         A reader.
 
     Raises:
-        BrokenVideoError: `empty` for a file of no bytes, `unreadable` for one without a video.
+        BrokenVideoError: `empty` for a file of no bytes, `unreadable` for one without a video,
+            `truncated` for pictures with a gap in their numbers.
     """
+    if path.is_dir():
+        yield PictureReader(path)
+        return
+    if path.suffix.lower() == ".webp" and is_animated(path):  # FFmpeg decodes no animation
+        with open_animation(path) as animation:
+            yield animation
+        return
     try:
         if path.stat().st_size == 0:
             raise BrokenVideoError("empty", "the file has no bytes")
@@ -246,12 +169,13 @@ def open_video(path: Path) -> Iterator[VideoReader]:
         if stream is None or stream.codec_context is None:
             raise BrokenVideoError("unreadable", "no video stream that can be decoded")
         stream.thread_type = "SLICE"
-        yield VideoReader(container, stream, path)
+        yield FileReader(container, stream, path)
 
 
 def _moves(stream: Any) -> bool:
-    """Whether a video stream is a video, not a cover picture."""
-    return not stream.disposition & av.stream.Disposition.attached_pic
+    """Whether a video stream is a video, not a cover picture or the still of an AVIF file."""
+    is_cover = stream.disposition & av.stream.Disposition.attached_pic
+    return not is_cover and stream.frames != 1
 
 
 def _ends_with_gif_trailer(path: Path) -> bool:

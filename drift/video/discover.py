@@ -1,15 +1,22 @@
-"""Finds the videos of one or more folders, names them and reads their prompts."""
+"""Finds the videos that files, folders and patterns name, and reads their prompts."""
 
-import json
+import glob as globbing
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from drift.errors import UsageError
+from drift.video.kinds import VIDEO_SUFFIXES, holds_pictures, is_video_file, sidecar_of
+from drift.video.prompts import Prompts
+from drift.video.sidecars import read_sidecar, text
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif"})
+EXPECTED = (
+    f"files ending in {' '.join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))}, or a folder of "
+    "numbered pictures"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +26,15 @@ class VideoFile:
     Args:
         path: Name in results: relative to its folder, with the folder's label before it when
             several folders are scored.
-        file: Path on this machine; never written to a result.
-        prompt: Prompt from its sidecar file, or empty.
+        file: Path on this machine, of a file or of a folder of pictures; never written to a result.
+        prompt: Prompt from a table or from its sidecar file, or empty.
+        fps: Frame rate that its sidecar tells; None if it tells none.
     """
 
     path: str
     file: Path
     prompt: str
+    fps: float | None = None
 
     @property
     def cluster(self) -> str:
@@ -35,7 +44,7 @@ class VideoFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """What was found in the folders.
+    """What was found.
 
     Args:
         videos: Videos, sorted by path.
@@ -48,75 +57,157 @@ class Discovery:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Root:
+    """A folder that videos are named relative to.
+
+    Args:
+        folder: The folder.
+        videos: Names of the videos found in it, relative to it; one found twice stands here twice.
+        others: Names of the files in it that are no videos.
+        named: Those of them that the user named, neither their folder nor a pattern.
+    """
+
+    folder: Path
+    videos: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
+
+
 def cluster_name(path: str, prompt: str) -> str:
     """The prompt, or the file name without folders if there is none."""
     return prompt or path.rsplit("/", 1)[-1]
 
 
 def find_videos(
-    folders: Sequence[Path], *, recursive: bool = False, glob: str | None = None, skip: Path
+    places: Sequence[Path],
+    *,
+    recursive: bool = False,
+    glob: str | None = None,
+    prompts: Path | None = None,
+    skip: Path,
 ) -> Discovery:
-    """Finds videos by suffix, in an order that depends on names only.
+    """Finds videos by name, in an order that depends on names only.
 
     Args:
-        folders: Folders to look in.
+        places: Folders to look in, videos, and patterns such as `videos/*.mp4` that no shell has
+            expanded. A folder of numbered pictures is one video.
         recursive: Look in sub-folders too.
         glob: Keep only paths, relative to the folder, that match this pattern.
+        prompts: Table of prompts, which goes before sidecars; None takes a `prompts.csv` that lies
+            beside the videos.
         skip: Folder whose content is never looked at (the run).
 
     Returns:
         The videos, at least one.
 
     Raises:
-        UsageError: a path that is no folder, is given twice or cannot be read; a video that is
-            found twice; or no video at all.
+        UsageError: a place that does not exist or cannot be read; a video that is found twice; no
+            video at all; or a table of prompts that cannot be used.
     """
-    labels = _labels(folders)
+    try:
+        roots = _roots(places, recursive=recursive, skip=skip.resolve())
+    except OSError as error:
+        raise UsageError(f"{error.filename}: {error.strerror}; make it readable") from None
+    tables = Prompts(prompts)
     videos: list[VideoFile] = []
     passed_over = 0
     warnings: list[str] = []
-    for folder, label in zip(folders, labels, strict=True):
-        try:
-            names = list(_names(folder, recursive=recursive, skip=skip.resolve()))
-        except OSError as error:
-            raise UsageError(f"{error.filename}: {error.strerror}; make it readable") from None
-        kept = {name for name in names if glob is None or _matches(name, glob)}
-        found = sorted(name for name in kept if _is_video(name))
-        sidecars = {_sidecar(name) for name in found}
-        passed_over += sum(1 for name in kept if not _is_video(name) and name not in sidecars)
+    for root, label in zip(roots, _labels([root.folder for root in roots]), strict=True):
+        found = sorted(name for name in root.videos if glob is None or _matches(name, glob))
         for name in found:
-            path = text(label + name)
-            prompt, warning = _read_prompt(folder / _sidecar(name))
-            warnings += [f"{printable(path)}: {warning}"] * bool(warning)
-            videos.append(VideoFile(path=path, file=folder / name, prompt=prompt))
-    _check(videos, folders, glob)
+            video, warning = _described(root.folder, name, label, tables)
+            videos.append(video)
+            warnings += [f"{video.path}: {warning}"] * bool(warning)
+        sidecars = {str(sidecar_of(PurePosixPath(name))) for name in found}
+        others = [
+            name
+            for name in root.others
+            if (glob is None or _matches(name, glob))
+            and name not in sidecars
+            and not tables.has_read(root.folder / name)
+        ]
+        passed_over += len(others)
+        no_video = "passed over, since its name is not that of a video"
+        warnings += [f"{name}: {no_video}" for name in others if name in root.named]
+    _check(videos, places, glob)
     videos.sort(key=lambda video: video.path)
+    warnings += tables.warnings(sum(1 for video in videos if not video.prompt))
     return Discovery(
-        videos=tuple(videos), passed_over=passed_over, warnings=tuple(sorted(warnings))
+        videos=tuple(videos),
+        passed_over=passed_over,
+        warnings=tuple(sorted(map(printable, warnings))),
     )
 
 
-def text(name: str) -> str:
-    """A file name or prompt as valid Unicode: bytes that are not valid become escapes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+def _described(folder: Path, name: str, label: str, tables: Prompts) -> tuple[VideoFile, str]:
+    """A video with what its sidecar and the tables tell, and a warning or nothing."""
+    file, path = folder / name, text(label + name)
+    sidecar = read_sidecar(sidecar_of(file))
+    prompt, warning = tables.prompt_of(path, text(name), folder), sidecar.warning
+    if prompt and sidecar.prompt and prompt != sidecar.prompt:
+        warning = "its sidecar has another prompt than the table of prompts, which is used"
+    chosen = sidecar.prompt if prompt is None else prompt
+    return VideoFile(path=path, file=file, prompt=chosen, fps=sidecar.fps), warning
 
 
-def _names(folder: Path, *, recursive: bool, skip: Path, prefix: str = "") -> Iterator[str]:
-    """Names of all files in a folder, relative to it and with `/` between the parts.
+def _roots(places: Sequence[Path], *, recursive: bool, skip: Path) -> list[_Root]:
+    """The folders that the places name or lie in, with what was found in each."""
+    roots: dict[Path, _Root] = {}
+    for place in places:
+        for path in _matching(place):
+            is_pictures = path.is_dir() and holds_pictures(path)
+            whole = path.resolve() if path.name in {"", ".."} else path
+            folder = path if path.is_dir() and not is_pictures else whole.parent
+            root = roots.setdefault(folder.resolve(), _Root(folder=folder))
+            if folder is not path:
+                is_video = is_pictures or is_video_file(path)
+                (root.videos if is_video else root.others).append(whole.name)
+                root.named.extend([whole.name] * (path == place))
+                continue
+            for name, is_video in _walk(path, recursive=recursive, skip=skip):
+                (root.videos if is_video else root.others).append(name)
+    return list(roots.values())
+
+
+def _matching(place: Path) -> list[Path]:
+    """The place itself, or what the pattern matches if nothing has this very name.
+
+    Raises:
+        UsageError: there is nothing.
+    """
+    if os.path.lexists(place):
+        return [place]
+    pattern = str(place)
+    found = globbing.glob(pattern, recursive=True)  # noqa: PTH207  (a Path takes relative ones)
+    if not found:
+        what = "matches nothing" if globbing.has_magic(pattern) else "no such file or folder"
+        raise UsageError(f"{place}: {what}; give videos, or folders that hold them")
+    return [Path(path) for path in sorted(found)]
+
+
+def _walk(
+    folder: Path, *, recursive: bool, skip: Path, prefix: str = ""
+) -> Iterator[tuple[str, bool]]:
+    """Names of all files in a folder and whether each is a video, with `/` between the parts.
 
     Links to files count as files, even where their target is missing: such a video is reported as
-    unreadable. Links to folders are not followed, so that loops do no harm. A folder with the
-    suffix of a video counts as a file and is reported as unreadable too.
+    unreadable. Links to folders are not followed, so that loops do no harm. A folder of pictures is
+    a video. Another folder with the suffix of a video counts as one and is reported as unreadable.
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            is_link_to_folder = not is_folder and _is_folder_link(entry)
-            name = prefix + entry.name
-            if is_folder and recursive and Path(entry.path).resolve() != skip:
-                yield from _names(Path(entry.path), recursive=True, skip=skip, prefix=name + "/")
-            if not (is_folder or is_link_to_folder) or _is_video(name):
-                yield name
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        name, path = prefix + entry.name, Path(entry.path)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder and recursive and path.resolve() != skip:
+            if holds_pictures(path):
+                yield name, True
+                continue
+            yield from _walk(path, recursive=True, skip=skip, prefix=f"{name}/")
+        is_video = is_video_file(path)
+        if is_video or not (is_folder or _is_folder_link(entry)):
+            yield name, is_video
 
 
 def _is_folder_link(entry: "os.DirEntry[str]") -> bool:
@@ -126,16 +217,6 @@ def _is_folder_link(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _is_video(name: str) -> bool:
-    """Whether the suffix is that of a video and the file not hidden, as the `._x.mp4` of macOS."""
-    path = PurePosixPath(name)
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-
-
-def _sidecar(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(".json"))
-
-
 def _matches(name: str, glob: str) -> bool:
     return fnmatch(name, glob) or fnmatch(name.rsplit("/", 1)[-1], glob)
 
@@ -143,12 +224,6 @@ def _matches(name: str, glob: str) -> bool:
 def _labels(folders: Sequence[Path]) -> list[str]:
     """Prefix of each folder's videos: empty for one folder, else as few last parts as differ."""
     real = [folder.resolve() for folder in folders]
-    for folder, path in zip(folders, real, strict=True):
-        if not path.is_dir():
-            what = "not a folder" if path.exists() else "no such folder"
-            raise UsageError(f"{folder}: {what}; give folders that hold videos")
-        if real.count(path) > 1:
-            raise UsageError(f"{folder} is given twice; name each folder once")
     if len(real) == 1:
         return [""]
     for depth in range(1, max(len(path.parts) for path in real) + 1):
@@ -158,37 +233,23 @@ def _labels(folders: Sequence[Path]) -> list[str]:
     raise AssertionError("distinct folders have distinct paths")
 
 
-def _read_prompt(sidecar: Path) -> tuple[str, str]:
-    """Prompt of a sidecar file and a warning; either may be empty."""
-    if not sidecar.is_file():  # reading a pipe would block
-        odd = sidecar.exists() or sidecar.is_symlink()
-        return "", "its sidecar is no file; the prompt is left empty" if odd else ""
-    try:
-        data = json.loads(sidecar.read_text(encoding="utf-8"))
-    except OSError as error:
-        return "", f"its sidecar cannot be read ({error.strerror}); the prompt is left empty"
-    except (ValueError, RecursionError) as error:
-        name = printable(sidecar.name)
-        return "", f"sidecar {name} is not JSON ({error}); the prompt is left empty"
-    prompt = data.get("prompt") if isinstance(data, dict) else None
-    return (text(prompt), "") if isinstance(prompt, str) else ("", "")
-
-
-def _check(videos: Sequence[VideoFile], folders: Sequence[Path], glob: str | None) -> None:
+def _check(videos: Sequence[VideoFile], places: Sequence[Path], glob: str | None) -> None:
     if not videos:
-        where = ", ".join(map(str, folders))
+        where = ", ".join(map(str, places))
         which = f" that matches {glob!r}" if glob else ""
-        suffixes = " ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
         raise UsageError(
-            f"{where}: no video{which}; expected files ending in {suffixes} "
-            "(--recursive looks in sub-folders)"
+            f"{where}: no video{which}; expected {EXPECTED} (--recursive looks in sub-folders)"
         )
     real = {parent: parent.resolve() for parent in {video.file.parent for video in videos}}
     seen: dict[Path, str] = {}
     for video in videos:
-        first = seen.setdefault(real[video.file.parent] / video.file.name, video.path)
+        file = real[video.file.parent] / video.file.name
+        first = seen.setdefault(file, video.path)
         if first != video.path:
             raise UsageError(f"{video.path} is also {first}; give folders that do not overlap")
+    twice = [path for path, count in Counter(video.path for video in videos).items() if count > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice; name each video, and its folder, once")
 
 
 JOINERS = "\u200c\u200d"  # part of words in some scripts, and of emoji

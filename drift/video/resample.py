@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from math import isclose
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 MAX_FPS = 1000.0
+RATE_TOLERANCE = 0.002  # 24000/1001 and 24 are one rate to most people who write sidecars
 
 
 def as_rate(fps: float) -> Fraction:
@@ -56,17 +58,42 @@ def rate_warnings(media: Sequence[Mapping[str, Any]], fps: float | None) -> list
     Returns:
         Lines to show to the user.
     """
+    lines = _told_otherwise(media)
+    assumed = [entry["fps"] for entry in media if entry.get("assumed_fps")]
+    if assumed:
+        lines.append(
+            f"nothing tells the frame rate of pictures ({count_videos(len(assumed))}): "
+            f"{assumed[0]:g} a second is assumed; give --fps, or fps in a sidecar FOLDER.json"
+        )
     if fps is None:
         uneven = sum(1 for entry in media if entry.get("variable_fps"))
-        lines = [f"frames stand for unequal times ({_videos(uneven)}): --fps samples by time"]
-        return lines if uneven else []
+        told = f"frames stand for unequal times ({count_videos(uneven)}): --fps samples by time"
+        return [*lines, told] if uneven else lines
     slow = sum(1 for entry in media if entry.get("fps") and entry["fps"] < fps)
-    lines = [
-        f"fewer than {fps:g} frames a second ({_videos(slow)}): frames are repeated, so pairs of "
-        "frames look too much alike"
+    told = (
+        f"fewer than {fps:g} frames a second ({count_videos(slow)}): frames are repeated, so pairs "
+        "of frames look too much alike"
+    )
+    return [*lines, told] if slow else lines
+
+
+def _told_otherwise(media: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Says where files and their sidecars tell different frame rates."""
+    pairs = [(entry.get("fps"), entry.get("sidecar_fps")) for entry in media]
+    differ = [
+        (own, told)
+        for own, told in pairs
+        if own and told and not isclose(own, told, rel_tol=RATE_TOLERANCE)
     ]
-    return lines if slow else []
+    if not differ:
+        return []
+    own, told = differ[0]
+    return [
+        f"the sidecar tells another frame rate than the file ({count_videos(len(differ))}, such as "
+        f"{told:g} and {own:g}): the file's is used, so check which is right"
+    ]
 
 
-def _videos(count: int) -> str:
+def count_videos(count: int) -> str:
+    """A number of videos in words."""
     return f"{count} video" + "s" * (count > 1)

@@ -46,6 +46,7 @@ def test_videos_and_frames_tables(run):
         "cuts",
         "duration_s",
         "frozen",
+        "sidecar_fps",
     ]
     assert list(videos.path) == ["astronaut.mp4", "chelsea.mkv", "coffee.webm", "rocket.mov"]
     assert list(videos.prompt) == ["a person", "a cat", "", "a person"]
@@ -258,7 +259,7 @@ def test_wrong_use_is_named(clips, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no video"):
         score_folder(tmp_path / "empty", out=tmp_path / "run", progress=None)
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such file or folder"):
         score_folder(tmp_path / "absent", out=tmp_path / "run", progress=None)
     with pytest.raises(UsageError, match="given twice"):
         score_folder([clips, clips], out=tmp_path / "run", progress=None)

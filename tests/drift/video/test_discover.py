@@ -175,7 +175,7 @@ def test_a_sidecar_nested_too_deeply_is_a_warning(clips, tmp_path):
 
 
 def test_wrong_folder_is_named(tmp_path):
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such file or folder"):
         find_videos([tmp_path / "none"], skip=tmp_path)
 
 
