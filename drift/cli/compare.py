@@ -24,8 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pair-by",
         choices=("prompt", "name"),
-        help="what the videos of a pair share (default: the prompt if every video has one, else "
-        "the file name without suffix)",
+        default="prompt",
+        help="what the videos of a pair share: the prompt (default), or the file name without "
+        "suffix. Videos without prompts are refused (exit 2) unless you say --pair-by name; "
+        "drift score --prompts FILE gives a scored run its prompts without decoding again",
     )
     parser.add_argument("--metrics", metavar="A,B", help="compare on these metrics only")
     parser.add_argument(

@@ -34,7 +34,7 @@ MOST_DIFFERENT = 5
 def compare_runs(
     runs: Sequence[NamedRun],
     *,
-    pair_by: PairBy | None = None,
+    pair_by: PairBy = "prompt",
     metrics: Sequence[str] | None = None,
     preset: Preset | None = None,
     allow_mixed: bool = False,
@@ -49,7 +49,7 @@ def compare_runs(
 
     Args:
         runs: Two or more runs with different names.
-        pair_by: `prompt` or `name`; None means prompt if every video has one.
+        pair_by: `prompt`, or `name`, which says that equal names were made from equal prompts.
         metrics: Metrics to compare on; None takes those of the runs, which must agree.
         preset: Preset to score every run with; None keeps those of the runs, which must agree.
         allow_mixed: Compare although settings, frame rates or lengths differ, with a note.
@@ -66,47 +66,56 @@ def compare_runs(
     notes = check_comparable(used, allow_mixed=allow_mixed)
     pairing = pair_videos([run.data for run in used], pair_by)
     columns = ("score", *used[0].data.config.metrics)
-    tables = [
-        pair_table(run.data, videos, columns)
-        for run, videos in zip(used, pairing.videos, strict=True)
-    ]
+    tables = _pair_tables(used, pairing, columns)
     comparisons = [
         _comparison(run.name, tables[0], table, columns, pairing)
         for run, table in zip(used[1:], tables[1:], strict=True)
     ]
     beside = {name for name in columns[1:] if not used[0].data.preset.term(name).weight}
+    weighted = [i for i, name in enumerate(columns) if name not in beside]
     _adjust(comparisons, beside)
     means = [[mean(column) for column in table.T.tolist()] for table in tables]
     heading = _heading(used, pairing)
-    invalid = [heading["invalid"]] if "invalid" in heading else []
     return {
         **heading,
         "runs": [
-            {
-                "name": run.name,
-                "score": score,
-                "drift": dict(zip(columns[1:], drifts, strict=True)),
-                "seams": _seams(run.data),
-            }
-            for run, (score, *drifts) in zip(runs, means, strict=True)
+            _run_entry(run, dict(zip(columns, row, strict=True)))
+            for run, row in zip(runs, means, strict=True)
         ],
         "comparisons": comparisons,
-        "rank_stability": _rank_stability(
-            [
-                [value for name, value in zip(columns, row, strict=True) if name not in beside]
-                for row in means
-            ]
-        ),
+        "rank_stability": _rank_stability([[row[i] for i in weighted] for row in means]),
         "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
-        "notes": [*invalid, *notes, *_size_notes(heading["prompts"])],
+        "notes": [*_invalid(used), *notes, *_size_notes(heading["prompts"])],
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
     }
+
+
+def _pair_tables(
+    runs: Sequence[NamedRun], pairing: Pairing, columns: Sequence[str]
+) -> list[NDArray[np.float64]]:
+    """A table a run, of (pairs, columns)."""
+    return [
+        pair_table(run.data, videos, columns)
+        for run, videos in zip(runs, pairing.videos, strict=True)
+    ]
+
+
+def _run_entry(run: NamedRun, means: dict[str, float]) -> dict[str, Any]:
+    """A run's means over pairs, and the seams of all its videos."""
+    score = means.pop("score")
+    return {"name": run.name, "score": score, "drift": means, "seams": _seams(run.data)}
+
+
+def _invalid(runs: Sequence[NamedRun]) -> list[str]:
+    """Why the first run whose numbers mean nothing is invalid; empty if all mean something."""
+    marks = (run.data.provenance.get("invalid") for run in runs)
+    return [mark for mark in marks if mark][:1]
 
 
 def _heading(runs: Sequence[NamedRun], pairing: Pairing) -> dict[str, Any]:
     """Says what is compared, and `invalid` if some run was measured with random weights."""
     data = runs[0].data
-    invalid = [run.data.provenance["invalid"] for run in runs if "invalid" in run.data.provenance]
+    invalid = _invalid(runs)
     return {
         "schema": COMPARE_SCHEMA,
         **({"invalid": invalid[0]} if invalid else {}),

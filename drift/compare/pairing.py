@@ -1,4 +1,4 @@
-"""Pairs the videos of several runs by their prompt or by their file name."""
+"""Pairs the videos of several runs by their prompt, or by their file name if told to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,12 +35,13 @@ class Pairing:
         return tuple(self.videos[0])
 
 
-def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
+def pair_videos(runs: Sequence[RunData], by: PairBy = "prompt") -> Pairing:
     """Pairs the scored videos of runs.
 
     Args:
         runs: Two or more runs.
-        by: `prompt` or `name` (path without suffix); None means prompt if every video has one.
+        by: `prompt`, or `name` (path without suffix), which says that equal names were made from
+            equal prompts.
 
     Returns:
         The pairs that all runs have, at least one.
@@ -49,25 +50,20 @@ def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
         UsageError: there is no pair, a video has no prompt to pair by, or two videos of a run have
             one name.
     """
-    prompted = all(row.prompt for run in runs for row in run.rows if row.status == "ok")
-    if by == "prompt" and not prompted:
-        raise UsageError(
-            "some videos have no prompt, so nothing pairs them by prompt; use --pair-by name, or "
-            "put a sidecar <video>.json with a prompt beside each and score again"
-        )
-    chosen: PairBy = by or ("prompt" if prompted else "name")
-    groups = [_groups(run, chosen) for run in runs]
+    if by == "prompt":
+        _check_prompts(runs)
+    groups = [_groups(run, by) for run in runs]
     shared = sorted(set.intersection(*(set(group) for group in groups)))
     if not shared:
         first, second = (next(iter(group), "no scored video") for group in groups[:2])
-        other = "name" if chosen == "prompt" else "prompt"
+        other = "name" if by == "prompt" else "prompt"
         raise UsageError(
-            f"the runs share no {chosen} (for instance {first!r} and {second!r}), so nothing can "
+            f"the runs share no {by} (for instance {first!r} and {second!r}), so nothing can "
             f"be paired; try --pair-by {other}"
         )
     clusters = {row.path: row.cluster for row in runs[0].rows}
     return Pairing(
-        by=chosen,
+        by=by,
         videos=tuple({name: group[name] for name in shared} for group in groups),
         clusters=tuple(clusters[groups[0][name][0]] for name in shared),
         unpaired=tuple(
@@ -75,6 +71,18 @@ def pair_videos(runs: Sequence[RunData], by: PairBy | None = None) -> Pairing:
             for group in groups
         ),
     )
+
+
+def _check_prompts(runs: Sequence[RunData]) -> None:
+    scored = [row for run in runs for row in run.rows if row.status == "ok"]
+    without = [row.path for row in scored if not row.prompt]
+    if without:
+        raise UsageError(
+            f"{len(without)} of {len(scored)} videos have no prompt (such as {without[0]}), and "
+            "equal names need not mean equal prompts. Score again with --prompts FILE, a CSV with "
+            "the columns file and prompt (nothing is decoded again); or say that equal names are "
+            "equal prompts with --pair-by name"
+        )
 
 
 def _groups(run: RunData, by: PairBy) -> dict[str, tuple[str, ...]]:

@@ -36,7 +36,7 @@ def power_of_runs(
     *,
     detect: float = 0.2,
     relative: bool = True,
-    pair_by: PairBy | None = None,
+    pair_by: PairBy = "prompt",
 ) -> dict[str, Any]:
     """Prompts needed for 80 % power at 5 %, for the score and the drift of each metric.
 
@@ -100,7 +100,7 @@ def _size_notes(prompts: Sequence[int]) -> list[str]:
 
 
 def _paired_differences(
-    runs: Sequence[NamedRun], by: PairBy | None
+    runs: Sequence[NamedRun], by: PairBy
 ) -> tuple[dict[str, Column], list[str]]:
     """Second run minus the first in each column, a value a prompt that both have.
 

@@ -29,7 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "as 0.05",
     )  # fmt: skip
     parser.add_argument(
-        "--pair-by", choices=("prompt", "name"), help="what the videos of a pair share"
+        "--pair-by",
+        choices=("prompt", "name"),
+        default="prompt",
+        help="what the videos of a pair share (default: prompt)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw power against prompts")

@@ -110,13 +110,13 @@ def test_what_has_no_partner_is_listed_and_in_no_number(model):
     assert [entry["pair"] for entry in result["comparisons"][1]["most_different"]] == ["2", "0"]
 
 
-def test_prompts_pair_where_all_videos_have_one_else_names(model):
+def test_names_pair_only_if_the_user_says_so(model):
     a, b = model("a", {"0": 0.2}), model("b", {"0": 0.3})
     assert pair_videos([a.data, b.data]).by == "prompt"
     bare = model("c", {"0": 0.3}, prompts={"x": ""})
-    assert pair_videos([a.data, bare.data]).by == "name"
-    with pytest.raises(UsageError, match="no prompt, so nothing pairs them by prompt"):
-        pair_videos([a.data, bare.data], "prompt")
+    assert pair_videos([a.data, bare.data], "name").names == ("0",)
+    with pytest.raises(UsageError, match=r"1 of 2 videos have no prompt .*0\.mp4.*--prompts FILE"):
+        pair_videos([a.data, bare.data])
     with pytest.raises(UsageError, match=r"share no prompt .*try --pair-by name"):
         pair_videos([a.data, model("d", {"1": 0.1}).data])
 
