@@ -14,7 +14,7 @@ from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
 from drift.metrics.preset import load_preset
 from drift.metrics.registry import GROUPS, METRICS
-from drift.run.ranks import ranks_of_torchrun
+from drift.run.ranks import ranks_of_torchrun, speaks_for_all
 from drift.run.storage import location, on_this_machine
 from drift.score.config import CUT_POLICIES, DEFAULT_METRICS, ScoreConfig, checked_blocks
 from drift.video.discover import printable
@@ -229,4 +229,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    return run_command(build_parser(), argv)
+    return run_command(build_parser(), argv, speaks=speaks_for_all)

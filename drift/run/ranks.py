@@ -5,16 +5,20 @@ results. Which process measures a video changes no number: one process measures 
 """
 
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+from drift.command_line import Terminated
 from drift.errors import UsageError
 
 T = TypeVar("T")
 TIMEOUT = timedelta(days=7)  # how long the fastest process waits for the slowest
+LAST_WORD = "drift/last_word"
+LAST_WORD_TIMEOUT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,3 +101,30 @@ def gather(ranks: Ranks, mine: T) -> list[T]:
     gathered: list[T | None] = [None] * ranks.num_ranks
     distributed.all_gather_object(gathered, mine)
     return [part for part in gathered if part is not None]
+
+
+def speaks_for_all(error: BaseException) -> bool:
+    """Whether this process, of those that torchrun started, is the one that shows an error.
+
+    Wrong use is an error in all of them, but some errors happen in one only, and torchrun stops the
+    others once one has ended. So the first to claim the last word shows its error, and is not to be
+    stopped before it has done so.
+
+    Args:
+        error: Error that ends this process.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        return True
+    if isinstance(error, KeyboardInterrupt):  # if torchrun asked for it, another has said why
+        return not isinstance(error, Terminated)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # nobody keeps the last word
+        return os.environ.get("RANK", "0") == "0"
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415  (see above)
+
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=LAST_WORD_TIMEOUT))
+        return bool(store.add(LAST_WORD, 1) == 1)
+    except (RuntimeError, ValueError):  # better said twice than not at all
+        return True

@@ -241,6 +241,22 @@ def test_ranks_cover_every_video_once(monkeypatch):
         ranks_of_torchrun()
 
 
+def test_wrong_use_is_said_once_by_all_processes(clips, tmp_path):
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [sys.executable, *torchrun, "-m", "drift", "score", str(clips), "--segments", "1"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("drift: segments is 1") == 1
+    assert "exitcode  : 2" in done.stderr
+
+
 LEARNED = ("--random-weights", "--metrics", "lpips")  # the quickest to load
 
 
