@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
+from metric_tester import MetricTester
 from safetensors.torch import save_file
 
 from drift.metrics.dino_coherence import SIDE, SIZES, cosine, prepare
@@ -18,9 +18,11 @@ pytestmark = pytest.mark.numerics
 SETTINGS = MetricSettings(random_weights=True)
 
 
-def frames(count: int) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 255, (40, 60, 3)).astype(np.uint8) for _ in range(count)]
+@pytest.mark.slow
+class TestDinoCoherence(MetricTester):
+    metric, variant = "dino_coherence", "vit-s"
+    rounding = 1e-6
+    still = 1.0
 
 
 def test_cosine_by_hand():
@@ -92,19 +94,6 @@ def test_agrees_with_timm_where_positions_are_not_resized():
     pictures = torch.rand(1, 3, 518, 518)
     with torch.inference_mode():
         torch.testing.assert_close(ours(pictures), other(pictures), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_meter_joins_batches_and_sees_a_still_pair():
-    a, b = frames(2)
-    clip = [a, a, b, a, b]
-    whole = METRICS["dino_coherence"].new_metric(SETTINGS, "vit-s")(clip)
-    update = METRICS["dino_coherence"].new_metric(SETTINGS, "vit-s")
-    parts = update(clip[:1]) + update(clip[1:3]) + update(clip[3:])
-    assert len(whole) == 4
-    assert whole[0] == pytest.approx(1, abs=1e-6)
-    assert whole[1] < 1 - 1e-6
-    assert parts == pytest.approx(whole, rel=1e-5)
 
 
 def test_sizes_have_as_many_parameters_as_published():

@@ -1,10 +1,11 @@
-"""LPIPS against the lpips package with the same random weights; pairs across batches."""
+"""LPIPS against the lpips package with the same random weights."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from metric_tester import MetricTester
 
 from drift.files import file_sha256
 from drift.metrics.lpips import Lpips, unit_features
@@ -17,6 +18,12 @@ from drift.metrics.weights.local import WEIGHTS
 pytestmark = pytest.mark.numerics
 
 SETTINGS = MetricSettings(random_weights=True)
+
+
+class TestLpips(MetricTester):
+    metric = "lpips"
+    rounding = 1e-5
+    still = 0.0
 
 
 def frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
@@ -55,43 +62,6 @@ def test_published_heads_have_the_layout_of_ours():
     ours = {n: v.shape for n, v in Lpips().state_dict().items() if n.startswith("lin")}
     assert {name: value.shape for name, value in heads.items()} == ours
     assert all((value >= 0).all() for value in heads.values())
-
-
-def test_an_equal_pair_is_0_and_order_does_not_matter():
-    a, b = frames(2)
-    update = METRICS["lpips"].new_metric(SETTINGS)
-    equal, there, back = update([a, a, b, a])
-    assert equal == 0
-    assert there == pytest.approx(back, rel=1e-6)
-    assert there > 0
-
-
-def test_batches_join_without_a_seam():
-    clip = frames(7)
-    whole = METRICS["lpips"].new_metric(SETTINGS)(clip)
-    update = METRICS["lpips"].new_metric(SETTINGS)
-    parts = update(clip[:1]) + update(clip[1:4]) + update(clip[4:])
-    assert len(whole) == 6
-    assert parts == pytest.approx(whole, rel=1e-5)
-
-
-def test_a_fresh_meter_knows_no_earlier_video():
-    clip = frames(3)
-    METRICS["lpips"].new_metric(SETTINGS)(clip)
-    assert len(METRICS["lpips"].new_metric(SETTINGS)(clip)) == 2
-
-
-def test_stronger_noise_is_farther(pan):
-    (photo,) = pan("coffee", 1)
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=photo.shape)
-    distances = [
-        METRICS["lpips"].new_metric(SETTINGS)(
-            [photo, np.clip(photo + sigma * noise, 0, 255).astype(np.uint8)]
-        )[0]
-        for sigma in (2, 8, 32)
-    ]
-    assert distances == sorted(distances)
 
 
 def test_files_in_their_published_layout_are_loaded(tmp_path, monkeypatch):

@@ -1,17 +1,20 @@
 """MUSIQ against pyiqa's network with the same random weights, and the parts with closed forms."""
 
-import numpy as np
 import pytest
 import torch
+from metric_tester import MetricTester
 from torch import Tensor
 
 from drift.metrics.musiq import shrink
 from drift.metrics.networks.loading import load_strict
 from drift.metrics.networks.musiq import Musiq, StandardisedConv, hashed_positions, pad_same, views
-from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
+
+
+class TestMusiq(MetricTester):
+    metric = "musiq"
+    rounding = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +75,6 @@ def test_spaq_variant_shrinks_as_vbench_does():
     pictures = torch.rand(1, 3, 480, 832)
     assert shrink(pictures, 512).shape == (1, 3, 295, 512)  # int(480 * 512 / 832) = int(295.4)
     assert shrink(pictures, 832) is pictures
-
-
-def bright_and_dark(count: int, side: int = 48) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 60 * (i + 1), (side, side, 3)).astype(np.uint8) for i in range(count)]
-
-
-def test_meter_gives_a_value_a_frame_whatever_the_batch():
-    settings = MetricSettings(random_weights=True)
-    frames = bright_and_dark(3)
-    together = METRICS["musiq"].new_metric(settings)(frames)
-    alone = [value for f in frames for value in METRICS["musiq"].new_metric(settings)([f])]
-    assert len(set(together)) == 3
-    # Matrix products sum in another order for another batch.
-    assert together == pytest.approx(alone, rel=1e-5)
 
 
 def test_a_checkpoint_that_does_not_fit_names_the_tensor(pyiqa_network):

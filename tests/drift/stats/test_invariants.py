@@ -219,14 +219,6 @@ def test_a_flip_leaves_the_fast_metrics_exactly(score_frames, pan, metric):
     assert score_frames(flipped, metric) == score_frames(frames, metric)
 
 
-@pytest.mark.parametrize("metric", FAST)
-@pytest.mark.parametrize("size", [1, 3, 8, 31])
-def test_the_batch_size_does_not_matter(pan, metric, size):
-    frames, update = pan("rocket", 31), METRICS[metric].new_metric()
-    batched = [v for i in range(0, 31, size) for v in update(frames[i : i + size])]
-    assert batched == METRICS[metric].new_metric()(frames)
-
-
 # From files; worker count and resume against fresh stand in test_drift_run.py
 
 
