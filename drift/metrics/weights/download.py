@@ -183,17 +183,20 @@ def hash_file(path: Path) -> tuple[str, str]:
 
 def _bar() -> type[Any]:
     """The hub's progress bar on a terminal; elsewhere one that writes a line every ten seconds."""
-    from huggingface_hub.utils.tqdm import tqdm  # noqa: PLC0415
+    import tqdm  # noqa: PLC0415
+    from huggingface_hub.utils.tqdm import tqdm as hub_bar  # noqa: PLC0415
 
-    class Lines(tqdm):
+    class Lines(tqdm.tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs, mininterval=LINE_EVERY_S, delay=LINE_EVERY_S)  # type: ignore[no-untyped-call]
+            every_s = {"mininterval": LINE_EVERY_S, "delay": LINE_EVERY_S}
+            super().__init__(*args, **kwargs, **every_s, leave=False)
 
         def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-            self.fp.write(f"{msg or self}\n")
+            if msg is None:  # at its end it asks for an empty line
+                self.fp.write(f"{self}\n")
             return True
 
-    return tqdm if sys.stderr.isatty() else Lines
+    return hub_bar if sys.stderr.isatty() else Lines
 
 
 @contextmanager

@@ -241,6 +241,18 @@ def test_a_broken_transfer_goes_on(hub: FakeHub, no_folder: None, hiar_main: Run
     assert require("vae").joinpath(Path(TENSORS).name).read_bytes() == BIG
 
 
+def test_a_log_gets_lines_with_the_time_left(
+    hub: FakeHub, no_folder: None, hiar_main: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_vae(hub)
+    assert hiar_main("weights", "fetch", "vae")[2].strip() == ""  # it took less than ten seconds
+    monkeypatch.setattr("hiar.weights.download.LINE_EVERY_S", 0.0)
+    require("vae").joinpath(Path(TENSORS).name).resolve().unlink()
+    err = hiar_main("weights", "fetch", "vae")[2]
+    assert "100%" in err
+    assert "2.80M/2.80M" in err
+
+
 def test_the_next_run_goes_on_with_the_next_file(
     hub: FakeHub, no_folder: None, hiar_main: Run
 ) -> None:
