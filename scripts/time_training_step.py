@@ -1,11 +1,16 @@
-"""How much of a training step of the student is spent in its networks' passes?
+"""How long a training step takes, and how much of it its networks' passes.
 
     python scripts/time_training_step.py --latent-frames 21 --out step.json
+    python scripts/time_training_step.py --size wan-1.3b --device cuda --dtype bfloat16 --out step.json
 
-A step of the student (rollout, both scores, DMD, forward-KL, optimiser) is timed whole, and inside
-it every forward pass of a network and every backward pass. What is left is noise, sigmas, losses,
-guidance, clipping and the optimiser. On a CPU the clock is this process's processor time, which a
-busy machine does not stretch; on a GPU its queue is emptied at each edge and wall time is read.
+A step of the student (rollout, both scores, DMD, forward-KL, optimiser) or of the critic is timed
+whole, and inside it every forward pass of a network, every backward pass, and the optimiser. What
+is left is noise, sigmas, losses and guidance. On a CPU the clock is this process's processor time,
+which a busy machine does not stretch; on a GPU its queue is emptied at each edge and wall time is
+read.
+
+In bfloat16 the networks are sharded over this one process, as `hiar train` does: float32 masters,
+and a gather before every layer, which counts as part of the pass.
 
 Weights, prompts and trajectories are random: speed does not depend on them. Every repeat has the
 same exit step, so the spread is the machine's. Exit code 1 if the share is below --least.
@@ -19,10 +24,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -33,15 +39,22 @@ from hiar.runtime.files import atomic_write_text
 from hiar.runtime.memory import keep_freed_memory
 from hiar.runtime.provenance import provenance
 from hiar.training.data import TrajectoryBatch
+from hiar.training.draws import Role
 from hiar.training.keyed import keyed_normal
 from hiar.training.recipes import RECIPES, recipe
 from hiar.training.run.networks import SIZES, random_network, size_config, video_format
+from hiar.training.run.sharding import is_sharded, joined, mesh_of, shard
+from hiar.training.stages import distill
 from hiar.training.stages.distill import DistillStage
 
 SCHEMA = "training-step/1"
 LEAST_SHARE = 0.85
 """Least share of a student's step that forward and backward passes should take."""
-NETWORK_METHODS = ("forward", "forward_cached", "encode_text")
+NETWORK_METHODS = ("forward_cached", "encode_text")
+"""Entries of a network beside a call of it."""
+ROLES = ("student", "critic")
+TEACHER = 1
+"""Place of the teacher among student, teacher and critic."""
 
 
 class RandomPrompts:
@@ -115,20 +128,23 @@ class Stopwatch:
 
 
 @contextmanager
-def watched(watch: Stopwatch) -> Iterator[None]:
-    """Time every entry of the networks, and every backward pass, as long as this lasts."""
-    entries: list[tuple[type, str, str]] = [
-        *((CausalWan, name, "forward") for name in NETWORK_METHODS),
+def watched(watch: Stopwatch, networks: Sequence[CausalWan]) -> Iterator[None]:
+    """Time every entry of the networks, every backward pass and the optimiser's steps.
+
+    Sharding gives each network entries of its own, which hide those of the class, so each network's
+    are replaced. A call is replaced in the class, where Python looks for it.
+    """
+    replaced: list[tuple[Any, str, str]] = [
+        (CausalWan, "__call__", "forward"),
         (torch.Tensor, "backward", "backward"),
+        (distill, "optimizer_step", "optimiser"),
+        *((network, name, "forward") for network in networks for name in NETWORK_METHODS),
     ]
-    kept = [getattr(kind, name) for kind, name, _ in entries]
-    try:
-        for (kind, name, part), function in zip(entries, kept, strict=True):
-            setattr(kind, name, watch.wrap(part, function))
+    with ExitStack() as stack:
+        for owner, name, part in replaced:
+            function = watch.wrap(part, getattr(owner, name))
+            stack.enter_context(mock.patch.object(owner, name, function))
         yield
-    finally:
-        for (kind, name, _), function in zip(entries, kept, strict=True):
-            setattr(kind, name, function)
 
 
 def random(shape: Sequence[int], count: int, purpose: str) -> torch.Tensor:
@@ -145,7 +161,11 @@ def build_stage(args: argparse.Namespace, device: torch.device) -> DistillStage:
         raise UsageError(f"--exit-step {args.exit_step} must lie in [0, {steps})")
     texts = RandomPrompts(sizes.text_len, sizes.text_dim)
     shape = (args.latent_frames, *video_format(args.size).latent_shape(sizes.in_channels))
-    student, teacher, critic = (random_network(sizes, seed).to(device) for seed in range(3))
+    dtype = getattr(torch, args.dtype)
+    student, teacher, critic = (
+        placed(random_network(sizes, seed), device, dtype, trained=seed != TEACHER)
+        for seed in range(3)
+    )
     for trained in (student, critic):
         trained.checkpoint_activations = args.checkpoint_activations
     return DistillStage(
@@ -155,33 +175,46 @@ def build_stage(args: argparse.Namespace, device: torch.device) -> DistillStage:
     )  # fmt: skip
 
 
+def placed(
+    network: CausalWan, device: torch.device, dtype: torch.dtype, *, trained: bool
+) -> CausalWan:
+    """A network on the device, sharded over this process where `hiar train` would."""
+    if not is_sharded(dtype, 1):
+        return network.to(device)
+    kept = torch.float32 if trained else dtype
+    return shard(network.to(device, kept), mesh_of(device), dtype)
+
+
 def time_step(
-    stage: DistillStage, exit_step: int, device: torch.device
+    stage: DistillStage, role: Role, exit_step: int, device: torch.device
 ) -> tuple[float, dict[str, float]]:
-    """One step of the student alone: seconds of the whole, and of the passes inside."""
+    """One step of the student or of the critic: seconds of the whole, and of the parts inside."""
     every = stage.config.generator_every
     step = next(
         step
         for step in range(0, 1000 * every, every)
-        if stage.draws("student", step, [0]).exit_step == exit_step
+        if stage.draws(role, step, [0]).exit_step == exit_step
     )
+    train = stage.train_student if role == "student" else stage.train_critic
     watch = Stopwatch(device)
-    with watched(watch):
+    with watched(watch, (stage.student, stage.teacher, stage.critic)):
         started = watch.now()
-        stage.train_student(step)
+        train(step)
         whole = watch.now() - started
     return whole, watch.seconds
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Time a training step of the student.")
+    parser = argparse.ArgumentParser(description="Time a step of the student or critic.")
     parser.add_argument("--size", default="tiny", choices=SIZES)
     parser.add_argument("--recipe", default="release", choices=RECIPES)
     parser.add_argument("--latent-frames", type=int, default=21)
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--exit-step", type=int, default=1)
+    parser.add_argument("--role", default="student", choices=ROLES)
     parser.add_argument("--checkpoint-activations", action="store_true")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--least", type=float, default=LEAST_SHARE, metavar="SHARE")
@@ -196,15 +229,22 @@ def main() -> int:
     try:
         check_device(args.device)
         device = torch.device(args.device)
-        stage = build_stage(args, device)
+        with joined(device, always=args.dtype != "float32"):
+            return measure(args, device)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    time_step(stage, args.exit_step, device)  # allocations, and the optimiser's state
+
+
+def measure(args: argparse.Namespace, device: torch.device) -> int:
+    """Time the steps, print and write the result; returns the exit code."""
+    stage = build_stage(args, device)
+    time_step(stage, args.role, args.exit_step, device)  # allocations, the optimiser's state
     rows = []
     for _ in range(args.repeats):
-        whole, parts = time_step(stage, args.exit_step, device)
-        rows.append({"step_s": whole, "share": sum(parts.values()) / whole, **{
+        whole, parts = time_step(stage, args.role, args.exit_step, device)
+        passes_s = parts["forward"] + parts["backward"]
+        rows.append({"step_s": whole, "share": passes_s / whole, **{
             f"{name}_s": seconds for name, seconds in parts.items()
         }})  # fmt: skip
     median = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
@@ -220,8 +260,9 @@ def main() -> int:
         "provenance": provenance(device_name(device)),
     }
     print(
-        f"step {median['step_s']:.3f} s: forward {median['forward_s']:.3f}, "
-        f"backward {median['backward_s']:.3f}; share in passes {median['share']:.1%}"
+        f"{args.role}'s step {median['step_s']:.3f} s: forward {median['forward_s']:.3f}, "
+        f"backward {median['backward_s']:.3f}, optimiser {median['optimiser_s']:.3f}; "
+        f"share in passes {median['share']:.1%}"
     )
     if args.out:
         atomic_write_text(args.out, json.dumps(result, indent=1) + "\n")

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from torch.distributed.tensor import DTensor
 
 if TYPE_CHECKING:
@@ -18,6 +19,21 @@ def warmup_cosine(step: int, steps: int, warmup_steps: int) -> float:
         return (step + 1) / warmup_steps
     progress = (step - warmup_steps) / max(1, steps - warmup_steps)
     return 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def new_adamw(
+    model: nn.Module, *, learning_rate: float, betas: tuple[float, float], weight_decay: float
+) -> Optimizer:
+    """AdamW over all parameters of a network, which begin to ask for gradients.
+
+    On a GPU it is the fused kernel: PyTorch's default for sharded parameters is a Python loop over
+    each of them, a dozen small kernels a parameter.
+    """
+    parameters = list(model.requires_grad_(True).parameters())
+    return torch.optim.AdamW(
+        parameters, lr=learning_rate, betas=betas, weight_decay=weight_decay,
+        fused=parameters[0].device.type == "cuda" or None,
+    )  # fmt: skip
 
 
 def backward_and_step(

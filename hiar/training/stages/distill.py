@@ -21,7 +21,7 @@ from hiar.training.ema import WeightEma
 from hiar.training.forward_kl import trajectory_loss
 from hiar.training.keyed import data_indices, keyed_integer
 from hiar.training.losses import critic_loss, dmd_loss
-from hiar.training.optimise import optimizer_step
+from hiar.training.optimise import new_adamw, optimizer_step
 from hiar.training.rollout import rollout_with_exit
 from hiar.training.scores import (
     noise_for_score,
@@ -245,9 +245,9 @@ class DistillStage:
 def _optimiser(
     model: CausalWan, learning_rate: float, config: DistillConfig
 ) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        model.requires_grad_(True).parameters(), lr=learning_rate,
-        betas=(config.beta1, config.beta2), weight_decay=config.weight_decay,
+    return new_adamw(
+        model, learning_rate=learning_rate, betas=(config.beta1, config.beta2),
+        weight_decay=config.weight_decay,
     )  # fmt: skip
 
 

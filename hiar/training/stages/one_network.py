@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from hiar.training.ema import WeightEma
-from hiar.training.optimise import optimizer_step
+from hiar.training.optimise import new_adamw, optimizer_step
 from hiar.training.stages.stage import EMA_KEY
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class OneNetworkStage(ABC):
         betas: tuple[float, float],
         ranks: Ranks,
     ) -> None:
-        optimiser = torch.optim.AdamW(
-            model.requires_grad_(True).parameters(),
-            lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay,
+        optimiser = new_adamw(
+            model, learning_rate=config.learning_rate, betas=betas,
+            weight_decay=config.weight_decay,
         )  # fmt: skip
         self.models = {self.product: model}
         self.optimisers = {self.product: optimiser}
