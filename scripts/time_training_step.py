@@ -1,7 +1,7 @@
 """How long a training step takes, and how much of it its networks' passes.
 
     python scripts/time_training_step.py --latent-frames 21 --out step.json
-    python scripts/time_training_step.py --size wan-1.3b --device cuda --dtype bfloat16 --out step.json
+    python scripts/time_training_step.py --size wan-1.3b --device cuda --dtype bfloat16
 
 A step of the student (rollout, both scores, DMD, forward-KL, optimiser) or of the critic is timed
 whole, and inside it every forward pass of a network, every backward pass, and the optimiser. What
