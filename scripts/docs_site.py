@@ -28,7 +28,7 @@ PROJECT_PAGES = {
     ROOT / "SECURITY.md": "SECURITY.md",
 }
 """Pages that are not in docs/ under their own name, with their names on the site."""
-NEEDS = {"gpu": "a GPU", "weights": "downloaded weights", "network": "a network", "slow": "minutes"}
+NEEDS = {"gpu": "a GPU", "weights": "downloaded weights", "network": "a network"}
 """Marks of a command block, and what the reader of the site is told that it needs."""
 PICTURES = (".png", ".webp", ".jpg", ".svg", ".gif")
 

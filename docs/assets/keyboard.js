@@ -1,0 +1,5 @@
+/* What scrolls sideways can be reached with the Tab key, so that arrow keys scroll it. */
+addEventListener("load", () => setTimeout(() => {
+  for (const box of document.querySelectorAll("pre > code, .md-typeset__scrollwrap"))
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+}));
