@@ -33,7 +33,7 @@ class VideoRecord:
             that compare frames.
         fps: Rate at which frames were sampled; None for every frame.
         thumbnails: First, middle and last frame as WebP, in base 64, small.
-        picture: The same frames large; empty in a record of an earlier version.
+        picture: The same frames large.
     """
 
     sha256: str
@@ -77,8 +77,8 @@ def load_thumbnails(run: Path, contents: Iterable[str], fps: float | None) -> di
 
 
 def load_pictures(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
-    """Content hash -> large picture, for those of these hashes whose record has one."""
-    return {r.sha256: r.picture for r in _records(run, contents, fps) if r.picture}
+    """Content hash -> large picture, likewise."""
+    return {record.sha256: record.picture for record in _records(run, contents, fps)}
 
 
 def _records(run: Path, contents: Iterable[str], fps: float | None) -> Iterator[VideoRecord]:

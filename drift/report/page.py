@@ -69,7 +69,7 @@ def render_report(
         config=run.config,
         videos=videos,
         verdict=verdict(videos, summary),
-        worst=[video for video in videos[:WORST] if video.large or video.picture],
+        worst=videos[:WORST],
         far=FAR,
         charts={
             name: _charts(index, name, summary, videos)

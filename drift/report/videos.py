@@ -80,7 +80,7 @@ class VideoView:
     @property
     def large_size(self) -> tuple[int, int]:
         """Width and height of the large picture in pixels."""
-        return self._strip_size(LARGE if self.large else SMALL)
+        return self._strip_size(LARGE)
 
     def _strip_size(self, box: tuple[int, int]) -> tuple[int, int]:
         return strip_size(int(self.row.media["width"]), int(self.row.media["height"]), box)
