@@ -56,10 +56,10 @@ def pair_videos(runs: Sequence[RunData], by: PairBy = "prompt") -> Pairing:
     shared = sorted(set.intersection(*(set(group) for group in groups)))
     if not shared:
         first, second = (next(iter(group), "no scored video") for group in groups[:2])
-        other = "name" if by == "prompt" else "prompt"
+        remedy = "try --pair-by name" if by == "prompt" else "leave out --pair-by name"
         raise UsageError(
             f"the runs share no {by} (for instance {first!r} and {second!r}), so nothing can "
-            f"be paired; try --pair-by {other}"
+            f"be paired; {remedy}"
         )
     clusters = {row.path: row.cluster for row in runs[0].rows}
     return Pairing(

@@ -18,7 +18,7 @@ CLASSES = {
         "hiar/bench/rows.py",
         "In a row the fields of its groups, such as `intervals`, stand beside its own.",
     ),
-    "drift-record/2": ("drift/record/records.py", ""),
+    "drift-record/3": ("drift/record/records.py", ""),
 }
 """Schemas whose fields are documented in dataclasses: their file, and a sentence about them."""
 INTRODUCTION = """\
