@@ -15,8 +15,9 @@ from eval.cli.options import (
     add_suite,
     add_videos,
     look,
+    protocol_of,
 )
-from eval.protocol.protocols import PROTOCOLS, choose_dimensions, length_warning
+from eval.protocol.protocols import choose_dimensions, length_warning
 
 if TYPE_CHECKING:
     from eval.protocol.layout import Layout
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `hiar-vbench layout`."""
-    protocol = PROTOCOLS[arguments.protocol]
+    protocol = protocol_of(arguments)
     dimensions = choose_dimensions(protocol, arguments.dimensions)
     layout = look(arguments, protocol, dimensions, headers=not arguments.names_only)
     warning = length_warning(protocol, tuple(video.seconds for video in layout.files))

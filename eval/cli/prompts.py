@@ -9,6 +9,7 @@ from typing import Any
 
 from drift.errors import UsageError
 from eval.cli.options import OK, add_environment, add_suite, positive, suite_of
+from eval.protocol.own_list import read_own_list
 from eval.protocol.prompts import (
     FILTERED,
     FILTERED_SAMPLES,
@@ -17,7 +18,6 @@ from eval.protocol.prompts import (
     count_differences,
     duplicates,
     extend,
-    read_lines,
     read_suite,
     select,
 )
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--list",
         type=Path,
         metavar="FILE",
-        help="use this list instead of VBench's prompts, such as MovieGenVideoBench's, for "
-        "vbench-custom and vbench-long-custom",
+        help="use this list instead of VBench's prompts, such as MovieGenVideoBench's: one prompt "
+        "a line, or a CSV as `run --custom` takes it; files are numbered unless it names them",
     )
     parser.add_argument("--first", type=positive, metavar="N", help="only the first N prompts")
     parser.add_argument(
@@ -131,17 +131,13 @@ def _merge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _own_list(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list[str]]:
     if arguments.extended or arguments.dimensions:
         raise UsageError("--list has no dimensions and no short versions: leave the other away")
-    lines = read_lines(arguments.list)
-    rows = [
-        {
-            "index": index,
-            "prompt": line,
-            "generate": line,
-            "files": [f"{index:04d}-{sample}.mp4" for sample in range(arguments.samples)],
-        }
-        for index, line in enumerate(lines)
-    ]
-    return rows, ["files are numbered by line: such prompts are too long to name files"]
+    own_list = read_own_list(arguments.list, arguments.samples)
+    rows: dict[str, dict[str, Any]] = {}
+    for video in own_list.videos:
+        row = {"index": len(rows), "prompt": video.prompt, "generate": video.prompt, "files": []}
+        rows.setdefault(video.prompt, row)["files"].append(video.name)
+    note = f"measure the videos with: hiar-vbench run VIDEOS --custom {arguments.list} --out RUN"
+    return list(rows.values()), [note]
 
 
 def _write(path: Path, text: str) -> None:

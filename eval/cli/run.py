@@ -19,9 +19,11 @@ from eval.cli.options import (
     add_videos,
     environment_of,
     look,
+    own_list_of,
+    protocol_of,
     suite_of,
 )
-from eval.protocol.protocols import PROTOCOLS, Protocol, choose_dimensions, length_warning
+from eval.protocol.protocols import Protocol, choose_dimensions, length_warning
 
 if TYPE_CHECKING:
     from eval.protocol.layout import Layout
@@ -68,13 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-missing",
         action="store_true",
-        help="measure the videos that exist, although scores are then not comparable",
+        help="measure the videos that exist. With --custom a missing or unreadable video then "
+        "counts as 0 in every dimension; without, scores are not comparable",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `hiar-vbench run`."""
-    protocol = PROTOCOLS[arguments.protocol]
+    protocol = protocol_of(arguments)
     if arguments.in_process and arguments.dimensions is None:
         arguments.dimensions = IN_PROCESS
     dimensions = choose_dimensions(protocol, arguments.dimensions)
@@ -103,18 +106,28 @@ def _checked_layout(
     layout = look(arguments, protocol, dimensions)
     if warning := length_warning(protocol, tuple(video.seconds for video in layout.files)):
         _tell(f"hiar-vbench: note: {warning}")
-    fatal = [p for p in layout.problems if not arguments.allow_missing or p.kind == "unreadable"]
     if layout.problems:
         sys.stderr.write(format_problems(layout))
-    if fatal:
+    if _fatal(arguments, layout):
+        more = "" if arguments.allow_missing else ", or score what is there with --allow-missing"
+        if any(problem.kind == "stale" for problem in layout.problems):
+            more = "; files of another run are stale: move them away, or list them"
         raise UsageError(
-            f"{arguments.folder} has {len(layout.problems)} problems, above; put them right"
-            + ("" if arguments.allow_missing else ", or score what is there with --allow-missing")
+            f"{arguments.folder} has {len(layout.problems)} problems, above; put them right{more}"
         )
     empty = [name for name in dimensions if not layout.videos[name]]
     if empty:
         raise UsageError(f"{arguments.folder} has no video for {', '.join(empty)}")
     return layout
+
+
+def _fatal(arguments: argparse.Namespace, layout: "Layout") -> bool:
+    """Whether a problem forbids the run: failed videos of a list may be allowed, others not."""
+    if not arguments.allow_missing:
+        return bool(layout.problems)
+    if arguments.custom:
+        return any(p.kind not in {"missing", "unreadable"} for p in layout.problems)
+    return any(p.kind == "unreadable" for p in layout.problems)
 
 
 def _run_isolated(
@@ -125,7 +138,8 @@ def _run_isolated(
 ) -> list[dict[str, Any]]:
     from eval.cli.diagnosis import find_lacks, steps_for  # noqa: PLC0415
     from eval.upstream.environment import inspect_environment, require_environment  # noqa: PLC0415
-    from eval.upstream.run import RunSettings, run_dimensions  # noqa: PLC0415
+    from eval.upstream.run import run_dimensions  # noqa: PLC0415
+    from eval.upstream.run_inputs import RunSettings, refuse_stale_results  # noqa: PLC0415
     from eval.upstream.weights import weight_roots  # noqa: PLC0415
 
     environment = require_environment(environment_of(arguments))
@@ -152,10 +166,12 @@ def _run_isolated(
         # VBench-Long reads the suite for own videos too.
         suite=suite_of(arguments) if protocol.suite or protocol.long else None,
         samples=arguments.samples,
+        own_list=own_list_of(arguments),
         devices=choose_devices(arguments.devices, inspection),
         timeout_s=arguments.timeout * 3600,
         versions={name: inspection.packages.get(name, "") for name in PACKAGES},
     )
+    refuse_stale_results(settings, dimensions)
     return list(run_dimensions(settings, dimensions, _tell).values())
 
 
@@ -184,7 +200,12 @@ def _run_in_process(
     from importlib.metadata import version  # noqa: PLC0415
 
     from eval.proxies.temporal_flickering import measure_videos  # noqa: PLC0415
-    from eval.upstream.run import RunSettings, input_hash, save_result  # noqa: PLC0415
+    from eval.upstream.run import save_result  # noqa: PLC0415
+    from eval.upstream.run_inputs import (  # noqa: PLC0415
+        RunSettings,
+        input_hash,
+        refuse_stale_results,
+    )
 
     settings = RunSettings(
         protocol=protocol,
@@ -193,9 +214,11 @@ def _run_in_process(
         out=arguments.out,
         suite=suite_of(arguments) if protocol.suite else None,
         samples=arguments.samples,
+        own_list=own_list_of(arguments),
         timeout_s=0.0,
         versions={"opencv-python": version("opencv-python")},
     )
+    refuse_stale_results(settings, (IN_PROCESS,))
     start = time.monotonic()
     videos = layout.videos[IN_PROCESS]
     inputs = input_hash(settings, IN_PROCESS)

@@ -7,15 +7,24 @@ from pathlib import Path
 
 from eval.cli.options import FAILED, OK
 from eval.protocol.dimensions import DIMENSIONS
-from eval.scores.results import make_record, read_results, write_record
+from eval.scores.results import (
+    RunFacts,
+    make_record,
+    read_results,
+    read_run_facts,
+    write_record,
+)
 from eval.scores.score import VBenchScore, score_dimensions
 
+_GROUPS = {dimension.name: dimension.group for dimension in DIMENSIONS}
 DESCRIPTION = """\
 Read upstream's *_eval_results.json in DIR (not in folders below it; *_full_info.json is passed
 over) and compute Quality, Semantic and Total with upstream's constants. A missing dimension
-leaves its group score and the total empty.
+leaves its group score and the total empty. A run of own prompts has the seven quality dimensions,
+so that Quality is all it can have.
 
-exit codes: 0 all 16 dimensions scored; 1 a dimension is missing; 2 wrong use or a broken result
+exit codes: 0 all dimensions of the run's protocol scored; 1 a dimension is missing; 2 wrong use or
+a broken result
 """
 
 
@@ -32,34 +41,42 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs `hiar-vbench score`."""
     results = read_results(arguments.folder)
     score = score_dimensions(results.raw)
-    record = make_record(score, results)
+    run_facts = read_run_facts(arguments.folder, results)
+    record = make_record(score, results, run_facts)
     if arguments.out is not None:
         write_record(record, arguments.out)
-    text = json.dumps(record, indent=2) + "\n" if arguments.json else _format_score(score)
-    sys.stdout.write(text)
+    if arguments.json:
+        sys.stdout.write(json.dumps(record, indent=2) + "\n")
+    else:
+        sys.stdout.write(_format_score(score, run_facts))
     for entry in results.ignored:
         sys.stderr.write(f"hiar-vbench: ignored, not a VBench dimension: {entry}\n")
-    if score.missing:
+    if missing := record["missing"]:
         sys.stderr.write(
-            f"hiar-vbench: {len(score.missing)} of {len(DIMENSIONS)} dimensions are missing: "
-            f"{', '.join(score.missing)}\n"
+            f"hiar-vbench: {len(missing)} of {len(run_facts.dimensions)} dimensions are missing: "
+            f"{', '.join(missing)}\n"
         )
         return FAILED
     return OK
 
 
-def _format_score(score: VBenchScore) -> str:
+def _format_score(score: VBenchScore, run_facts: RunFacts) -> str:
     lines = [f"{'dimension':<24}{'raw':>10}{'normalised':>12}"]
-    for dimension in DIMENSIONS:
-        value = score.dimensions.get(dimension.name)
+    for name in run_facts.dimensions:
+        value = score.dimensions.get(name)
         cells = f"{value.raw:>10.4f}{value.normalised:>12.4f}" if value else f"{'missing':>22}"
-        lines.append(f"{dimension.name:<24}{cells}")
+        lines.append(f"{name:<24}{cells}")
     lines.append("")
+    quality_only = all(_GROUPS[name] == "quality" for name in run_facts.dimensions)
     for name, headline in (
         ("Quality", score.quality),
         ("Semantic", score.semantic),
         ("Total", score.total),
     ):
         cell = "-" if headline is None else f"{headline:.4f}"
-        lines.append(f"{name:<24}{cell:>22}")
+        if name == "Quality" or not quality_only:
+            lines.append(f"{name:<24}{cell:>22}")
+    failed = next(iter(run_facts.records.values()), {}).get("failed") or []
+    if failed:
+        lines.append(f"{len(failed)} failed videos count as 0: {', '.join(failed)}")
     return "\n".join(lines) + "\n"

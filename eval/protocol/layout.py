@@ -7,12 +7,13 @@ suffix of the first entry in the folder. Here everything that would change a sco
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 
 from drift.errors import UsageError
+from eval.protocol.own_list import OwnList
 from eval.protocol.prompts import SAMPLES, SUFFIXES, Prompt, loose_form, select
 
 # Folder of a dimension's videos, where its name differs from that of the dimension.
@@ -62,7 +63,7 @@ class Layout:
 
     Attributes:
         videos: The videos that will be measured, by dimension.
-        expected: Number of names that were looked for; 0 for own videos.
+        expected: Number of names that were looked for; 0 for own videos without a list.
         problems: Problems that must be corrected, missing videos first.
         passed_over: Entries that are not measured: other files, and samples beyond the number
             asked for.
@@ -72,6 +73,12 @@ class Layout:
     expected: int
     problems: tuple[Problem, ...]
     passed_over: tuple[str, ...]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the videos that should be there and cannot be measured, each once."""
+        kinds = ("missing", "unreadable")
+        return tuple(dict.fromkeys(p.name for p in self.problems if p.kind in kinds))
 
     @property
     def files(self) -> tuple[Video, ...]:
@@ -142,14 +149,58 @@ def check_own(folder: Path, dimensions: Sequence[str], *, headers: bool = True) 
     """
     entries = {name: path for name, path in _list_entries(folder).items() if "/" not in name}
     videos = tuple(
-        Video(name=name, path=path)
-        for name, path in sorted(entries.items())
-        if path.suffix.lower() in SUFFIXES and not name.startswith(".")
+        Video(name=name, path=path) for name, path in sorted(entries.items()) if is_video(name)
     )
     if not videos:
         raise UsageError(f"{folder} holds no {' or '.join(SUFFIXES)} file; give a folder of videos")
     passed_over = sorted(entries.keys() - {video.name for video in videos})
     return _finish(dict.fromkeys(dimensions, videos), 0, [], passed_over, headers)
+
+
+def check_listed(
+    folder: Path, own_list: OwnList, dimensions: Sequence[str], *, headers: bool = True
+) -> Layout:
+    """Looks for the videos of a list, and for videos that are not on it.
+
+    Args:
+        folder: Folder of the videos; sub-folders are not searched.
+        own_list: The videos that must be there.
+        dimensions: Dimensions that will be measured on every video.
+        headers: Whether to open each file and read its header.
+
+    Returns:
+        The videos that can be measured, and the problems: a video that is missing, unreadable,
+        left from another run ("stale"), or a copy of another one.
+
+    Raises:
+        UsageError: The folder does not exist, or has none of the videos.
+    """
+    entries = {name: path for name, path in _list_entries(folder).items() if "/" not in name}
+    names = [video.name for video in own_list.videos]
+    there = tuple(Video(name=name, path=entries[name]) for name in names if name in entries)
+    if not there:
+        raise UsageError(f"{folder} has none of the {len(names)} listed videos, such as {names[0]}")
+    loose = {loose_form(name): name for name in entries}
+    strangers = sorted(entries.keys() - set(names))
+    problems = [_missing(name, loose) for name in names if name not in entries]
+    problems += [
+        Problem(kind="stale", name=name, detail="a video that the list does not name")
+        for name in strangers
+        if is_video(name)
+    ]
+    passed_over = [name for name in strangers if not is_video(name)]
+    layout = _finish(dict.fromkeys(dimensions, there), len(names), problems, passed_over, headers)
+    broken = {problem.name for problem in layout.problems if problem.kind == "unreadable"}
+    whole = {
+        dimension: tuple(video for video in videos if video.name not in broken)
+        for dimension, videos in layout.videos.items()
+    }
+    return replace(layout, videos=whole)
+
+
+def is_video(name: str) -> bool:
+    """Whether a file is a video by its name."""
+    return Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
 
 
 def _finish(

@@ -96,7 +96,7 @@ def read_suite(path: Path) -> tuple[Prompt, ...]:
             prompt cannot be a file name.
     """
     try:
-        entries = json.loads(_read(path))
+        entries = json.loads(read_text(path))
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}); give VBench's {SUITE_FILE}") from None
     if not isinstance(entries, list) or not entries:
@@ -104,7 +104,12 @@ def read_suite(path: Path) -> tuple[Prompt, ...]:
     return tuple(_parse_entry(path, index, entry) for index, entry in enumerate(entries))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Reads a text file that a user gave.
+
+    Raises:
+        UsageError: It does not exist, cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -183,7 +188,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: A line inside the file is empty.
     """
-    lines = [line.strip() for line in _read(path).rstrip().split("\n")]
+    lines = [line.strip() for line in read_text(path).rstrip().split("\n")]
     for number, line in enumerate(lines, 1):
         if not line:
             raise UsageError(f"{path}, line {number} is empty; write one prompt a line")

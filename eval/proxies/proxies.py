@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from drift.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from hiar.tiny.dynamics import Motion
 
 SCHEMA = "proxies/1"
 
@@ -34,6 +37,13 @@ class Clip:
     frames: NDArray[np.uint8]
     prompt: str
 
+    @cached_property
+    def motion(self) -> Motion:
+        """How much the clip moves."""
+        from hiar.tiny.dynamics import measure_motion  # noqa: PLC0415
+
+        return measure_motion(self.frames)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Proxy:
@@ -41,7 +51,7 @@ class Proxy:
 
     Attributes:
         name: Name in records.
-        stands_for: Dimension or group of VBench that it stands for.
+        stands_for: Dimension or group of VBench that it stands for; "" if it is read beside them.
         unit: Unit of its value; "" if it has none.
         how: Description of the measure in one line.
         measure: Function that returns a clip's value; higher is better, or means more motion.
@@ -52,12 +62,6 @@ class Proxy:
     unit: str
     how: str
     measure: Callable[[Clip], float]
-
-
-def _dynamic_degree(clip: Clip) -> float:
-    from hiar.tiny.dynamics import dynamic_degree  # noqa: PLC0415
-
-    return dynamic_degree(clip.frames)
 
 
 def _motion_smoothness(clip: Clip) -> float:
@@ -81,7 +85,12 @@ def _temporal_flickering(clip: Clip) -> float:
 PROXIES: tuple[Proxy, ...] = (
     Proxy(
         name="dynamic_degree", stands_for="dynamic_degree", unit="px/frame at 256",
-        how="OpenCV flow, mean of the largest 5 % of magnitudes", measure=_dynamic_degree,
+        how="OpenCV flow, mean of the largest 5 % of magnitudes",
+        measure=lambda clip: clip.motion.top,
+    ),
+    Proxy(
+        name="mean_flow", stands_for="", unit="px/frame at 256",
+        how="OpenCV flow, mean of all magnitudes", measure=lambda clip: clip.motion.mean,
     ),
     Proxy(
         name="motion_smoothness", stands_for="motion_smoothness", unit="",

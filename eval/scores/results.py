@@ -11,6 +11,7 @@ from typing import Any
 from drift.errors import UsageError
 from drift.provenance import collect_provenance
 from eval.protocol.dimensions import DIMENSIONS, SOURCE
+from eval.protocol.protocols import PROTOCOLS
 from eval.scores.score import VBenchScore
 
 SCHEMA = "vbench/1"
@@ -18,6 +19,11 @@ RESULT_PATTERN = "*_eval_results.json"
 # Every upstream aggregate is a share or a cosine; the tolerance is for float32 rounding. Values
 # such as 65.3 (imaging_quality's scale for one video) or 300 come from a broken run.
 _RAW_BOUND = 1.0 + 1e-3
+# Entries of a run's record that stand in the score's provenance.
+_RUN_KEYS = (
+    "protocol", "samples", "videos", "failed", "missing", "full_info_sha256", "list_sha256",
+    "set_sha256", "by",
+)  # fmt: skip
 
 
 class ResultError(UsageError):
@@ -86,6 +92,52 @@ def read_results(folder: Path) -> RawResults:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What the records of `hiar-vbench run` say of the results beside them.
+
+    Attributes:
+        dimensions: Dimensions that the protocol can measure; all 16 if no record is there.
+        records: Facts of each dimension that a reader of its score needs, by dimension.
+    """
+
+    dimensions: tuple[str, ...]
+    records: Mapping[str, Mapping[str, Any]]
+
+
+def read_run_facts(folder: Path, results: RawResults) -> RunFacts:
+    """Reads ``<dimension>_run.json`` beside the results, if `hiar-vbench run` made them.
+
+    Args:
+        folder: Folder of the results.
+        results: What `read_results` read there.
+
+    Raises:
+        ResultError: A result was changed after its record was written, or two dimensions are of
+            other videos, prompts or protocols.
+    """
+    records: dict[str, dict[str, Any]] = {}
+    for name in results.raw:
+        path = folder / f"{name}_run.json"
+        if not path.is_file():
+            continue
+        record = _parse_results(path, _read_bytes(path))
+        if record.get("result_sha256") != results.files.get(f"{name}_eval_results.json"):
+            raise ResultError(f"{path} is of another result than the one beside it; run it again")
+        records[name] = {key: record.get(key) for key in _RUN_KEYS}
+    sets = {record["set_sha256"]: name for name, record in records.items()}
+    if len(sets) > 1:
+        one, other = list(sets.values())[:2]
+        raise ResultError(
+            f"{one} and {other} are of different videos, prompts or protocols; keep the results "
+            "of one run in the folder"
+        )
+    named = {record["protocol"] for record in records.values()}
+    all_names = tuple(dimension.name for dimension in DIMENSIONS)
+    dimensions = PROTOCOLS[named.pop()].dimensions if named <= PROTOCOLS.keys() and named else None
+    return RunFacts(dimensions=dimensions or all_names, records=records)
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -136,20 +188,24 @@ def parse_aggregate(name: str, source: str, value: object) -> float:
     return float(raw)
 
 
-def make_record(score: VBenchScore, results: RawResults) -> dict[str, Any]:
-    """Builds the JSON record of one score, with its provenance and without machine paths."""
+def make_record(score: VBenchScore, results: RawResults, run: RunFacts) -> dict[str, Any]:
+    """Builds the JSON record of one score, with its provenance and without machine paths.
+
+    A dimension that the run's protocol cannot measure is not called missing.
+    """
     return {
         "schema": SCHEMA,
         "quality": score.quality,
         "semantic": score.semantic,
         "total": score.total,
         "dimensions": {name: asdict(value) for name, value in score.dimensions.items()},
-        "missing": list(score.missing),
+        "missing": [name for name in score.missing if name in run.dimensions],
         "ignored": list(results.ignored),
         "provenance": {
             **collect_provenance(),
             "constants": SOURCE,
             "inputs_sha256": dict(results.files),
+            "runs": {name: dict(record) for name, record in run.records.items()},
         },
     }
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +38,25 @@ def check_answer(dimension: str, answer: Any, names: Mapping[str, str], *, long:
             f"{left_out[0]}, which it may not have been able to decode"
         )
     return [aggregate, entries]
+
+
+def count_failures(entry: list[Any], num_measured: int, failed: Sequence[str]) -> list[Any]:
+    """Counts videos that could not be made or read as 0, so that losing a bad video gains nothing.
+
+    Args:
+        entry: [aggregate, per video] of the videos that were measured.
+        num_measured: Number of these videos.
+        failed: Names of the others.
+
+    Returns:
+        The entry over all videos: the aggregate times the share of measured videos, which for an
+        aggregate that is a mean over equally long videos is the mean with a 0 for each other one.
+    """
+    if not failed:
+        return entry
+    zeros = [{"video_path": name, "video_results": 0.0, "failed": True} for name in failed]
+    share = num_measured / (num_measured + len(failed))
+    return [entry[0] * share, [*entry[1], *zeros]]
 
 
 def _rename(

@@ -5,25 +5,31 @@ A run folder holds, for each dimension, ``<dimension>_eval_results.json`` in ups
 upstream printed. A dimension whose result still fits its inputs is not measured again.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from threading import Event
 from typing import Any
 
+from drift.files import file_sha256
 from eval.protocol.clips import summarise_clips
-from eval.protocol.layout import Layout, Video, make_view
+from eval.protocol.layout import Video, make_view
 from eval.protocol.long_tables import table_paths, write_tables
-from eval.protocol.prompts import SAMPLES
-from eval.protocol.protocols import Protocol
 from eval.scores.results import ResultError, write_record
-from eval.upstream.checks import check_answer
+from eval.upstream.checks import check_answer, count_failures
 from eval.upstream.isolated_process import Outcome, run_isolated
+from eval.upstream.run_inputs import (
+    RunSettings,
+    full_info_sha256,
+    input_hash,
+    read_json,
+    record_path,
+    result_path,
+    set_sha256,
+)
 
 SCHEMA = "vbench-run/1"
 # Upstream unpickles AMT-S, as torch did before weights_only was its default; no other file is.
@@ -33,43 +39,6 @@ _PICKLED = {"motion_smoothness": {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}}
 # that setting torch.hub finds them in its cache.
 _NOT_LOCAL = frozenset({"subject_consistency"})
 _TWO_SPEEDS = ("subject_consistency", "background_consistency")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """Settings of a run.
-
-    Attributes:
-        protocol: How VBench is run.
-        layout: The videos, by dimension.
-        environment: The isolated environment.
-        out: The run folder.
-        suite: Upstream's list of prompts; None for own videos that are measured whole.
-        samples: Number of videos for each prompt.
-        devices: CUDA indices or "cpu"; each device runs one process at a time.
-        timeout_s: Longest time that a dimension may take.
-        versions: Version by name of each package that the results depend on.
-    """
-
-    protocol: Protocol
-    layout: Layout
-    environment: Path
-    out: Path
-    suite: Path | None
-    samples: int = SAMPLES
-    devices: tuple[str, ...] = ("cpu",)
-    timeout_s: float
-    versions: Mapping[str, str]
-
-
-def result_path(out: Path, dimension: str) -> Path:
-    """Path of a dimension's result, which ``hiar-vbench score`` reads."""
-    return out / f"{dimension}_eval_results.json"
-
-
-def record_path(out: Path, dimension: str) -> Path:
-    """Path of the record that says how a dimension was measured."""
-    return out / f"{dimension}_run.json"
 
 
 def run_dimensions(
@@ -122,40 +91,17 @@ def run_dimensions(
             raise
 
 
-def input_hash(settings: RunSettings, dimension: str) -> str:
-    """Hash of everything that a dimension's result depends on.
-
-    Video files are represented by their size and modification time.
-    """
-    files = [
-        (video.name, (stat := video.path.stat()).st_size, stat.st_mtime_ns)
-        for video in settings.layout.videos[dimension]
-    ]
-    suite = settings.suite.read_bytes() if settings.suite else b""
-    facts = {
-        "protocol": settings.protocol.name,
-        "dimension": dimension,
-        "samples": settings.samples,
-        "suite": hashlib.sha256(suite).hexdigest(),
-        "videos": files,
-        "versions": dict(settings.versions),
-    }
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
 def _finished(settings: RunSettings, dimension: str) -> dict[str, Any]:
     """The record of an earlier result if its inputs are unchanged; else an empty dict."""
-    try:
-        record = json.loads(record_path(settings.out, dimension).read_text(encoding="utf-8"))
-        result = result_path(settings.out, dimension).read_bytes()
-        holds = (
-            record["status"] == "done"
-            and record["inputs_sha256"] == input_hash(settings, dimension)
-            and record["result_sha256"] == hashlib.sha256(result).hexdigest()
-        )
-        return record if holds else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    record = read_json(record_path(settings.out, dimension))
+    result = result_path(settings.out, dimension)
+    holds = (
+        record.get("status") == "done"
+        and result.is_file()
+        and record.get("inputs_sha256") == input_hash(settings, dimension)
+        and record.get("result_sha256") == file_sha256(result)
+    )
+    return record if holds else {}
 
 
 def _split(settings: RunSettings, tell: Callable[[str], None]) -> str:
@@ -313,14 +259,17 @@ def save_result(
         The record.
     """
     path = result_path(settings.out, dimension)
-    write_record({dimension: entry}, path)
+    failed = settings.layout.failed if settings.own_list else ()
+    counted = count_failures(entry, len(settings.layout.videos[dimension]), failed)
+    write_record({dimension: counted}, path)
     record = _record(settings, dimension, seconds, device) | {
         "status": "done",
-        "value": entry[0],
+        "value": counted[0],
+        "value_of_measured": entry[0],
         "entries": len(entry[1]),
         "by": by or f"vbench {settings.versions.get('vbench', 'unknown')}",
         "inputs_sha256": inputs,
-        "result_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "result_sha256": file_sha256(path),
     }
     if settings.protocol.long and dimension not in _TWO_SPEEDS:
         record["clips"] = summarise_clips(entry[1])
@@ -335,6 +284,7 @@ def _fail(
     device: str,
     facts: Mapping[str, str],
 ) -> dict[str, Any]:
+    result_path(settings.out, dimension).unlink(missing_ok=True)  # it is of an earlier run
     record = _record(settings, dimension, seconds, device) | {"status": "failed", **facts}
     write_record(record, record_path(settings.out, dimension))
     return record
@@ -350,6 +300,10 @@ def _record(settings: RunSettings, dimension: str, seconds: float, device: str) 
         "value": None,
         "videos": len(settings.layout.videos[dimension]),
         "missing": [p.name for p in settings.layout.problems if p.kind == "missing"],
+        "failed": list(settings.layout.failed) if settings.own_list else [],
+        "full_info_sha256": full_info_sha256(settings),
+        "list_sha256": settings.own_list.sha256 if settings.own_list else None,
+        "set_sha256": set_sha256(settings),
         "samples": settings.samples if settings.protocol.suite else None,
         "seconds": round(seconds, 1),
         "log": _log(dimension),

@@ -8,7 +8,7 @@ a length: pixels a frame on a picture whose short side is 256, the scale of VBen
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,14 +22,28 @@ TOP_SHARE = 0.05
 REFERENCE_PX = 256
 
 
+class Motion(NamedTuple):
+    """How much a video moves, in pixels a frame at a short side of 256, as means over frame pairs.
+
+    Attributes:
+        top: Mean of the largest 5 % of the flow's magnitudes.
+        mean: Mean of all magnitudes.
+    """
+
+    top: float
+    mean: float
+
+
 def dynamic_degree(frames: NDArray[np.uint8]) -> float:
-    """Mean over consecutive frames of the mean of the largest 5 % of the flow's magnitudes.
+    """The `top` of `measure_motion`."""
+    return measure_motion(frames).top
+
+
+def measure_motion(frames: NDArray[np.uint8]) -> Motion:
+    """Measures the flow between consecutive frames.
 
     Args:
         frames: uint8 RGB (T, H, W, 3), T >= 2.
-
-    Returns:
-        Pixels a frame, at a short side of 256.
 
     Raises:
         UsageError: For fewer than two frames.
@@ -38,8 +52,8 @@ def dynamic_degree(frames: NDArray[np.uint8]) -> float:
         raise UsageError(f"{len(frames)} frames: motion needs at least 2")
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     scale = REFERENCE_PX / min(grey[0].shape)
-    degrees = [_top_mean(a, b) for a, b in pairwise(grey)]
-    return float(np.mean(degrees) * scale)
+    top, mean = np.mean([_motion(a, b) for a, b in pairwise(grey)], axis=0) * scale
+    return Motion(top=float(top), mean=float(mean))
 
 
 def optical_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -58,7 +72,8 @@ def optical_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray
     return flow
 
 
-def _top_mean(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def _motion(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
+    """Motion from one grey picture to another, in their own pixels."""
     magnitudes = np.sort(np.linalg.norm(optical_flow(first, second), axis=-1).ravel())
     count = max(1, round(TOP_SHARE * magnitudes.size))
-    return float(magnitudes[-count:].mean())
+    return Motion(top=float(magnitudes[-count:].mean()), mean=float(magnitudes.mean()))

@@ -13,7 +13,7 @@ from eval.proxies.proxies import PROXIES, make_record, measure_folder
 from eval.proxies.temporal_flickering import measure_video
 from hiar.tiny import world
 from hiar.tiny.detect import prompt_following
-from hiar.tiny.dynamics import dynamic_degree
+from hiar.tiny.dynamics import measure_motion
 
 pytestmark = pytest.mark.numerics
 
@@ -99,7 +99,8 @@ def test_one_implementation_each(folder: Path) -> None:
     with open_video(folder / "moving.mp4") as reader:
         frames = np.stack(list(reader.frames()))
     found = {n: m["videos"]["moving.mp4"] for n, m in measure_folder(folder)["measures"].items()}
-    assert found["dynamic_degree"] == dynamic_degree(frames)
+    assert (found["dynamic_degree"], found["mean_flow"]) == measure_motion(frames)
+    assert 0 < found["mean_flow"] < found["dynamic_degree"]
     assert found["prompt_following"] == prompt_following(frames, SCENE.prompt).mean
     assert found["motion_smoothness"] == motion_smoothness(frames)
 
