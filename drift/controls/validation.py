@@ -69,14 +69,16 @@ def validate_controls(
     _check_complete(readings, sources)
     columns = list(readings[sources[0], Control(name=UNTREATED)])
     frozen = [controls[path] for path in result.summary["frozen"]]
+    provenance = result.summary["provenance"]
     return {
         "schema": VALIDATION_SCHEMA,
+        **({"invalid": provenance["invalid"]} if "invalid" in provenance else {}),
         "sources": sources,
         "doses": list(DOSES),
         "blind_below": BLIND,
         "columns": {name: _column(name, readings, sources, result) for name in columns},
         "frozen": dict(sorted(Counter(control.folder for _, control in frozen).items())),
-        "provenance": result.summary["provenance"],
+        "provenance": provenance,
     }
 
 

@@ -78,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         atomic_write_text(arguments.out, dump_json(record))
     if arguments.figure is not None:
         draw_heat_map(arguments.figure, record)
+    if "invalid" in record:
+        sys.stderr.write(f"drift: note: {record['invalid']}\n")
     sys.stdout.write(dump_json(record) if arguments.json else _text(record))
     return 0
 
