@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -72,7 +73,13 @@ def torch_cache() -> Path:
 
 
 def fetch_from_hub(
-    repo: str, path: str, *, revision: str, kind: str = "model", target: Path | None = None
+    repo: str,
+    path: str,
+    *,
+    revision: str,
+    kind: str = "model",
+    target: Path | None = None,
+    stated: tuple[str, str] | None = None,
 ) -> Path:
     """Fetch a file of a repository and compare it with the hash that the hub states.
 
@@ -82,6 +89,8 @@ def fetch_from_hub(
         revision: Commit, or "main".
         kind: "model", or "space".
         target: Where it goes; None is the Hugging Face cache, which other tools share.
+        stated: Kind and hex of the hash, if it is known. Else it is the name that the cache gives
+            the file, where the cache has links.
 
     Returns:
         Where it is.
@@ -90,15 +99,23 @@ def fetch_from_hub(
         DownloadError: It cannot be fetched, or is not what the hub states.
     """
     if target is None:
-        return _fetch_into(None, repo, path, revision, kind)
+        return _fetch_into(None, repo, path, revision, kind, stated)
     with explained(repo, path, revision):
         target.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".fetch.", suffix=".part", dir=target.parent) as cache:
-            _fetch_into(cache, repo, path, revision, kind).resolve().replace(target)
+            found = _fetch_into(cache, repo, path, revision, kind, stated)
+            found.resolve().replace(target)
     return target
 
 
-def _fetch_into(cache: str | None, repo: str, path: str, revision: str, kind: str) -> Path:
+def _fetch_into(
+    cache: str | None,
+    repo: str,
+    path: str,
+    revision: str,
+    kind: str,
+    stated: tuple[str, str] | None,
+) -> Path:
     from huggingface_hub import hf_hub_download, try_to_load_from_cache  # noqa: PLC0415
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # an error is told once, below
@@ -107,14 +124,21 @@ def _fetch_into(cache: str | None, repo: str, path: str, revision: str, kind: st
         warnings.filterwarnings("error", "Not enough free disk space")
         was_there = isinstance(try_to_load_from_cache(repo, path, **place), str)
         link = Path(hf_hub_download(repo, path, tqdm_class=_bar(), **place))
-    stated = link.resolve().name  # the cache names a file by the hash that the hub states
     try:
-        check_content(link, HASH_KINDS.get(len(stated), ""), stated)
+        if expected := stated or named_hash(link):
+            check_content(link, *expected)
     except DownloadError:
         if not was_there:
             raise
-        return _fetch_into(cache, repo, path, revision, kind)  # what was there is removed by now
+        return _fetch_into(cache, repo, path, revision, kind, stated)  # the bad copy is gone
     return link
+
+
+def named_hash(path: Path) -> tuple[str, str] | None:
+    """Kind and hex of the hash by which the Hugging Face cache names a file; None elsewhere."""
+    blob = path.resolve()
+    kind = HASH_KINDS.get(len(blob.name)) if blob.parent.name == "blobs" else None
+    return (kind, blob.name) if kind and re.fullmatch("[0-9a-f]+", blob.name) else None
 
 
 def fetch_url(url: str, target: Path, *, sha256: str = "") -> None:

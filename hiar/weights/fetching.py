@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hiar.weights.download import (
+    MAIN,
     DownloadError,
     check_content,
     explained,
     fetch_from_hub,
     fetch_url,
-    hub_cache,
+    hash_file,
     is_offline,
+    snapshots,
 )
 from hiar.weights.local import (
     WeightStatus,
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 
 SCHEMA = "hiar-weights/1"
-
-
 OK = 0
 
 
@@ -46,7 +46,7 @@ def fetch_groups(
     """Fetch every file that is not there, and print what was done.
 
     Args:
-        groups: Parts that must lie in one folder, group by group; all of one repository.
+        groups: Groups of parts; a group is of one repository, and lies in one folder.
         folder: The weights folder.
         arguments: `json` prints a record.
     """
@@ -76,24 +76,27 @@ def _fetch_repository(files: Sequence[WeightFile], folder: Path) -> tuple[int, i
     """Fetch files of one repository of the hub; returns how many, and how many were there."""
     statuses = find_together(files, folder)
     if is_offline():
-        missing = [status for status in statuses if not status.present]
-        if missing:
-            raise DownloadError(_refusal(missing))
+        if lacking := [status for status in statuses if not status.present]:
+            raise DownloadError(_refusal(lacking))
         return 0, sum(len(status.files) for status in statuses)
     entries = [entry for file in files for entry in list_files(file)]
     if any(_holds(place, entries) for place in places(files[0], folder)):
         return 0, len(entries)
     repo, revision = files[0].repo, files[0].revision
     own = None if is_default(folder) else folder / repo
-    made = 0
-    for entry in entries:
-        if _holds(own or hub_cache(repo) / "snapshots" / revision, [entry]):
-            continue
-        made += 1
-        path = fetch_from_hub(repo, entry.path, revision=revision, target=own and own / entry.path)
+    copies = [copy for copy in snapshots(repo, revision) if revision in (MAIN, copy.name)]
+    goal = own or (copies[0] if copies else None)
+    missing = [entry for entry in entries if goal is None or not _holds(goal, [entry])]
+    for entry in missing:
+        kind, stated = stated_hash(entry)
+        target = own and own / entry.path
+        path = fetch_from_hub(
+            repo, entry.path, revision=revision, target=target, stated=(kind, stated)
+        )
         if own is not None:
-            _note(path, f"{HUB}/{repo}/resolve/{revision}/{entry.path}", stated_hash(entry))
-    return made, len(entries) - made
+            sha256 = stated if kind == "sha256" else hash_file(path)[0]
+            _note(path, f"{HUB}/{repo}/resolve/{revision}/{entry.path}", sha256, kind)
+    return len(missing), len(entries) - len(missing)
 
 
 def list_files(file: WeightFile) -> list[RepoFile]:
@@ -135,14 +138,14 @@ def _fetch_from_github(files: Sequence[WeightFile], folder: Path) -> tuple[int, 
         if is_offline():
             raise DownloadError(_refusal([status]))
         fetch_url(status.file.address, status.target)
-        _note(status.target, status.file.address, status.file.stated)
+        kind, expected = status.file.stated or (None, "")
+        sha256 = check_content(status.target, kind or "sha256", expected)
+        _note(status.target, status.file.address, sha256, kind)
     return len(missing), len(files) - len(missing)
 
 
-def _note(path: Path, address: str, stated: tuple[str, str] | None) -> None:
-    """Compare a file of the weights folder with its publisher's hash, and record it."""
-    kind, expected = stated or (None, "")
-    sha256 = check_content(path, kind or "sha256", expected)
+def _note(path: Path, address: str, sha256: str, kind: str | None) -> None:
+    """Record a file of the weights folder, so that it need not be read to be known."""
     write_record(path, make_record(path, sha256=sha256, address=address, checked_against=kind))
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from hiar.runtime.files import atomic_write_text
 from hiar.runtime.provenance import file_sha256
-from hiar.weights.download import HASH_KINDS, hash_file
+from hiar.weights.download import hash_file, named_hash
 
 RECORD_SCHEMA = "weights/1"
 Verdict = Literal["ok", "changed", "damaged", "unverified", "missing"]
@@ -80,19 +80,12 @@ def make_record(
     )
 
 
-def cached_hash(path: Path) -> tuple[str, str] | None:
-    """Kind and hex of the hash by which the Hugging Face cache names a file; None elsewhere."""
-    blob = path.resolve()
-    kind = HASH_KINDS.get(len(blob.name)) if blob.parent.name == "blobs" else None
-    return (kind, blob.name) if kind and re.fullmatch("[0-9a-f]+", blob.name) else None
-
-
 def noted_sha256(path: Path) -> str | None:
     """SHA-256 of a file as far as it is known without reading the file: by record or by name."""
     record, stat = read_record(path), path.stat()
     if record and (record.num_bytes, record.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
         return record.sha256
-    kind, named = cached_hash(path) or ("", "")
+    kind, named = named_hash(path) or ("", "")
     return named if kind == "sha256" and is_whole(path) else None
 
 
@@ -156,7 +149,7 @@ def verify_file(path: Path, stated: tuple[str, str] | None = None) -> tuple[Verd
     """
     sha256, blob = hash_file(path)
     record = read_record(path)
-    stated = stated or (("sha256", record.sha256) if record else cached_hash(path))
+    stated = stated or (("sha256", record.sha256) if record else named_hash(path))
     if stated is None:
         return ("unverified" if is_whole(path) else "damaged"), sha256
     kind, expected = stated

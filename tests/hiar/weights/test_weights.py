@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_hub import FakeHub, put_in_cache, use_endpoint
+from fake_hub import MAIN_COMMIT, FakeHub, put_in_cache, use_endpoint
 from safetensors.torch import save, save_file
 
 from hiar.errors import UsageError
@@ -128,6 +128,19 @@ def test_fetch_links_what_another_revision_has_and_downloads_nothing(
     assert found(hiar_main, "vae")["cached_revision"] == "1" * 40  # it has all of the right size
 
 
+def test_a_repository_at_main_is_completed(
+    hub: FakeHub, hub_cache: Path, no_folder: None, hiar_main: Run
+) -> None:
+    hub.files["jackyhate/HiAR", "hiar.pt"] = b"checkpoint"
+    hub.large.add("hiar.pt")
+    assert hiar_main("weights", "fetch", "hiar", "--json")[0] == 2  # the rest is not on this hub
+    assert found(hiar_main, "hiar")["cached_revision"] == MAIN_COMMIT
+    hub.asked.clear()
+    serve_vae(hub)
+    hiar_main("weights", "fetch", "hiar")
+    assert hub.downloads == ["hiar.pt"]
+
+
 def test_the_named_folder_wins_over_the_cache(
     hub_cache: Path, folder: Path, hiar_main: Run
 ) -> None:
@@ -184,6 +197,18 @@ def test_fetch_fills_the_cache_that_others_share(
     assert hiar_main("weights", "verify", "vae")[0] == 0
     assert hiar_main("weights", "fetch", "vae")[1].startswith("0 files fetched, 2 there already")
     assert len(hub.downloads) == 2
+
+
+@pytest.mark.parametrize("lie", [None, "ab" * 32])
+def test_a_cache_without_links_is_checked_too(
+    hub: FakeHub, no_folder: None, hiar_main: Run, monkeypatch: pytest.MonkeyPatch, lie: str | None
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_SYMLINKS", True)
+    serve_vae(hub)
+    hub.lie = lie
+    code, _, err = hiar_main("weights", "fetch", "vae")
+    assert (code == 0) == (lie is None), err
+    assert found(hiar_main, "vae")["present"] == (lie is None)
 
 
 def test_fetch_list_and_verify_in_a_named_folder(
