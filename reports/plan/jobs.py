@@ -7,6 +7,7 @@ import heapq
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
 from itertools import chain
 
 from drift.errors import UsageError
@@ -114,29 +115,27 @@ def with_ids(jobs: Iterable[Job]) -> tuple[Job, ...]:
     if len(position) < len(given):
         names = [job.name for job in given]
         raise UsageError(f"job {next(n for n in names if names.count(n) > 1)!r} is given twice")
-    waiting: dict[str, int] = {}
-    readers: dict[str, list[int]] = {}
-    for index, job in enumerate(given):
+    for job in given:
         for need in job.dependencies:
             if need not in position:
                 raise UsageError(f"job {job.name!r} needs {need!r}, and there is no such job")
-            readers.setdefault(need, []).append(index)
-        waiting[job.name] = len(job.dependencies)
-    ready = [index for index, job in enumerate(given) if not job.dependencies]
+    sorter = TopologicalSorter({job.name: job.dependencies for job in given})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise UsageError(f"jobs need one another: {cycle}; take one of the needs out") from None
+    ready: list[int] = []
     ids: dict[str, str] = {}
     ordered: list[Job] = []
     inputs_text: dict[int, str] = {}
-    while ready:
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heapq.heappush(ready, position[name])
         job = given[heapq.heappop(ready)]
         ids[job.name] = _id(job, [ids[need] for need in job.dependencies], inputs_text)
         ordered.append(replace(job, id=ids[job.name]))
-        for index in readers.get(job.name, ()):
-            waiting[given[index].name] -= 1
-            if not waiting[given[index].name]:
-                heapq.heappush(ready, index)
-    if len(ordered) < len(given):
-        cycle = _find_cycle({job.name: job.dependencies for job in given if job.name not in ids})
-        raise UsageError(f"jobs need one another: {' -> '.join(cycle)}; take one of the needs out")
+        sorter.done(job.name)
     return tuple(ordered)
 
 
@@ -150,14 +149,6 @@ def _id(job: Job, need_ids: list[str], inputs_text: dict[int, str]) -> str:
         text = inputs_text[id(job.inputs)] = json.dumps(dict(job.inputs), sort_keys=True)
     parts = json.dumps([job.argv, job.dependencies, need_ids, job.outputs])
     return hashlib.sha256(f"{parts}\n{text}".encode()).hexdigest()
-
-
-def _find_cycle(dependencies: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Returns one cycle of a graph in which every job waits for another of the graph."""
-    path = [next(iter(dependencies))]
-    while path[-1] not in path[:-1]:
-        path.append(next(need for need in dependencies[path[-1]] if need in dependencies))
-    return path[path.index(path[-1]) :]
 
 
 def select_jobs(jobs: Iterable[Job], wanted: Iterable[str]) -> tuple[Job, ...]:

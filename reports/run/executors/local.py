@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 from reports.plan.jobs import Job
 from reports.run.attempt import Outcome, RunContext, Watch, reusable, run_job
@@ -112,26 +113,24 @@ class Queue:
         """Takes the jobs in order; a dependency that is not among them has finished already."""
         self._order = {job.name: index for index, job in enumerate(jobs)}
         self._jobs = list(jobs)
-        self._readers: dict[str, list[Job]] = {}
-        self._waiting: dict[str, int] = {}
+        self._sorter = TopologicalSorter(
+            {job.name: [n for n in job.dependencies if n in self._order] for job in jobs}
+        )
+        self._sorter.prepare()
         self._ready: dict[tuple[bool, int], list[int]] = {}
         self._num_ready = 0
         self._exclusive = False
-        for job in jobs:
-            unfinished = [name for name in job.dependencies if name in self._order]
-            self._waiting[job.name] = len(unfinished)
-            for need in unfinished:
-                self._readers.setdefault(need, []).append(job)
-            if not unfinished:
-                self._push(job)
+        self._push_ready()
 
     def __bool__(self) -> bool:
         return self._num_ready > 0
 
-    def _push(self, job: Job) -> None:
-        heap = self._ready.setdefault((job.exclusive, job.gpus), [])
-        heapq.heappush(heap, self._order[job.name])
-        self._num_ready += 1
+    def _push_ready(self) -> None:
+        for name in self._sorter.get_ready():
+            job = self._jobs[self._order[name]]
+            heap = self._ready.setdefault((job.exclusive, job.gpus), [])
+            heapq.heappush(heap, self._order[name])
+            self._num_ready += 1
 
     def take(self, slots: int, gpus: int, busy: bool) -> Job | None:
         """Takes the first ready job that fits; an exclusive one only while no other runs.
@@ -164,7 +163,5 @@ class Queue:
 
     def finish(self, job: Job) -> None:
         """Notes that the outcome of a job is known: jobs that waited for it may be ready."""
-        for reader in self._readers.get(job.name, ()):
-            self._waiting[reader.name] -= 1
-            if not self._waiting[reader.name]:
-                self._push(reader)
+        self._sorter.done(job.name)
+        self._push_ready()
