@@ -21,11 +21,12 @@ from hiar.codecs.frames import (
     to_output,
 )
 from hiar.codecs.text_cache import CachedTextEncoder
-from hiar.codecs.vae import VideoAutoencoder, from_uint8
+from hiar.codecs.vae import VideoAutoencoder, from_uint8, named_memory_error
 from hiar.errors import UsageError
 from hiar.loading import DEFAULT_SAMPLER, load_parts
 from hiar.model.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.runtime.device import check_device
+from hiar.runtime.prefetch import sampled_ahead
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.noise import initial_noise
 from hiar.sampling.pipelined.stream import stream_pipelined
@@ -276,11 +277,25 @@ class HiARPipeline:
             ):  # fmt: skip
                 yield latents
 
+    def sampled_ahead(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The same latents; the next ones are sampled while one is decoded.
+
+        On a GPU sampling and decoding have a stream each. One CPU has no room for both, unless
+        other processes share the sampling. With offloading only one network is on the GPU.
+        """
+        if self._offloads:
+            return iter(blocks)
+        return sampled_ahead(blocks, self.device, on_cpu=self.group is not None)
+
     def decode_blocks(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Decode latents [B, f, C, H, W] as they come to float video [B, 3, T, H, W] in [-1, 1]."""
+        """Decode latents [B, f, C, H, W] as they come to float video [B, 3, T, H, W] in [-1, 1].
+
+        Raises:
+            UsageError: If the GPU's memory is too small.
+        """
         decoder = self.decoder.stream()
         for latents in blocks:
-            with self._at_work(self.decoder):
+            with self._at_work(self.decoder), named_memory_error():
                 video = decoder.decode_block(latents)
             yield video
 
@@ -342,7 +357,8 @@ class HiARPipeline:
         )  # fmt: skip
         if output_type == "latent":
             return PipelineOutput(frames=torch.cat(list(blocks), dim=1))
-        chunks = [to_output(part, output_type) for part in self.decode_blocks(blocks)]
+        parts = self.decode_blocks(self.sampled_ahead(blocks))
+        chunks = [to_output(part, output_type) for part in parts]
         whole = join(chunks, output_type)
         if output_type == "pil":
             return PipelineOutput(frames=[frames[:num_frames] for frames in whole])
@@ -395,7 +411,8 @@ class HiARPipeline:
         )  # fmt: skip
         if output_type == "latent":
             return (latents[0] for latents in blocks)
-        return (to_output(part, output_type)[0] for part in self.decode_blocks(blocks))
+        parts = self.decode_blocks(self.sampled_ahead(blocks))
+        return (to_output(part, output_type)[0] for part in parts)
 
     def _initial(
         self,

@@ -19,7 +19,6 @@ from hiar.codecs.video import ENCODING, open_mp4
 from hiar.errors import RankLostError, UsageError
 from hiar.model.geometry import num_blocks, num_frames
 from hiar.runtime.files import atomic_write_text, remove_leftovers
-from hiar.runtime.prefetch import in_background
 from hiar.runtime.provenance import provenance
 from hiar.runtime.ranks import Ranks
 from hiar.sampling.config import SamplerConfig
@@ -112,12 +111,15 @@ class SampleRun:
 
     def facts(self) -> dict[str, Any]:
         """What decides the content of all videos of the run, but for the seed."""
-        given = self.conditioning
+        from hiar.model.attention_kernels import KERNELS  # noqa: PLC0415  (imports torch)
+
+        given, kernel = self.conditioning, KERNELS.get(self.attention)
+        is_exact = kernel is None or kernel.is_exact  # "auto" chooses among exact ones
         return {
             "num_latent_frames": self.latent_frames,
             "config": asdict(self.config),
             "beginning": given and {"path": given.path, "sha256": given.sha256},
-        }
+        } | ({} if is_exact else {"attention": self.attention})
 
 
 def sample_folder(
@@ -211,8 +213,8 @@ def make_batch(
     """Sample, decode and write one batch; a video's sidecar is written last.
 
     Frames go to the files as they are decoded, so a long video needs no more memory than a short
-    one, but for latents that are to be saved. Of a pipeline, the last process writes, and decodes
-    while the next blocks are sampled.
+    one, but for latents that are to be saved. Of a pipeline, the last process writes. There and on
+    a GPU a block is decoded while the next ones are sampled.
     """
     blocks = pipeline.stream_blocks(
         [sample.prompt for sample in batch],
@@ -233,7 +235,7 @@ def make_batch(
         for suffix in (".json", LATENTS, PARTIAL):
             (out / f"{sample.name}{suffix}").unlink(missing_ok=True)
     started = time.monotonic()
-    watched = Watched(blocks if group is None else in_background(blocks), keep=run.save_latents)
+    watched = Watched(pipeline.sampled_ahead(blocks), keep=run.save_latents)
     hashes = write_videos(pipeline, watched, [out / f"{sample.name}.mp4" for sample in batch])
     seconds = {
         "batch_size": len(batch),
@@ -353,12 +355,12 @@ def describe(pipeline: HiARPipeline, sample: VideoSample, run: SampleRun) -> dic
 
 def model_facts(pipeline: HiARPipeline) -> dict[str, Any]:
     """Name, weights and number type of the model."""
-    dtype: torch.dtype = pipeline.transformer.dtype
-    return {
-        "name": pipeline.name,
-        "weights": pipeline.weights,
-        "dtype": str(dtype).removeprefix("torch."),
-    }
+    from hiar.model.fp8 import FP8_NAME, has_fp8_feed_forward  # noqa: PLC0415  (imports torch)
+
+    dtype = str(pipeline.transformer.dtype).removeprefix("torch.")
+    if has_fp8_feed_forward(pipeline.transformer):
+        dtype = f"{dtype}, {FP8_NAME}"
+    return {"name": pipeline.name, "weights": pipeline.weights, "dtype": dtype}
 
 
 def same_on_all_ranks(

@@ -12,8 +12,7 @@ import torch
 from hiar.bench.rows import PIPELINED
 from hiar.errors import UsageError
 from hiar.loading import TINY_WEIGHTS
-from hiar.model.config import ATTENTION_BACKENDS, WanConfig
-from hiar.model.fp8 import FP8_CHOICES
+from hiar.model.config import ATTENTION_BACKENDS, FP8_CHOICES, WanConfig
 from hiar.model.geometry import SPATIAL_STRIDE, num_blocks, token_grid
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import Order, SamplerConfig

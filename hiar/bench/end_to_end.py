@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,7 @@ from hiar.bench.video_timing import steady_blocks
 from hiar.codecs.frames import to_output
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.tiny_decoder import TinyDecoder
-from hiar.codecs.vae import LatentDecoder, VideoAutoencoder
-from hiar.errors import UsageError
+from hiar.codecs.vae import LatentDecoder, VideoAutoencoder, named_memory_error
 from hiar.model.geometry import TEMPORAL_STRIDE, num_blocks, num_frames
 from hiar.runtime.device import peak_memory_bytes, reset_peak_memory
 from hiar.runtime.notices import hush_notices
@@ -176,7 +174,7 @@ def time_end_to_end(
 
     stream = decoder.stream()
     for latents in sampled_ahead(noted(), device, on_cpu=is_pipelined):
-        with named_decoder_memory_error():
+        with named_memory_error():
             to_output(stream.decode_block(latents), "uint8")
         decoded_s.append(time.perf_counter() - started)
     return EndToEnd(
@@ -242,18 +240,6 @@ def _with_decoder(
 def block_seconds(frames_per_block: int, fps: float) -> float:
     """Seconds that the frames of a block play, any block but the first."""
     return frames_per_block * TEMPORAL_STRIDE / fps
-
-
-@contextmanager
-def named_decoder_memory_error() -> Iterator[None]:
-    """Turn the error of a GPU that the decoder fills into one line that says what to do."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise UsageError(
-            "the GPU's memory is too small to decode beside the transformer: take a smaller "
-            "decoder (--decoder vae-bfloat16 or tiny-decoder), a smaller --window, or another GPU"
-        ) from error
 
 
 def picture_figures(

@@ -39,7 +39,7 @@ from hiar.model.attention_backends import (
 )
 from hiar.model.attention_kernels import KERNELS, sdpa_choice
 from hiar.model.compiled import compile_layers
-from hiar.model.fp8 import use_fp8_feed_forward
+from hiar.model.fp8 import FP8_NAME, use_fp8_feed_forward
 from hiar.model.geometry import num_blocks, num_frames
 from hiar.model.transformer import CausalWan
 from hiar.runtime.device import (
@@ -378,7 +378,7 @@ def kernel_names(model: CausalWan, config: BenchConfig) -> dict[str, str]:
         chosen = f"{chosen}, sdpa for {', '.join(model.attend.refusals)}"
     return {
         "attention": chosen,
-        "products": f"{config.dtype}, ffn e4m3" if config.fp8 == "ffn" else config.dtype,
+        "products": f"{config.dtype}, {FP8_NAME}" if config.fp8 == "ffn" else config.dtype,
         "between": f"{'compiled' if config.compile else 'eager'}"
         f"{', CUDA graphs' if config.cuda_graphs else ''}",
     }

@@ -16,7 +16,7 @@ from hiar.arguments import make_out_folder, size_px
 from hiar.bench.rows import PIPELINED
 from hiar.codecs.prompts import numbered, prompt_range
 from hiar.errors import UsageError
-from hiar.model.config import ATTENTION_BACKENDS
+from hiar.model.config import ATTENTION_BACKENDS, FP8_CHOICES
 from hiar.model.geometry import check_num_frames, num_latent_frames
 from hiar.runtime.progress import Progress
 from hiar.sampling.config import Context, Order, SamplerConfig
@@ -88,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compile", action="store_true", help="fuse the operations between the kernels"
     )
     parser.add_argument(
+        "--cuda-graphs", action="store_true",
+        help="GPU: replay the passes over blocks that see a full window as CUDA graphs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fp8", choices=FP8_CHOICES, default="off",
+        help="ffn: feed-forward products in 8 bits, with --dtype bfloat16; changes the videos",
+    )  # fmt: skip
+    parser.add_argument(
         "--decoder", default="vae", metavar="NAME",
         help="vae (default), tiny-decoder (coarser, far faster), or the file of its weights",
     )  # fmt: skip
@@ -147,8 +155,6 @@ def run(args: argparse.Namespace) -> int:
     prompts = [check_prompt(text) for text in args.prompt] if given else read_prompts(args.prompts)
     changes = sampler_changes(args)
     make_out_folder(args.out)
-    from hiar.model.attention_backends import attention_backend  # noqa: PLC0415
-    from hiar.model.compiled import compile_layers  # noqa: PLC0415
     from hiar.pipeline import HiARPipeline  # noqa: PLC0415
     from hiar.runtime.memory import keep_freed_memory  # noqa: PLC0415
     from hiar.runtime.ranks import device_of_rank  # noqa: PLC0415
@@ -161,10 +167,7 @@ def run(args: argparse.Namespace) -> int:
             args.model, transformer=args.weights, torch_dtype=args.dtype,
             device=device_of_rank(args.device), size_px=args.size, decoder=args.decoder,
         )  # fmt: skip
-        transformer = pipeline.transformer
-        transformer.attend = attention_backend(args.attention, pipeline.device, transformer.dtype)
-        if args.compile:
-            compile_layers(transformer)
+        _use_kernels(pipeline, args)
         if args.low_memory:
             pipeline.enable_model_cpu_offload()
         config = apply_changes(pipeline.sampler, changes)
@@ -177,6 +180,8 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
         if group is not None:
             _share_steps(pipeline, prompts, run, group)
+        elif args.device == "cuda" and not args.low_memory:
+            _decode_elsewhere(pipeline)
         if ranks.is_first:
             _warn_long_prompts(pipeline, prompts)
         ranks.wait()
@@ -186,13 +191,44 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def _use_kernels(pipeline: HiARPipeline, args: argparse.Namespace) -> None:
+    """Give the transformer the kernels that were asked for."""
+    from hiar.model.attention_backends import attention_backend  # noqa: PLC0415
+    from hiar.model.compiled import compile_layers  # noqa: PLC0415
+    from hiar.model.fp8 import use_fp8_feed_forward  # noqa: PLC0415
+    from hiar.sampling.graphs import SteadyGraphs  # noqa: PLC0415
+
+    transformer = pipeline.transformer
+    transformer.attend = attention_backend(args.attention, pipeline.device, transformer.dtype)
+    if args.fp8 == "ffn":
+        use_fp8_feed_forward(transformer)
+    if args.compile:
+        compile_layers(transformer)
+    if args.cuda_graphs:
+        if args.low_memory or pipeline.device.type != "cuda":
+            raise UsageError(
+                "--cuda-graphs needs a model that stays on a GPU: add --device cuda and leave "
+                "--low-memory out"
+            )
+        transformer.replayer = SteadyGraphs(transformer)
+
+
+def _decode_elsewhere(pipeline: HiARPipeline) -> None:
+    """Decode on a GPU that no process uses, if this machine has one."""
+    from hiar.sampling.pipelined.group import free_gpu  # noqa: PLC0415
+
+    free = free_gpu(pipeline.device)
+    if free is not None:
+        pipeline.decoder.to(free)
+
+
 def _same_on_all_ranks(
     args: argparse.Namespace, prompts: list[str], changes: dict[str, Any]
 ) -> dict[str, Any]:
     """What all processes must have been started with, as far as it is known before loading."""
     names = (
         "model", "prompt_range", "seed", "samples", "batch_size", "latent_frames", "frames",
-        "seconds", "minutes", "size", "dtype", "attention", "compile", "save_latents",
+        "seconds", "minutes", "size", "dtype", "attention", "compile", "fp8", "save_latents",
     )  # fmt: skip
     digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()
     return {"prompts": digest, **changes, **{name: getattr(args, name) for name in names}}
@@ -227,13 +263,12 @@ def _share_steps(
 ) -> None:
     """Make the processes a pipeline, if all were started alike; decode on a GPU of its own."""
     from hiar.sample_folder import same_on_all_ranks  # noqa: PLC0415
-    from hiar.sampling.pipelined.group import check_same, free_gpu  # noqa: PLC0415
+    from hiar.sampling.pipelined.group import check_same  # noqa: PLC0415
 
     check_same(group.ranks, same_on_all_ranks(pipeline, prompts, run))
     pipeline.group = group
-    free = free_gpu(pipeline.device)
-    if group.ranks.is_last and free is not None:
-        pipeline.decoder.to(free)
+    if group.ranks.is_last:
+        _decode_elsewhere(pipeline)
 
 
 def sampler_changes(args: argparse.Namespace) -> dict[str, Any]:

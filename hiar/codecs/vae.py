@@ -13,6 +13,8 @@ slowly in long videos is a matter of few grey levels.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -178,6 +180,18 @@ class StreamingDecoder:
         """Latents [C, f, h, w] of one video to its frames [3, T, 8 h, 8 w]."""
         decoder = self._autoencoder.decoder
         return torch.cat([decoder(frame, history) for frame in latents.unbind(dim=1)], dim=1)
+
+
+@contextmanager
+def named_memory_error() -> Iterator[None]:
+    """Turn the error of a GPU that decoding fills into one line that says what to do."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            "the GPU's memory is too small to decode beside the transformer: take --decoder "
+            "tiny-decoder, a smaller --window or --batch-size, or another GPU for decoding"
+        ) from error
 
 
 def check_block(latents: torch.Tensor, channels: int, shape: torch.Size | None) -> torch.Size:

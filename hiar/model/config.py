@@ -9,6 +9,9 @@ from hiar.errors import UsageError
 ATTENTION_BACKENDS = ("sdpa", "cudnn", "flash_attn_4", "flash_attn", "flex", "sage", "auto")
 """Names of the ways to compute attention at inference, see `hiar.model.attention_backends`."""
 
+FP8_CHOICES = ("off", "ffn")
+"""Products that run in 8 bits, see `hiar.model.fp8`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WanConfig:

@@ -22,8 +22,9 @@ from hiar.model.layers import Block
 if TYPE_CHECKING:
     from hiar.model.transformer import CausalWan
 
-FP8_CHOICES = ("off", "ffn")
 FP8 = torch.float8_e4m3fn
+FP8_NAME = "ffn e4m3"
+"""What records call a model with 8-bit feed-forward products."""
 LARGEST = torch.finfo(FP8).max
 LEAST_CAPABILITY = (8, 9)
 """First generation of GPU with e4m3 products (NVIDIA Ada)."""
@@ -108,3 +109,8 @@ def use_fp8_feed_forward(model: CausalWan) -> None:
             layer = block.ffn[index]
             assert isinstance(layer, nn.Linear)
             block.ffn[index] = Fp8Linear(layer)
+
+
+def has_fp8_feed_forward(model: CausalWan) -> bool:
+    """Whether the model's feed-forward products run in 8 bits."""
+    return any(isinstance(module, Fp8Linear) for module in model.blocks.modules())
