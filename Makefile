@@ -69,7 +69,7 @@ any-machine: $(VENV)/.installed-test system
 
 # The notice that is switched off is about versions of MkDocs that are not installed here.
 docs: $(VENV)/.installed-docs
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html"
 
 clean:
