@@ -18,17 +18,23 @@ import numpy as np
 from drift.controls.control import Control
 from drift.controls.degradations import Frame
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json, file_sha256, remove_leftovers
+from drift.files import atomic_write_text, dump_json, remove_leftovers
 from drift.run.pool import in_workers
-from drift.video.decode import BrokenVideoError, open_video
+from drift.video.content import content_sha256
+from drift.video.decode import open_video
 from drift.video.discover import VideoFile, find_videos
 from drift.video.encode import ENCODING, write_mp4
+from drift.video.media import BrokenVideoError
+from drift.video.resample import as_rate
 
 SCHEMA = "drift-control/1"
 VERSION = 1
 """Goes up whenever a control's frames would change; older videos are then written again."""
 DEFAULT_FPS = 16
 """Rate of a control whose source does not tell its own: that of Wan 2.1's videos."""
+
+MAX_TICKS = 100_000
+"""Largest denominator of a control's rate: 29.97 frames a second become 30000 / 1001."""
 
 OnVideo = Callable[[str, int], None]
 """Called when the controls of a video are written, with its name and the number of videos."""
@@ -62,7 +68,7 @@ def write_controls(
     """Writes the controls of every video of some folders.
 
     Args:
-        sources: Folders of videos.
+        sources: Folders of videos, and videos.
         out: Folder of the controls.
         controls: What to do to each video.
         seconds: Take only the first seconds of each video; None takes it whole.
@@ -111,7 +117,7 @@ def _write_one(
         "schema": SCHEMA,
         "version": VERSION,
         "source": source.path,
-        "source_sha256": file_sha256(source.file),
+        "source_sha256": content_sha256(source.file),
         "seconds": seconds,
         "encoding": ENCODING,
         **({"prompt": source.prompt} if source.prompt else {}),
@@ -125,8 +131,7 @@ def _write_one(
                     _write_control(path, _facts(about, control), control, frames, rate)
         except BrokenVideoError as error:
             raise UsageError(
-                f"{source.path}: {error.status}: {error.reason}; controls need whole videos: "
-                "leave it out"
+                f"{source.path}: {error.status}: {error.reason}; leave it out"
             ) from None
     return Written(source=source.path, num_new=len(missing), num_kept=len(wanted) - len(missing))
 
@@ -174,7 +179,9 @@ def _decoded(
         shape: tuple[int, int] = (0, 0)
         count = 0
         for frame in reader.frames():
-            rate = Fraction(str(reader.info.fps or DEFAULT_FPS))
+            if reader.info.hdr:
+                raise BrokenVideoError("hdr", f"{reader.info.hdr} has no 8-bit levels to change")
+            rate = as_rate(reader.info.fps or DEFAULT_FPS).limit_denominator(MAX_TICKS)
             if seconds is not None and count >= seconds * rate:
                 break
             shape = (frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2)

@@ -2,14 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from drift.controls.control import DOSED, DOSES, UNDOSED, UNTREATED, Control
+from drift.controls.control import DOSED, DOSES, UNDOSED, UNTREATED, Control, all_controls
 from drift.controls.degradations import BLOCK, FIRST_BLOCK
 from drift.controls.sight import BLIND, Sight, see
 from drift.errors import UsageError
@@ -55,6 +55,8 @@ def validate_controls(
         UsageError: a source lacks a control, or a control cannot be scored.
     """
     controls = read_controls(folder)
+    sources = sorted({source for source, _ in controls.values()})
+    _check_complete(set(controls.values()), sources)
     result = score_folder(
         folder, out=run, config=config, settings=settings, recursive=True, workers=workers
     )
@@ -65,8 +67,6 @@ def validate_controls(
             "long enough: write them again, from longer videos"
         )
     readings = _readings(controls, result)
-    sources = sorted({source for source, _ in readings})
-    _check_complete(readings, sources)
     columns = list(readings[sources[0], Control(name=UNTREATED)])
     frozen = [controls[path] for path in result.summary["frozen"]]
     provenance = result.summary["provenance"]
@@ -104,7 +104,7 @@ def read_controls(folder: Path) -> dict[str, tuple[str, Control]]:
 
 def holds_controls(folder: Path) -> bool:
     """Whether `drift controls` wrote a folder."""
-    return (folder / UNTREATED).is_dir()
+    return any((folder / control.folder).is_dir() for control in all_controls())
 
 
 def _readings(controls: Mapping[str, tuple[str, Control]], result: RunResult) -> Readings:
@@ -131,13 +131,11 @@ def _seam_doublings(differences: Sequence[float]) -> float:
     return float(np.log2(np.median(ratios[borders.pairs(len(values))])))
 
 
-def _check_complete(readings: Readings, sources: Sequence[str]) -> None:
-    """Every source needs the untreated video and every dose of what is validated."""
-    wanted = [Control(name=name) for name in UNDOSED]
-    wanted += [Control(name=name, dose=dose) for name in DOSED for dose in DOSES]
+def _check_complete(controls: Set[tuple[str, Control]], sources: Sequence[str]) -> None:
+    """Refuses a folder in which a source lacks a control."""
     for source in sources:
-        for control in wanted:
-            if (source, control) not in readings:
+        for control in all_controls():
+            if (source, control) not in controls:
                 raise UsageError(
                     f"{control.folder} of {source} is missing; give drift controls the same "
                     "folders again, without --only"

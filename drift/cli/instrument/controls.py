@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "control and dose. Videos that are there already are kept."
     )
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="DIR", help="folder of real videos"
+        "folders", nargs="+", type=Path, metavar="DIR", help="folder of real videos, or a video"
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR2", help="folder of the controls"

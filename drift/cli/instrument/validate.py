@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, metavar="S",
         help="of real videos, the first S seconds only (default: all)",
     )  # fmt: skip
+    parser.add_argument(
+        "--recursive", "-r", action="store_true", help="of real videos, those in sub-folders too"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the heat map")
     parser.add_argument("--workers", type=int, help="processes (default: one a CPU)")
@@ -65,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
                 folder,
                 all_controls(),
                 seconds=arguments.seconds,
+                recursive=arguments.recursive,
                 workers=arguments.workers or num_cpus(),
             )
         record = validate_controls(

@@ -1,9 +1,12 @@
 """Control videos: what each fault does to a picture or to time, and the folder that is written."""
 
+import hashlib
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -133,6 +136,22 @@ def test_what_is_written_and_that_it_is_written_once(written, tmp_path):
     mended = write_controls([written], tmp_path / "c", small(), workers=2)
     assert [one.num_new for one in mended] == [1, 1]
     assert read(tmp_path / "c") == before  # the same bytes, whoever writes them
+
+
+def test_a_folder_of_pictures_is_a_source_too(tmp_path, pan):
+    frames = pan("coffee", 12, 48, 64)
+    for i, frame in enumerate(frames):
+        path = tmp_path / "v" / "clip" / f"{i:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), frame[..., ::-1])
+    (tmp_path / "v" / "clip.json").write_text(json.dumps({"fps": 30000 / 1001}))
+    (one,) = write_controls([tmp_path / "v"], tmp_path / "c", small()[:1], recursive=True)
+    assert one.num_new == 1
+    (sidecar,) = (tmp_path / "c" / "untreated").rglob("*.json")
+    digest = hashlib.sha256(b"".join(frame.tobytes() for frame in frames)).hexdigest()
+    assert json.loads(sidecar.read_text())["frames_sha256"] == digest
+    with av.open(str(sidecar.with_suffix(".mp4"))) as video:
+        assert video.streams.video[0].average_rate == Fraction(30000, 1001)
 
 
 def test_a_sidecar_tells_its_videos_length_and_a_shorter_one_is_another_video(written, tmp_path):
