@@ -12,7 +12,7 @@ import pytest
 from markdown import PROGRAMS, SHELLS, Block, our_command, read_blocks, split_commands
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = [block for page in PAGES for block in read_blocks(page)]
 COMMANDS = [
     (block.place, program, arguments)
