@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drift.metrics.preset import Preset
+from drift.record.prompt_changes import prompt_changes
 from drift.record.records import SUMMARY_SCHEMA
 from drift.record.tables import RunData
 from drift.score.aggregate import aggregate
@@ -73,6 +74,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         **statistics,
         "cuts": _cuts(run, scores),
         "frozen": _frozen(run),
+        "prompt_changes": prompt_changes(run),
         "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
         "media": media,
         "warnings": [*run.warnings, *_warnings(media, scores, run)],

@@ -18,6 +18,7 @@ from drift.record.records import SUMMARY_SCHEMA
 from drift.score.config import ScoreConfig
 from drift.score.score import VideoScore
 from drift.video.discover import cluster_name
+from drift.video.sidecars import Schedule
 
 FRAMES_FILE = "frames.parquet"
 """Name of the per-frame values in the folder of a run."""
@@ -27,7 +28,17 @@ TOLD_COLUMNS = ("sidecar_fps",)
 BY_DISTANCE = "_by_distance"
 """Ending of the name of a metric's curve in `frames.parquet`, where `frame` is a distance."""
 _METADATA_KEY = b"drift"
-_ABOUT_A_VIDEO = ("path", "prompt", "status", "reason", "sha256", "media", "frozen", "blocks")
+_ABOUT_A_VIDEO = (
+    "path",
+    "prompt",
+    "status",
+    "reason",
+    "sha256",
+    "media",
+    "frozen",
+    "blocks",
+    "schedule",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +59,7 @@ class VideoRow:
             that compare frames.
         frozen: Whether its picture stands still over some segment; None if that is not known.
         blocks: Frames of its first block and of each later one, where its sidecar tells them.
+        schedule: Prompts with the seconds from which they hold; empty unless the prompt changes.
     """
 
     path: str
@@ -61,6 +73,7 @@ class VideoRow:
     curves: Mapping[str, list[float]] = field(default_factory=dict)
     frozen: bool | None = None
     blocks: tuple[int, int] | None = None
+    schedule: Schedule = ()
 
     @property
     def cluster(self) -> str:

@@ -27,6 +27,7 @@ SHOWN = frozenset(
         *("schema", "videos", "scored", "passed_over", "prompts", "segments", "preset", "metrics"),
         *("drift_score", "leave_one_out", "weight_sensitivity", "correlation", "cuts", "failed"),
         *("media", "warnings", "bootstrap", "provenance", "invalid", "worst", "frozen", "seams"),
+        "prompt_changes",
     }
 )
 """Fields of `summary.json` that have a place of their own; all others are listed under More."""

@@ -90,6 +90,7 @@ def _row(
         media={**record.media, "sidecar_fps": video.fps} if record.media else {},
         frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
         blocks=sidecar_blocks(video.file),
+        schedule=video.schedule,
         values={metric: record.values[metric] for metric in wanted},
         curves={metric: record.curves[metric] for metric in wanted if metric in record.curves},
         frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},

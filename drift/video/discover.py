@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from drift.errors import UsageError
 from drift.video.kinds import VIDEO_SUFFIXES, holds_pictures, is_video_file, sidecar_of
 from drift.video.prompts import Prompts
-from drift.video.sidecars import read_sidecar, text
+from drift.video.sidecars import Schedule, in_words, read_sidecar, text
 
 EXPECTED = (
     f"files ending in {' '.join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))}, or a folder of "
@@ -27,13 +27,16 @@ class VideoFile:
         path: Name in results: relative to its folder, with the folder's label before it when
             several folders are scored.
         file: Path on this machine, of a file or of a folder of pictures; never written to a result.
-        prompt: Prompt from a table or from its sidecar file, or empty.
+        prompt: Prompt from a table or from its sidecar file, or empty; prompts that change stand
+            in one line.
+        schedule: Prompts with the seconds from which they hold; empty unless the prompt changes.
         fps: Frame rate that its sidecar tells; None if it tells none.
     """
 
     path: str
     file: Path
     prompt: str
+    schedule: Schedule = ()
     fps: float | None = None
 
     @property
@@ -144,11 +147,18 @@ def _described(folder: Path, name: str, label: str, tables: Prompts) -> tuple[Vi
     """A video with what its sidecar and the tables tell, and a warning or nothing."""
     file, path = folder / name, text(label + name)
     sidecar = read_sidecar(sidecar_of(file))
-    prompt, warning = tables.prompt_of(path, text(name), folder), sidecar.warning
-    if prompt and sidecar.prompt and prompt != sidecar.prompt:
+    told, warning = tables.schedule_of(path, text(name), folder), sidecar.warning
+    if told and sidecar.schedule and told != sidecar.schedule:
         warning = "its sidecar has another prompt than the table of prompts, which is used"
-    chosen = sidecar.prompt if prompt is None else prompt
-    return VideoFile(path=path, file=file, prompt=chosen, fps=sidecar.fps), warning
+    schedule = sidecar.schedule if told is None else told
+    video = VideoFile(
+        path=path,
+        file=file,
+        prompt=in_words(schedule),
+        schedule=schedule if len(schedule) > 1 else (),
+        fps=sidecar.fps,
+    )
+    return video, warning
 
 
 def _roots(places: Sequence[Path], *, recursive: bool, skip: Path) -> list[_Root]:

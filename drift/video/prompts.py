@@ -4,41 +4,47 @@ import csv
 from pathlib import Path, PurePosixPath
 
 from drift.errors import UsageError
-from drift.video.sidecars import text
+from drift.video.sidecars import Schedule, ordered, text
 
 PROMPTS_FILE = "prompts.csv"
 """Name under which a table of prompts is found beside the videos."""
 COLUMNS = ("file", "prompt")
+START = "start_s"
+"""Column of a table whose prompts change: the second from which a prompt holds."""
 
 
 class PromptTable:
     """Prompts by file.
 
     Args:
-        path: Table with the columns `file` and `prompt`, in UTF-8. A file is named by its path in
-            results or without the folders; the suffix may be left out.
+        path: Table with the columns `file` and `prompt`, in UTF-8, and `start_s` where prompts
+            change. A file is named by its path in results or without the folders; the suffix may
+            be left out.
 
     Raises:
-        UsageError: the table is none, lacks a column, or gives a file two prompts.
+        UsageError: the table is none, lacks a column, or gives a file two prompts at one second.
         OSError: the table cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._prompts: dict[str, str] = {}
-        self._unused: set[str] = set()
-        for file, prompt in _rows(path):
-            if self._prompts.setdefault(file, prompt) != prompt:
-                raise UsageError(f"{path} gives {file} two prompts; leave one")
-        self._unused = set(self._prompts)
+        prompts: dict[str, dict[float, str]] = {}
+        for file, start, prompt in _rows(path):
+            if prompts.setdefault(file, {}).setdefault(start, prompt) != prompt:
+                raise UsageError(f"{path} gives {file} two prompts at {start:g} s; leave one")
+        try:
+            self._schedules = {file: ordered(each.items()) for file, each in prompts.items()}
+        except ValueError as error:
+            raise UsageError(f"{path}: prompts of a file: {error}") from None
+        self._unused = set(self._schedules)
 
-    def prompt_of(self, name: str) -> str | None:
-        """The prompt of the video of this name in results; None if no row names it."""
+    def schedule_of(self, name: str) -> Schedule | None:
+        """The prompts of the video of this name in results; None if no row names it."""
         path = PurePosixPath(name)
         for key in (name, str(path.with_suffix("")), path.name, path.stem):
-            if key in self._prompts:
+            if key in self._schedules:
                 self._unused.discard(key)
-                return self._prompts[key]
+                return self._schedules[key]
         return None
 
     def warnings(self) -> list[str]:
@@ -62,8 +68,8 @@ class Prompts:
         self._beside: dict[Path, PromptTable | None] = {}
         self._broken: list[str] = []
 
-    def prompt_of(self, path: str, name: str, folder: Path) -> str | None:
-        """The prompt of a video; None if no table has it.
+    def schedule_of(self, path: str, name: str, folder: Path) -> Schedule | None:
+        """The prompts of a video; None if no table has them.
 
         Args:
             path: Path in results.
@@ -71,12 +77,12 @@ class Prompts:
             folder: That folder.
         """
         if self._given is not None:
-            return self._given.prompt_of(path)
+            return self._given.schedule_of(path)
         for place in dict.fromkeys(((folder / name).parent, folder)):
             table = self._table_in(place)
-            prompt = table.prompt_of(name) if table else None
-            if prompt is not None:
-                return prompt
+            schedule = table.schedule_of(name) if table else None
+            if schedule is not None:
+                return schedule
         return None
 
     def has_read(self, file: Path) -> bool:
@@ -106,7 +112,7 @@ class Prompts:
         return self._beside[folder]
 
 
-def _rows(path: Path) -> list[tuple[str, str]]:
+def _rows(path: Path) -> list[tuple[str, float, str]]:
     columns = " and ".join(COLUMNS)
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -114,7 +120,15 @@ def _rows(path: Path) -> list[tuple[str, str]]:
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
                 raise UsageError(f"{path} has no column {missing[0]}; it needs {columns}")
-            rows = [(row["file"] or "", row["prompt"] or "") for row in table]
-    except (csv.Error, UnicodeDecodeError) as error:
+            return [
+                (
+                    text((row["file"] or "").strip()),
+                    float(row.get(START) or 0),
+                    text((row["prompt"] or "").strip()),
+                )
+                for row in table
+            ]
+    except UsageError:
+        raise
+    except (csv.Error, ValueError) as error:  # text that is no UTF-8 or no number too
         raise UsageError(f"{path} is no table of {columns} in UTF-8: {error}") from None
-    return [(text(file.strip()), text(prompt.strip())) for file, prompt in rows]

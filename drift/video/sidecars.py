@@ -1,12 +1,16 @@
-"""Reads the JSON file beside a video: its prompt and its frame rate."""
+"""Reads the JSON file beside a video: its prompts and its frame rate."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from drift.video.resample import MAX_FPS
+
+Schedule: TypeAlias = tuple[tuple[float, str], ...]
+"""Prompts of a video in order: the second from which each holds, 0 for the first, and its text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,13 +18,13 @@ class Sidecar:
     """What a sidecar tells.
 
     Args:
-        prompt: Prompt of the video, or empty.
+        schedule: Prompts of the video; empty if it tells none.
         fps: Frames a second of the video; None if it tells none.
         data: Everything in it; empty if it cannot be read.
         warning: What is wrong with it, or empty.
     """
 
-    prompt: str = ""
+    schedule: Schedule = ()
     fps: float | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     warning: str = ""
@@ -47,15 +51,44 @@ def read_sidecar(path: Path) -> Sidecar:
         )
     if not isinstance(data, dict):
         return Sidecar()
-    prompt, fps = data.get("prompt"), data.get("fps")
-    return Sidecar(
-        prompt=text(prompt) if isinstance(prompt, str) else "",
-        fps=_rate(fps),
-        data=data,
-        warning=""
-        if fps is None or _rate(fps)
-        else f"its sidecar says {fps!r} frames a second, which is no frame rate; it is not used",
-    )
+    fps, warning = data.get("fps"), ""
+    if fps is not None and _rate(fps) is None:
+        warning = (
+            f"its sidecar says {fps!r} frames a second, which is no frame rate; it is not used"
+        )
+    try:
+        schedule = _schedule(data)
+    except (TypeError, KeyError, ValueError) as error:
+        schedule, warning = (), f"the prompts of its sidecar are not used: {error}"
+    return Sidecar(schedule=schedule, fps=_rate(fps), data=data, warning=warning)
+
+
+def ordered(prompts: Iterable[tuple[float, str]]) -> Schedule:
+    """Prompts in the order of their seconds.
+
+    Raises:
+        ValueError: the first does not begin at 0, or a second is none or stands twice.
+    """
+    schedule = tuple(sorted(prompts))
+    starts = [start for start, _ in schedule]
+    if not all(map(math.isfinite, starts)) or starts[:1] != [0] or len({*starts}) < len(starts):
+        seconds = ", ".join(f"{start:g}" for start in starts)
+        raise ValueError(f"they begin at {seconds} s; begin the first at 0 and each later than 0")
+    return schedule
+
+
+def in_words(schedule: Schedule) -> str:
+    """The prompts in one line, which is the prompt itself if there is one; empty for none."""
+    later = [f"from {start:g} s: {prompt}" for start, prompt in schedule[1:]]
+    return "; ".join([prompt for _, prompt in schedule[:1]] + later)
+
+
+def _schedule(data: Mapping[str, Any]) -> Schedule:
+    """The prompts of a sidecar: `prompt`, or several with their seconds under `prompts`."""
+    prompts, prompt = data.get("prompts"), data.get("prompt")
+    if isinstance(prompts, list) and all(isinstance(entry, dict) for entry in prompts) and prompts:
+        return ordered((float(entry["start_s"]), text(str(entry["prompt"]))) for entry in prompts)
+    return ((0.0, text(prompt)),) if isinstance(prompt, str) and prompt else ()
 
 
 def _rate(fps: Any) -> float | None:
