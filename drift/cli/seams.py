@@ -84,26 +84,19 @@ def _measured(arguments: argparse.Namespace, metrics: Sequence[str]) -> "RunData
     from drift.metrics.settings import MetricSettings  # noqa: PLC0415
     from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
     from drift.run.pool import num_cpus  # noqa: PLC0415
-    from drift.run.progress import Progress  # noqa: PLC0415
+    from drift.run.progress import video_counter  # noqa: PLC0415
     from drift.run.unsaved import measure_unsaved  # noqa: PLC0415
     from drift.seams.pairs import PAIR_METRICS  # noqa: PLC0415
 
     if (arguments.place / FRAMES_FILE).is_file():
         return read_frames(arguments.place / FRAMES_FILE)
-    progress: Progress | None = None
-
-    def on_video(name: str, num_videos: int) -> None:
-        nonlocal progress
-        progress = progress or Progress(num_videos, sys.stderr)
-        progress.step(printable(name))
-
     return measure_unsaved(
         [arguments.place],
         ScoreConfig(metrics=tuple(PAIR_METRICS[name].metric for name in metrics), segments=2),
         MetricSettings(device=arguments.device, weights_dir=arguments.weights_dir),
         recursive=arguments.recursive,
         workers=arguments.workers or num_cpus(),
-        on_video=on_video,
+        on_video=video_counter(),
     )
 
 

@@ -2,7 +2,10 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
+
+from drift.video.discover import printable
 
 
 class Progress:
@@ -32,6 +35,18 @@ class Progress:
         else:
             self._stream.write(line + "\n")
         self._stream.flush()
+
+
+def video_counter(stream: TextIO = sys.stderr) -> Callable[[str, int], None]:
+    """A function that shows each finished video, given its name and the number of all."""
+    shown: list[Progress] = []
+
+    def on_video(name: str, num_videos: int) -> None:
+        if not shown:
+            shown.append(Progress(num_videos, stream))
+        shown[0].step(printable(name))
+
+    return on_video
 
 
 def _clock(seconds: float) -> str:

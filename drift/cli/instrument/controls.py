@@ -6,7 +6,6 @@ from pathlib import Path
 
 from drift.errors import UsageError
 from drift.files import dump_json
-from drift.video.discover import printable
 
 SCHEMA = "drift-controls/1"
 
@@ -40,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from drift.controls.control import all_controls  # noqa: PLC0415  (imports OpenCV)
     from drift.controls.folder import write_controls  # noqa: PLC0415
     from drift.run.pool import num_cpus  # noqa: PLC0415
-    from drift.run.progress import Progress  # noqa: PLC0415
+    from drift.run.progress import video_counter  # noqa: PLC0415
 
     controls = all_controls()
     if arguments.only is not None:
@@ -50,13 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
         if unknown or not names:
             raise UsageError(f"--only {arguments.only}: choose from {', '.join(known)}")
         controls = tuple(control for control in controls if control.name in names)
-    progress: Progress | None = None
-
-    def on_video(name: str, num_videos: int) -> None:
-        nonlocal progress
-        progress = progress or Progress(num_videos, sys.stderr)
-        progress.step(printable(name))
-
     written = write_controls(
         arguments.folders,
         arguments.out,
@@ -64,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         recursive=arguments.recursive,
         workers=arguments.workers or num_cpus(),
-        on_video=on_video,
+        on_video=video_counter(),
     )
     new, kept = (sum(getattr(one, name) for one in written) for name in ("num_new", "num_kept"))
     if arguments.json:

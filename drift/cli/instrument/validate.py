@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from drift.controls.heat_map import draw_heat_map  # noqa: PLC0415
     from drift.controls.validation import holds_controls, validate_controls  # noqa: PLC0415
     from drift.run.pool import num_cpus  # noqa: PLC0415
+    from drift.run.progress import video_counter  # noqa: PLC0415
     from drift.score.config import DEFAULT_METRICS, ScoreConfig  # noqa: PLC0415
 
     names = arguments.metrics and arguments.metrics.split(",")
@@ -69,6 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
                 all_controls(),
                 seconds=arguments.seconds,
                 recursive=arguments.recursive,
+                on_video=video_counter(),
                 workers=arguments.workers or num_cpus(),
             )
         record = validate_controls(
