@@ -25,6 +25,7 @@ REFUSED_PICTURES = {
 """Suffixes of pictures that are numbered like videos but not measured, and why."""
 _NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.\w+)")
 _HEADER_BYTES = 64
+WEBP_FLAGS, WEBP_ANIMATION = 20, 2  # place and bit in the header: WebP container, chunk VP8X
 P = TypeVar("P", bound=PurePath)
 
 
@@ -48,8 +49,10 @@ def is_animated(path: Path) -> bool | None:
             header = file.read(_HEADER_BYTES)
     except OSError:
         return None
+    if len(header) <= WEBP_FLAGS:
+        return None
     if header[:4] == b"RIFF" and header[8:12] == b"WEBP":
-        return header[12:16] == b"VP8X" and bool(header[20] & 2)  # WebP container, flag A
+        return header[12:16] == b"VP8X" and bool(header[WEBP_FLAGS] & WEBP_ANIMATION)
     if header[4:8] == b"ftyp":
         return b"avis" in header[8 : int.from_bytes(header[:4], "big")]  # AVIF, section 6
     return None

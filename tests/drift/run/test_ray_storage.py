@@ -143,6 +143,15 @@ def test_a_folder_without_files_is_none(memory: Any) -> None:
         fetch("memory://empty")
 
 
+def test_a_single_video_is_copied_as_a_file(memory: Any, clips: Path, tmp_path: Path) -> None:
+    memory.put(str(clips / "astronaut.mp4"), "/videos/x.mp4")
+    score = ["score", "memory://videos/x.mp4", "--out", str(tmp_path / "run"), "--workers", "1"]
+    assert main(score) == 0
+    assert main(score) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert (summary["videos"], summary["scored"]) == (1, 1)
+
+
 def test_hidden_files_stay(memory: Any, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/.x.tmp").write_text("half")
