@@ -53,19 +53,10 @@ def render_report(
         HTML text, in which every name that comes from outside is escaped.
     """
     script, style = _part("report.js"), _part("report.css")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["num"] = format_number
-    environment.filters["signed"] = format_signed
-    environment.filters["seconds"] = format_seconds
-    environment.filters["name"] = printable
-    environment.filters["words"] = lambda key: str(key).replace("_", " ")
-    environment.tests["rows"] = _are_rows
     seams = summary.get("seams") or {"metrics": {}, "videos": []}
     of_videos = {video["path"]: video["metrics"] for video in seams["videos"]}
     videos = view_videos(run, scores, thumbnails or {}, large or {}, of_videos)
-    return environment.from_string(_part("report.html.j2")).render(
+    return _template().render(
         summary=summary,
         config=run.config,
         videos=videos,
@@ -97,6 +88,20 @@ def render_report(
         settings=_settings(summary["provenance"].get("config", {})),
         max_lines=MAX_LINES,
     )
+
+
+def _template() -> jinja2.Template:
+    """The page's template with its filters; an undefined name in it is an error."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["num"] = format_number
+    environment.filters["signed"] = format_signed
+    environment.filters["seconds"] = format_seconds
+    environment.filters["name"] = printable
+    environment.filters["words"] = lambda key: str(key).replace("_", " ")
+    environment.tests["rows"] = _are_rows
+    return environment.from_string(_part("report.html.j2"))
 
 
 def _are_rows(values: Iterable[Any]) -> bool:
