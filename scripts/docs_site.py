@@ -1,8 +1,9 @@
 """What MkDocs does beside the pages in docs/: this file is its hook, named in mkdocs.yml.
 
 The site's front page is README.md; CONTRIBUTING.md, CHANGELOG.md and SECURITY.md are pages too; the
-pages in reference/ are made from the commands' parsers and the code that writes records. A file of
-the repository that some page links to gets a page with its text, below source/.
+pages in reference/ are made from the commands' parsers, the docstrings of the public names and the
+code that writes records. A file of the repository that some page links to gets a page with its
+text, below source/.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_reference.commands import PARSERS, command_page, commands_page
+from docs_reference.python import python_page
 from docs_reference.records import records_page
 from mkdocs.structure.files import File, Files, InclusionLevel
 
@@ -44,6 +46,7 @@ def on_files(files: Files, *, config: Any) -> Files:
         files.append(File.generated(config, PROJECT_PAGES[path], content=path.read_text("utf-8")))
     generated: dict[str, Callable[[], str]] = {
         "reference/commands.md": commands_page,
+        "reference/python.md": python_page,
         "reference/records.md": partial(records_page, ROOT),
         **{f"reference/{name}.md": partial(command_page, name) for name in PARSERS},
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import html
 import importlib
-import re
 from collections.abc import Iterator
+
+from docs_reference.docstrings import as_text
 
 PARSERS = {
     "hiar": "hiar.cli.main",
@@ -17,7 +17,6 @@ PARSERS = {
 }
 """Module of each command whose `build_parser` makes its command line."""
 USAGE_WIDTH = 76
-_MARKUP = re.compile(r"([\\*_\[\]#])")
 
 
 def commands_page() -> str:
@@ -32,10 +31,10 @@ def commands_page() -> str:
     ]
     for program in PARSERS:
         parser = new_parser(program)
-        lines += [f"## [{program}]({program}.md)", "", _text(parser.description), ""]
+        lines += [f"## [{program}]({program}.md)", "", as_text(parser.description), ""]
         for name, help_, _ in sub_commands(parser):
             link = f"[`{program} {name}`]({program}.md#{program}-{name})"
-            lines += [f"- {link}: {_text(help_)}"]
+            lines += [f"- {link}: {as_text(help_)}"]
         lines += [""]
     return "\n".join(lines)
 
@@ -70,22 +69,22 @@ def _describe(parser: argparse.ArgumentParser, otherwise: str = "") -> Iterator[
     """Yields what a parser says of itself; `otherwise` stands in for a missing description."""
     formatter = argparse.HelpFormatter(parser.prog, width=USAGE_WIDTH)
     formatter.add_usage(parser.usage, parser._actions, parser._mutually_exclusive_groups, prefix="")
-    yield from (_text(parser.description or _sentence(otherwise)), "")
+    yield from (as_text(parser.description or _sentence(otherwise)), "")
     yield from ("```text", formatter.format_help().strip(), "```", "")
     for group in parser._action_groups:
         actions = [action for action in group._group_actions if _is_shown(action)]
         if actions:
-            yield from (f"**{_text((group.title or '').capitalize())}**", "")
+            yield from (f"**{as_text((group.title or '').capitalize())}**", "")
         for action in actions:
             yield from _entry(formatter, action)
     if parser.epilog:
-        yield from (_text(_sentence(parser.epilog)), "")
+        yield from (as_text(_sentence(parser.epilog)), "")
 
 
 def _entry(formatter: argparse.HelpFormatter, action: argparse.Action) -> Iterator[str]:
     """Yields an entry of a definition list: how the option is written, then what it does."""
     yield f"`{formatter._format_action_invocation(action)}`"
-    yield f":   {_text(formatter._expand_help(action) if action.help else None)}"
+    yield f":   {as_text(formatter._expand_help(action) if action.help else None)}"
     yield ""
 
 
@@ -97,10 +96,3 @@ def _is_shown(action: argparse.Action) -> bool:
 def _sentence(text: str) -> str:
     text = text.strip()
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
-def _text(words: str | None) -> str:
-    """Plain words as Markdown: one line, markup escaped except for `code`."""
-    parts = " ".join((words or "").split()).split("`")
-    parts[::2] = [_MARKUP.sub(r"\\\1", html.escape(part, quote=False)) for part in parts[::2]]
-    return "`".join(parts)

@@ -6,11 +6,12 @@ A record is written where the code has a dictionary with the key `schema`; its k
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from docs_reference.docstrings import as_definitions, documented_attributes
 
 PACKAGES = ("hiar", "drift", "eval", "baselines", "reports")
 CLASSES = {
@@ -131,22 +132,6 @@ def _documented_classes(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ClassDef) and (text := ast.get_docstring(node)):
             summary = " ".join(text.split("\n\n")[0].split())
-            entries = "\n".join(
-                f"`{name}`\n:   {words}\n" for name, words in documented_attributes(text)
-            )
+            entries = "\n".join(as_definitions(documented_attributes(text)))
             if entries:
                 yield f"### {node.name}\n\n{summary}\n\n{entries}"
-
-
-def documented_attributes(docstring: str) -> list[tuple[str, str]]:
-    """The names and descriptions below `Attributes:` or `Args:` of a docstring."""
-    section = re.search(r"^(?:Attributes|Args):\n((?:[ ].*\n?|\n)+)", docstring, re.MULTILINE)
-    if section is None:
-        return []
-    text = inspect.cleandoc("\n" + section[1])
-    entries = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
-    return [
-        (name.strip(), " ".join(words.split()))
-        for entry in entries
-        for name, _, words in [entry.partition(":")]
-    ]

@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 from chromium import Chromium
 from docs_reference.commands import PARSERS, new_parser, sub_commands
-from docs_reference.records import documented_attributes, find_records
+from docs_reference.docstrings import as_markdown, as_text, documented_attributes
+from docs_reference.python import python_page
+from docs_reference.records import find_records
 from markdown import PROGRAMS as COMMANDS
+
+import drift
+import hiar
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,12 +70,44 @@ def test_records_have_their_fields() -> None:
     assert {"rows", "provenance"} <= set(records["bench/1"].fields)
 
 
+DOCSTRING = """One *line*.
+
+    More of `it_all`.
+
+    Args:
+        a: First,
+            and more: [B, C].
+        b, c: Both.
+
+    Returns:
+        A number.
+    """
+
+
 def test_attributes_of_a_docstring() -> None:
-    text = (
-        "One line.\n\nAttributes:\n    a: First,\n        and more.\n    b, c: Both.\n\nRaises:\n"
-    )
-    assert documented_attributes(text) == [("a", "First, and more."), ("b, c", "Both.")]
+    assert documented_attributes(DOCSTRING) == [
+        ("a", "First, and more: [B, C]."),
+        ("b, c", "Both."),
+    ]
     assert documented_attributes("One line.") == []
+
+
+def test_docstring_as_markdown() -> None:
+    lines = [line for line in as_markdown(DOCSTRING) if line]
+    assert lines == [
+        r"One \*line\*.", "More of `it_all`.", "**Args**", "`a`",
+        r":   First, and more: \[B, C\].", "`b, c`", ":   Both.", "**Returns**", "A number.",
+    ]  # fmt: skip
+    assert as_text("a <b> `c<d>`\n  e") == "a &lt;b&gt; `c<d>` e"
+
+
+def test_public_names_are_described() -> None:
+    page = python_page()
+    for module in (hiar, drift):
+        for name in module.__all__:
+            assert f"### {module.__name__}.{name}\n" in page
+    assert "    attention: Attention = 'bidirectional',\n" in page
+    assert "`HiARPipeline.__call__`" in page
 
 
 @pytest.mark.slow
