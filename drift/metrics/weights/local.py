@@ -113,7 +113,7 @@ WEIGHTS: dict[str, WeightFile] = {
             repo="facebook/dinov2-base",
             path="model.safetensors",
             revision="f9e44c814b77203eaa57a6bdbbd535f21ede1415",
-            sha256="",  # none published outside its host, which names it while it is fetched
+            sha256="d73036b56966966d07975d696bde331762f37297e2f095de8cea0040c3aa0841",
             size_mib=330,
             licence="Apache-2.0",
         ),
@@ -147,8 +147,9 @@ WEIGHTS: dict[str, WeightFile] = {
         ),
     )
 }
-"""Sources of the hashes: the hosts' own file lists; the file names where only a prefix is known
-(both checkpoint collections name files by the first 8 digits of their sha256)."""
+"""Sources of the hashes: the hosts' own file lists, for dinov2-base as manifests of other projects
+repeat them; the file names where only a prefix is known (both checkpoint collections name files by
+the first 8 digits of their sha256)."""
 
 
 def weights_folder(folder: Path | None = None) -> Path:
@@ -262,10 +263,9 @@ def _existing(weight: WeightFile, folder: Path) -> Path:
 
 
 def _describe_problem(weight: WeightFile, folder: Path, state: State) -> str:
-    published = f"sha256 {weight.sha256}" if weight.sha256 else "no sha256 published"
     return (
         f"  {', '.join(weight.used_by)}: {folder / weight.file} is {state}; "
-        f"{address(weight)} ({weight.size_mib:g} MiB, {published})"
+        f"{address(weight)} ({weight.size_mib:g} MiB, sha256 {weight.sha256})"
     )
 
 
@@ -294,6 +294,10 @@ def fetch(weight: WeightFile, folder: Path) -> Path:
             target=None if is_default(folder) else target,
         )
     download.check_content(target, "sha256", weight.sha256)
+    if target != folder / weight.file:
+        (folder / weight.file).unlink(
+            missing_ok=True
+        )  # the damaged one, which would be found first
     return target
 
 
