@@ -84,11 +84,15 @@ def _labels(plot: Plot, lines: Sequence[Line], length: float) -> list[str]:
 
     Numbers that would cover one another are moved apart.
     """
+    ordered = sorted(lines, key=lambda line: plot.y(line.change[-1]))
+    heights: list[float] = []
+    for line in ordered:
+        above = heights[-1] + LABEL_PX if heights else plot.top
+        heights.append(max(above, plot.y(line.change[-1])))
+    raised = max(0.0, heights[-1] - (plot.height - plot.bottom)) if heights else 0.0
     parts = []
-    lowest = -np.inf
-    for line in sorted(lines, key=lambda one: plot.y(one.change[-1])):
-        lowest = max(lowest + LABEL_PX, plot.y(line.change[-1]))
-        parts.append(caption(plot.x(length) + 5, lowest + 4, "start", line.label))
+    for line, height in zip(ordered, heights, strict=True):
+        parts.append(caption(plot.x(length) + 5, height - raised + 4, "start", line.label))
         if line.onset is not None:
             place = min(CHANGE_POINTS - 1, int(line.onset * CHANGE_POINTS))
             x, y = plot.x((place + 0.5) / CHANGE_POINTS * length), plot.y(line.change[place])

@@ -32,7 +32,9 @@ def _drift(videos: Sequence[VideoView]) -> list[str]:
     directions = Counter(metric.part.label for _, metric in far).most_common(MOST_DIRECTIONS)
     named = ", ".join(f"{words} ({times})" for words, times in directions)
     verb = "changes" if count == 1 else "change"
-    line = f"{count} of {len(videos)} videos {verb} by half the scale of a metric or more: {named}"
+    line = (
+        f"{count:,} of {len(videos):,} videos {verb} by half the scale of a metric or more: {named}"
+    )
     since = [video.since_s(metric) for video, metric in far]
     first = min((second for second in since if second is not None), default=None)
     return [f"{line}." if first is None else f"{line}; the first from second {first:.0f} on."]

@@ -244,10 +244,11 @@ def test_small_changes_fill_little_of_the_chart():
 
 
 def test_numbers_at_the_ends_of_lines_do_not_cover_one_another():
-    ends = [Line(change=[0.0] * (CHANGE_POINTS - 1) + [0.9], label=str(i)) for i in range(5)]
+    ends = [Line(change=[0.0] * (CHANGE_POINTS - 1) + [-0.9], label=str(i)) for i in range(5)]
     root = ET.fromstring(change_chart(ends, 1.0, None))
     heights = sorted(float(e.get("y")) for e in root if e.get("text-anchor") == "start")
     assert min(np.diff(heights)) >= 12
+    assert heights[-1] < 250 - 34 + 12  # above the axis
 
 
 def test_many_videos_are_drawn_as_a_range_and_the_worst_of_them():
