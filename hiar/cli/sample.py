@@ -75,6 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--contact-sheet", action="store_true", help=f"write {CONTACT_SHEET}: frames of each video"
     )
+    _add_execution(parser)
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16", "float16"), default="float32",
