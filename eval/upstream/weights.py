@@ -4,7 +4,6 @@ Upstream and its libraries look for weights in three folders, which the variable
 TORCH_HOME and HF_HOME name. Weights in existing caches are therefore found.
 """
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from drift.errors import UsageError
+from drift.files import file_sha256
 from drift.metrics.weights.download import MAIN
 from eval.protocol.protocols import Protocol
 
@@ -282,8 +282,7 @@ def check(weight: WeightFile, roots: Mapping[Root, Path], *, hashed: bool) -> tu
         return "wrong", f"{path} is empty; fetch it again"
     expected = weight.sha256 or _noted(path)
     if hashed and expected:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(path)
         if not found.startswith(expected):
             return "wrong", f"{path} has sha256 {found[:16]}..., expected {expected[:16]}..."
     return "present", str(path)
