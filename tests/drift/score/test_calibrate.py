@@ -45,6 +45,19 @@ def test_scales_of_a_reference_are_multiples_of_its_rms_change(scores):
         assert preset.term(name).family == preset_v1().term(name).family
 
 
+def test_metrics_beside_the_score_stay_beside_it(make_run):
+    values = model_values([[0.1, -0.2, 0.02], [-0.3, 0.4, 0.04]])
+    plain = score_videos(make_run(values), preset_v1())
+    beside = {path: {**series, "clipped": [0.0] * 50} for path, series in values.items()}
+    scored = score_videos(make_run(beside), preset_v1())
+    assert reference_preset("mine", scored, base=preset_v1()) == reference_preset(
+        "mine", plain, base=preset_v1()
+    )
+    targets = [[Published(name="m", scores=each, target=0.3)] for each in (scored, plain)]
+    fitted = [published_preset("mine", models, base=preset_v1()) for models in targets]
+    assert fitted[0] == fitted[1]
+
+
 def test_a_normal_reference_scores_about_016_of_itself(scores, make_run):
     changes = 0.05 * np.random.default_rng(0).normal(size=(400, 3))
     preset = reference_preset("mine", scores(changes), base=preset_v1())
