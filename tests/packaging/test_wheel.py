@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -46,8 +47,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, from the unpacked archive alone."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    with tarfile.open(archive) as packed:
-        packed.extractall(source, filter="data")
+    shutil.unpack_archive(archive, source)
     build = (sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", out)
     run(*build, cwd=next(source.iterdir()))
     return next(out.iterdir())
