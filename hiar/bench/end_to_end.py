@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,9 +25,9 @@ from hiar.codecs.frames import to_output
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.tiny_decoder import TinyDecoder
 from hiar.codecs.vae import LatentDecoder, VideoAutoencoder, named_memory_error
+from hiar.codecs.wan_decoder.network import DecoderSizes, WanDecoder
 from hiar.model.geometry import TEMPORAL_STRIDE, num_blocks, num_frames
 from hiar.runtime.device import peak_memory_bytes, reset_peak_memory
-from hiar.runtime.notices import hush_notices
 from hiar.runtime.prefetch import sampled_ahead
 from hiar.sampling.noise import initial_noise
 from hiar.sampling.pipelined.group import PipelineGroup, free_gpu
@@ -52,6 +53,14 @@ UMT5_XXL: dict[str, Any] = {
     "feed_forward_proj": "gated-gelu",
 }
 """google/umt5-xxl, config.json: the encoder that Wan2.1 uses."""
+WAN_VAE: dict[str, Any] = {
+    "base_dim": 96,
+    "z_dim": 16,
+    "dim_mult": [1, 2, 4, 4],
+    "num_res_blocks": 2,
+    "temperal_downsample": [False, True, True],
+}
+"""Sizes of Wan2.1's VAE (diffusers 0.42.1, models/autoencoders/autoencoder_kl_wan.py, defaults)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,17 +78,43 @@ class EndToEnd:
     peak_memory_bytes: int
 
 
+class RandomVae:
+    """A VAE with random weights, as far as decoding needs one; diffusers need not be there.
+
+    Args:
+        config: Config of an `AutoencoderKLWan`.
+        device: Device of the weights.
+        dtype: Number type of the weights.
+    """
+
+    source = "random weights"
+
+    def __init__(self, config: Mapping[str, Any], device: torch.device, dtype: torch.dtype) -> None:
+        channels = config["z_dim"]
+        plain = {"latents_mean": [0.0] * channels, "latents_std": [1.0] * channels}
+        self.config = {**plain, **config}
+        self.dtype = dtype
+        self._device = device
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Weights that keep the variance of what they are applied to."""
+        with torch.device("meta"):
+            shapes = WanDecoder(DecoderSizes.from_config(self.config)).state_dict()
+        return {
+            name: torch.randn(each.shape, device=self._device, dtype=self.dtype)
+            / max(1, each[0].numel()) ** 0.5
+            for name, each in shapes.items()
+        }
+
+
 def build_decoder(model_name: str, decoder: str, device: torch.device) -> LatentDecoder:
     """A decoder of `DECODERS` for a bench model, with random weights."""
     if decoder == "tiny-decoder":
         with torch.device(device):
             return TinyDecoder().eval().requires_grad_(False)
-    hush_notices()
-    from diffusers import AutoencoderKLWan  # noqa: PLC0415  (seconds to import)
-
-    with torch.device(device):
-        vae = AutoencoderKLWan() if model_name == WAN else AutoencoderKLWan(**VAE_CONFIG)
-    return VideoAutoencoder(vae.to(torch.bfloat16) if decoder == "vae-bfloat16" else vae)
+    dtype = torch.bfloat16 if decoder == "vae-bfloat16" else torch.float32
+    config = WAN_VAE if model_name == WAN else VAE_CONFIG
+    return VideoAutoencoder(RandomVae(config, device, dtype))
 
 
 def build_text_encoder(model_name: str, text_len: int, device: torch.device) -> TextEncoder:
@@ -97,8 +132,10 @@ def build_text_encoder(model_name: str, text_len: int, device: torch.device) -> 
     return TextEncoder(model, byte_tokenizer(), text_len)
 
 
-def time_text(model_name: str, text_len: int, device: torch.device, repeats: int) -> float:
-    """Median seconds to embed one prompt, after a first time that is not counted."""
+def time_text(model_name: str, text_len: int, device: torch.device, repeats: int) -> float | None:
+    """Median seconds to embed one prompt, after a first time; None without transformers."""
+    if find_spec("transformers") is None:
+        return None
     seconds = []
     with build_text_encoder(model_name, text_len, device) as encoder:
         for _ in range(1 + repeats):
@@ -189,7 +226,7 @@ def with_pictures(
 
     With several decoders each row comes once for each.
     """
-    text_s = 0.0
+    text_s = None
     if group.ranks.is_first:
         text_s = time_text(config.model, model.config.text_len, model.device, config.repeats)
     group.ranks.wait()
@@ -206,7 +243,7 @@ def _with_decoder(
     rows: list[Row],
     group: PipelineGroup,
     decoder_name: str,
-    text_s: float,
+    text_s: float | None,
 ) -> list[Row]:
     """The rows with the pictures of one decoder."""
     place = free_gpu(model.device) or model.device
@@ -245,7 +282,7 @@ def block_seconds(frames_per_block: int, fps: float) -> float:
 def picture_figures(
     runs: Sequence[EndToEnd],
     latent_frames: int,
-    text_s: float,
+    text_s: float | None,
     *,
     decoder: str,
     overlapped: bool,
@@ -261,7 +298,7 @@ def picture_figures(
         end_to_end_fps=num_frames(latent_frames) / seconds,
         first_frame_s=first_s,
         text_s=text_s,
-        first_frame_with_text_s=first_s + text_s,
+        first_frame_with_text_s=None if text_s is None else first_s + text_s,
         decoder=decoder,
         overlapped=overlapped,
         end_to_end_interval_p50_s=even.interval_p50_s,

@@ -205,7 +205,7 @@ class PictureFigures:
         end_to_end_s: Seconds from noise to the last picture.
         end_to_end_fps: Decoded frames over `end_to_end_s`.
         first_frame_s: Seconds from noise to the pictures of the first block.
-        text_s: Seconds to embed one prompt.
+        text_s: Seconds to embed one prompt; None where transformers is not installed.
         first_frame_with_text_s: Sum of `first_frame_s` and `text_s`.
         decoder: Decoder of the pictures, see `hiar.bench.end_to_end.DECODERS`.
         overlapped: Whether a block was decoded while the next one was sampled.
@@ -220,8 +220,8 @@ class PictureFigures:
     end_to_end_s: float
     end_to_end_fps: float
     first_frame_s: float
-    text_s: float
-    first_frame_with_text_s: float
+    text_s: float | None
+    first_frame_with_text_s: float | None
     decoder: str | None = None
     overlapped: bool | None = None
     end_to_end_interval_p50_s: float | None = None
@@ -234,7 +234,9 @@ class PictureFigures:
 
     def facts(self) -> dict[str, Any]:
         """The figures for a record; those that an older record lacks are left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        known = asdict(self)
+        kept = ("text_s", "first_frame_with_text_s")
+        return {name: value for name, value in known.items() if value is not None or name in kept}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -309,7 +309,8 @@ def row_notes(row: Row) -> list[str]:
         notes.append(
             f"with pictures ({row.pictures.decoder}) {row.pictures.end_to_end_s:.3f} s, "
             f"{row.pictures.end_to_end_fps:.1f} frames/s; first frame "
-            f"{row.pictures.first_frame_s:.3f} s, with text {row.pictures.text_s:.3f} s more"
+            f"{row.pictures.first_frame_s:.3f} s"
+            + (f", with text {row.pictures.text_s:.3f} s more" if row.pictures.text_s else "")
         )
     if row.pipeline:
         steps = "+".join(str(count) for count in row.pipeline.steps_per_rank)

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from hiar.bench.config import BenchConfig
-from hiar.bench.end_to_end import UMT5_XXL
+from hiar.bench.end_to_end import UMT5_XXL, WAN_VAE, RandomVae
 from hiar.bench.forecast import forecast, machine_of, pass_times
 from hiar.bench.orders import run_bench
 from hiar.bench.records import BenchRecord, compare, read_record, record_of
@@ -245,6 +245,18 @@ def test_unfused_ranks_give_the_bits_of_step_first() -> None:
     rows = run_bench(config, Progress("test", None))["rows"]
     assert rows[0]["sha256"] == rows[1]["sha256"]
     assert rows[1]["fused"] == {"mode": "off", "chosen": False}
+
+
+def test_the_decoder_of_the_large_model_is_wans() -> None:
+    from diffusers import AutoencoderKLWan
+
+    with torch.device("meta"):
+        expected = AutoencoderKLWan().state_dict()
+    found = RandomVae(WAN_VAE, torch.device("meta"), torch.float32).state_dict()
+    decoding = ("decoder.", "post_quant_conv.")
+    assert {name: each.shape for name, each in found.items()} == {
+        name: each.shape for name, each in expected.items() if name.startswith(decoding)
+    }
 
 
 def test_the_text_encoder_of_the_large_model_is_umt5_xxl() -> None:
