@@ -59,11 +59,11 @@ def test_videos_and_frames_tables(run):
 
 def test_summary_follows_the_definition_from_frames(run):
     frames = pd.read_parquet(run.out / "frames.parquet")
+    frames = frames[frames.metric.isin(FAST)].copy()
     frames["segment"] = frames.frame.map(
         lambda f: next(i for i in range(5) if f < (i + 1) * 32 // 5)
     )
     frames["m"] = np.where(frames.metric == "sharpness", np.log(frames.value), frames.value)
-    frames = frames[frames.metric.isin(FAST)].copy()
     means = frames.groupby(["metric", "video", "segment"]).m.mean().unstack()
     slopes = means.apply(lambda row: np.polyfit(range(5), row, 1)[0], axis=1).unstack("metric")
     scale = pd.Series({"saturation": 0.15, "sharpness": math.log(2)})
