@@ -75,6 +75,14 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The length of the videos that a model was trained on, and where its authors say so."""
+
+    num_frames: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """How to make the environment of an external program.
 
@@ -151,6 +159,7 @@ class ModelSpec:
             the rest.
         overlap: Latent frames that two windows of a long video share; 0 if one window rolls on.
         command: The program of an external model; None for the rest.
+        trained: Length of the videos it was trained on; None if no source was found.
         in_paper: Whether it is in the paper's Table 1.
         notes: Remarks that a reader of its numbers needs.
     """
@@ -171,6 +180,7 @@ class ModelSpec:
     release: str | None = None
     overlap: int = 0
     command: Command | None = None
+    trained: Trained | None = None
     in_paper: bool = True
     notes: tuple[str, ...] = ()
 
@@ -211,6 +221,11 @@ class ModelSpec:
     def longest_s(self) -> float:
         """Duration of the longest supported length."""
         return self.lengths[-1].num_frames / self.fps
+
+    @property
+    def trained_s(self) -> float | None:
+        """Duration of the videos that it was trained on; None if that is not known."""
+        return None if self.trained is None else self.trained.num_frames / self.fps
 
     @property
     def reaches_20_s(self) -> bool:

@@ -78,5 +78,5 @@ def _format_score(score: VBenchScore, run_facts: RunFacts) -> str:
             lines.append(f"{name:<24}{cell:>22}")
     failed = next(iter(run_facts.records.values()), {}).get("failed") or []
     if failed:
-        lines.append(f"{len(failed)} failed videos count as 0: {', '.join(failed)}")
+        lines.append(f"failed videos, counted as 0: {', '.join(failed)}")
     return "\n".join(lines) + "\n"

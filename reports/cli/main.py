@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.errors import UsageError
+from reports.cli import submit
 from reports.tables import PARTS
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     for command in (status, verify):
         _add_output(command)
+    submit.add_submit(commands.add_parser("submit", help="pack a run's records for others to see"))
+    submit.add_submissions(commands.add_parser("submissions", help="a page of all submissions"))
 
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
