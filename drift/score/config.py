@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
-from drift.metrics.registry import BESIDE, FAST, METRICS, MetricSpec, Variant, resolve_metrics
+from drift.metrics.registry import METRICS, MetricSpec, Variant, resolve_metrics
 from drift.video.resample import MAX_FPS
 
 CutPolicy: TypeAlias = Literal["keep", "drop-pair"]
 CUT_POLICIES: tuple[CutPolicy, ...] = ("keep", "drop-pair")
 """Ways to treat the pairs of frames that `drift.score.cuts` takes for a scene cut."""
 
-DEFAULT_METRICS = (*FAST, *BESIDE)
-"""Metrics of a run that names none: those that need no weights."""
+DEFAULT_METRICS = ("fast", "beside")
+"""Groups of a run that names no metrics: all that need no weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

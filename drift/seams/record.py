@@ -96,7 +96,7 @@ def seams_of_run(data: RunData) -> dict[str, Any]:
 
 def _check_measured(data: RunData, metrics: Sequence[str]) -> None:
     if not metrics:
-        raise UsageError("the run measured no change between consecutive frames")
+        raise UsageError("no metric of the run tells changes between frames; score difference too")
     if data.config.fps is not None:
         raise UsageError(
             f"the run sampled {data.config.fps:g} frames a second, and blocks are counted in the "

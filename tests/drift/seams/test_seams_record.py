@@ -165,7 +165,7 @@ def test_given_blocks_stay_with_the_run_and_change_no_score(folder: Path, tmp_pa
 
 def test_a_run_without_seams_says_why(folder: Path, tmp_path: Path) -> None:
     for config, words in (
-        (ScoreConfig(metrics=("fast",)), "measured no change"),
+        (ScoreConfig(metrics=("fast",)), "score difference too"),
         (ScoreConfig(fps=8), "without --fps"),
         (ScoreConfig(blocks=(80, 12)), "fewer than 2 borders"),
     ):
