@@ -91,8 +91,8 @@ def start(side: str, video: Path, arguments: argparse.Namespace) -> dict[str, ob
 
 def ours(video: Path, metrics: tuple[str, ...], dtype: Any) -> dict[str, object]:
     """The metrics of this toolkit, timed one by one and together, decoding apart."""
+    from drift.metrics.networks.settings import MetricSettings
     from drift.metrics.registry import METRICS as SPECS
-    from drift.metrics.settings import MetricSettings
     from drift.video.batch import FrameBatch
     from drift.video.decode import open_video
 
@@ -171,7 +171,7 @@ def plain_musiq():  # type: ignore[no-untyped-def]
     from pyiqa.archs.musiq_arch import MUSIQ
 
     from drift.metrics.musiq import _network
-    from drift.metrics.settings import MetricSettings
+    from drift.metrics.networks.settings import MetricSettings
 
     model = MUSIQ(pretrained=False).eval()
     model.load_state_dict(_network("koniq", MetricSettings(random_weights=True)).state_dict())
@@ -184,7 +184,7 @@ def plain_clip_iqa():  # type: ignore[no-untyped-def]
 
     from drift.metrics.networks.clip import Clip
     from drift.metrics.networks.loading import load_network
-    from drift.metrics.settings import MetricSettings
+    from drift.metrics.networks.settings import MetricSettings
 
     ours = load_network(Clip, dict, MetricSettings(random_weights=True), "clip_iqa")
     sizes = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)
@@ -203,7 +203,7 @@ def plain_dino_coherence():  # type: ignore[no-untyped-def]
     from transformers import Dinov2Config, Dinov2Model
 
     from drift.metrics.dino_coherence import DEVIATION, MEAN, published_network
-    from drift.metrics.settings import MetricSettings
+    from drift.metrics.networks.settings import MetricSettings
 
     with tempfile.TemporaryDirectory() as folder:
         state = published_network("vit-b", MetricSettings(random_weights=True)).state_dict()
@@ -233,7 +233,7 @@ def plain_lpips():  # type: ignore[no-untyped-def]
 
     from drift.metrics.lpips import Lpips
     from drift.metrics.networks.loading import load_network
-    from drift.metrics.settings import MetricSettings
+    from drift.metrics.networks.settings import MetricSettings
 
     model = LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     state = load_network(Lpips, dict, MetricSettings(random_weights=True), "lpips").state_dict()

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from drift.errors import UsageError
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

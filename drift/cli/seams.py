@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _measured(arguments: argparse.Namespace, metrics: Sequence[str]) -> "RunData":
     """The run, or a folder's videos measured as one."""
-    from drift.metrics.settings import MetricSettings  # noqa: PLC0415
+    from drift.metrics.networks.settings import MetricSettings  # noqa: PLC0415
     from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
     from drift.run.pool import num_cpus  # noqa: PLC0415
     from drift.run.progress import video_counter  # noqa: PLC0415

@@ -13,8 +13,8 @@ from drift.controls.control import DOSED, DOSES, UNDOSED, UNTREATED, Control, al
 from drift.controls.degradations import BLOCK, FIRST_BLOCK
 from drift.controls.sight import BLIND, Sight, see
 from drift.errors import UsageError
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
-from drift.metrics.settings import MetricSettings
 from drift.record.tables import FRAMES_FILE, read_frames
 from drift.run.score_folder import RunResult, score_folder
 from drift.score.config import ScoreConfig

@@ -10,9 +10,9 @@ from drift.metrics.networks.alexnet import CHANNELS, AlexNetTrunk
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.networks.winograd import use_winograd
 from drift.metrics.registry import METRICS, Metric
-from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = False  # docs/metrics.md

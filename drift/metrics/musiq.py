@@ -11,8 +11,8 @@ from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.musiq import Musiq
 from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS, Metric
-from drift.metrics.settings import MetricSettings
 from drift.video.batch import Frame, pixels_of
 
 SPAQ_LONGER_SIDE = 512  # VBench 0.1.5, imaging_quality: larger frames are shrunk to it

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import BESIDE_THE_SCORE, preset_v1
-from drift.metrics.settings import MetricSettings
 
 Metric: TypeAlias = Callable[[Sequence[Any]], list[float]]
 """A metric at work on one video: maps its next frames to the values that they complete.
@@ -301,8 +301,10 @@ def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:
     wanted = {metric for name in names for metric in GROUPS.get(name, (name,))}
     known = (*preset_v1().metrics, *BESIDE)
     for name in names:
+        if name in METRICS and name not in known:
+            raise ValueError(f"metric {name!r} has no scale yet; add it to drift/metrics/preset.py")
         if name not in known and name not in GROUPS:
-            choices = ", ".join((*METRICS, *GROUPS))
+            choices = ", ".join((*known, *GROUPS))
             raise ValueError(f"metric {name!r} is unknown; choose from {choices}")
     if not wanted:
         raise ValueError(f"no metric given; choose from {', '.join(METRICS)}")

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift.errors import UsageError
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS, Curved, MetricSpec
-from drift.metrics.settings import MetricSettings
 from drift.record.records import VideoRecord, load_record
 from drift.run.plan import Plan
 from drift.video.batch import FrameBatch

@@ -9,8 +9,8 @@ from typing import Any
 import av
 import cv2
 
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS, MetricSpec
-from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import identities, require, weights_folder
 from drift.score.config import ScoreConfig
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, TextIO, TypeAlias
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_leftovers
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 from drift.record.records import (
     VideoRecord,
     load_pictures,

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
-from drift.metrics.settings import MetricSettings
 from drift.record.tables import RunData
 from drift.run.measure import Task
 from drift.run.plan import make_plan

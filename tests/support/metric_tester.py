@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from drift import ScoreConfig, score_folder
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS, Metric
-from drift.metrics.settings import MetricSettings
 
 Frame = np.ndarray[Any, np.dtype[np.uint8]]
 Pan = Callable[..., list[Frame]]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from drift.errors import UsageError
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 

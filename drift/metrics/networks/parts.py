@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from drift.metrics.networks.loading import reduced
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 T = TypeVar("T")
 

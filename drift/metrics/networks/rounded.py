@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 
 class PackedLinear(nn.Module):

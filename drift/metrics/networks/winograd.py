@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 TILE = 4  # side of a tile of outputs; it depends on TILE + 2 inputs a side
 POINTS = TILE + 2

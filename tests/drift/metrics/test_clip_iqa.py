@@ -9,7 +9,7 @@ from torch import nn
 from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa, read_openai
 from drift.metrics.networks.clip import AttentionPool, Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_strict
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from drift.metrics.dino_coherence import SIDE, SIZES, cosine, prepare
 from drift.metrics.networks.dinov2 import Dinov2
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from drift.errors import UsageError
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import require, weights_folder
 from drift.score.score import score_metric
 

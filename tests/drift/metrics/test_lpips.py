@@ -11,8 +11,8 @@ from drift.files import file_sha256
 from drift.metrics.lpips import Lpips, unit_features
 from drift.metrics.lpips import lpips as distance
 from drift.metrics.networks.loading import load_network, load_strict
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS
-from drift.metrics.settings import MetricSettings
 from drift.metrics.weights.local import WEIGHTS
 
 pytestmark = pytest.mark.numerics

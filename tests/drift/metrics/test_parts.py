@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from drift.metrics.networks.parts import in_parts, release_freed_memory
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from drift.metrics.networks.dinov2 import Dinov2, Layer
 from drift.metrics.networks.rounded import PackedLinear, can_pack, pack_linears, round_weights
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 

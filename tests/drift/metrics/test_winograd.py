@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.networks.winograd import (
     BAND_TILES,
     MIN_CHANNELS,
@@ -12,7 +13,6 @@ from drift.metrics.networks.winograd import (
     WinogradConv2d,
     use_winograd,
 )
-from drift.metrics.settings import MetricSettings
 
 pytestmark = pytest.mark.numerics
 

@@ -14,9 +14,9 @@ import torch
 
 import drift
 from drift import ScoreConfig, UsageError, score_folder
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
 from drift.metrics.registry import GROUPS
-from drift.metrics.settings import MetricSettings
 from drift.run.measure import Task, measure
 from drift.run.plan import make_plan
 from drift.run.ranks import Ranks, ranks_of_torchrun

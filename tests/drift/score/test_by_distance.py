@@ -7,8 +7,8 @@ import pytest
 
 from drift import ScoreConfig, rebuild, score_folder
 from drift.metrics.dino_coherence import mean_by_distance
+from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.preset import preset_v1
-from drift.metrics.settings import MetricSettings
 from drift.record.summary import build_summary, score_videos
 from drift.record.tables import read_frames
 from drift.score.by_distance import NUM_DISTANCES, by_distance

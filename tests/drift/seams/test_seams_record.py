@@ -9,7 +9,7 @@ import pytest
 from drift import ScoreConfig, rebuild, score_folder
 from drift.cli.main import main
 from drift.cli.seams import METRICS
-from drift.metrics.settings import MetricSettings
+from drift.metrics.networks.settings import MetricSettings
 from drift.record.tables import read_frames
 from drift.run.unsaved import measure_unsaved
 from drift.seams.borders import sidecar_blocks
