@@ -3,7 +3,8 @@
 import base64
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from drift.errors import UsageError
 from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.registry import METRICS, Curved, MetricSpec
 from drift.record.records import VideoRecord, load_record
+from drift.run.ahead import made_ahead
 from drift.run.plan import Plan
 from drift.video.batch import FrameBatch
 from drift.video.content import State, content_sha256, content_state
@@ -118,16 +120,32 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
     chosen = dict(config.variants)
     running = {spec.name: spec.new_metric(settings, chosen.get(spec.name)) for spec in specs}
     values: dict[str, list[float]] = {name: [] for name in keys}
+
+    def update(frames: FrameBatch, *, learned: bool) -> None:
+        for spec in specs:
+            if bool(spec.variants) == learned:
+                part = frames.every(config.every if spec.sampled else 1)
+                values[spec.name] += running[spec.name](part) if part else []
+
+    def measured_on_cpu(batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+        for frames in batches:
+            _check_size(frames[0], specs)
+            for frame in frames:
+                strip.add(frame)
+            update(frames, learned=False)
+            yield frames
+
+    # Beside a GPU, one thread decodes and another measures what needs no network.
+    ahead = made_ahead if settings.device_kind == "cuda" else _as_they_come
     try:
         with open_video(task.file) as reader:
             try:
-                for frames in _batches(reader.frames(rate), settings):
-                    _check_size(frames[0], specs)
-                    for frame in frames:
-                        strip.add(frame)
-                    for spec in specs:
-                        part = frames.every(config.every if spec.sampled else 1)
-                        values[spec.name] += running[spec.name](part) if part else []
+                with (  # their threads end before the reader closes
+                    closing(ahead(_batches(reader.frames(rate), settings))) as batches,
+                    closing(ahead(measured_on_cpu(batches))) as on_cpu,
+                ):
+                    for frames in on_cpu:
+                        update(frames, learned=True)
             finally:
                 media = reader.info
     except BrokenVideoError as error:
@@ -150,6 +168,10 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
         picture=base64.b64encode(strip.encode(LARGE)).decode("ascii"),
     )
+
+
+def _as_they_come(batches: Iterable[FrameBatch]) -> Generator[FrameBatch]:
+    yield from batches
 
 
 def _curves(metrics: Mapping[str, object]) -> dict[str, list[float]]:
