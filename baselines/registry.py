@@ -1,5 +1,6 @@
 """All models: those of the paper's Table 1 in its order, then others."""
 
+from baselines.field.models import FIELD
 from baselines.models import (
     causal_forcing,
     causal_forcing_framewise,
@@ -44,10 +45,16 @@ def find_model(key: str) -> ModelSpec:
         key: The model's key, such as "self-forcing".
 
     Raises:
-        UnknownModelError: No model has this key.
+        UnknownModelError: No model that runs has this key.
     """
     for spec in MODELS:
         if spec.key == key:
             return spec
+    for model in FIELD:
+        if model.key == key:
+            raise UnknownModelError(
+                f"{model.label} does not run here: {model.why_not}; `hiar-baselines show {key}` "
+                "has what is published of it"
+            )
     known = ", ".join(spec.key for spec in MODELS)
     raise UnknownModelError(f"unknown model {key!r}; choose one of: {known}")

@@ -5,7 +5,10 @@ import json
 import sys
 
 from baselines.adapters.environments import environments_folder
-from baselines.cli.describe import SCHEMA, describe
+from baselines.cli.describe import SCHEMA, describe, describe_field
+from baselines.field.facts import FieldModel
+from baselines.field.models import FIELD
+from baselines.field.speeds import speeds_of
 from baselines.lengths import format_lengths
 from baselines.registry import MODELS
 from baselines.run.status import ModelStatus, check_model, count_gpus
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
             "environments_folder": str(environments_folder()),
             "num_gpus": num_gpus,
             "models": [describe(status) for status in statuses],
+            "field": [describe_field(model) for model in FIELD],
         }
         sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return 0
@@ -48,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
         *(_row(status) for status in statuses if status.spec.in_paper),
         "beyond the paper",
         *(_row(status) for status in statuses if not status.spec.in_paper),
+        "known, not run here: published frames/s, and why",
+        *(_field_row(model) for model in FIELD),
         "",
         "parts: files and folders of weights that exist. hiar-baselines show MODEL names each with",
         "its address and its place; hiar-baselines fetch MODEL downloads what is missing.",
@@ -62,6 +68,11 @@ def _row(status: ModelStatus) -> str:
     ready = "nothing" if status.num_gpus else "nothing; CPU: hours each"
     missing = ", ".join(status.needs) or ready
     return format_row(spec.key, spec.kind, HOW[spec.how], format_lengths(spec), parts, missing)
+
+
+def _field_row(model: FieldModel) -> str:
+    speeds = ", ".join(f"{speed.fps:g}" for speed in speeds_of(model.key)) or "none"
+    return f"{model.key:<25}{speeds:<25}{model.why_not}"
 
 
 def format_row(model: str, group: str, how: str, seconds: str, parts: str, missing: str) -> str:

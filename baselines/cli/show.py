@@ -5,7 +5,9 @@ import json
 import sys
 
 from baselines.adapters.environments import environment_folder, recipe
-from baselines.cli.describe import SCHEMA, describe
+from baselines.cli.describe import SCHEMA, describe, describe_field, speed_lines
+from baselines.field.facts import NOT_KNOWN, FieldModel
+from baselines.field.models import FIELD
 from baselines.registry import find_model
 from baselines.run.status import ModelStatus, check_model, count_gpus
 from baselines.spec import ModelSpec
@@ -23,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the model."""
+    for model in FIELD:
+        if model.key == args.model:
+            return _show_field(model, as_json=args.json)
     spec = find_model(args.model)
     status = check_model(spec, weights_folder(), count_gpus())
     if args.json:
@@ -30,6 +35,19 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return 0
     sys.stdout.write("\n".join(format_model(status)) + "\n")
+    return 0
+
+
+def _show_field(model: FieldModel, *, as_json: bool) -> int:
+    if as_json:
+        record = {"schema": SCHEMA, **describe_field(model)}
+        sys.stdout.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        return 0
+    lines = [f"{model.label} ({model.key}): does not run here: {model.why_not}"]
+    for name, fact in model.facts().items():
+        source = f"  [{fact.source}]" if fact.source else ""
+        lines.append(f"  {name}: {fact.value}{source}")
+    sys.stdout.write("\n".join([*lines, *speed_lines(model.key)]) + "\n")
     return 0
 
 
@@ -41,6 +59,7 @@ def format_model(status: ModelStatus) -> list[str]:
         f"  {spec.kind}; runs by {spec.how}: {spec.entry}",
         f"  licence: {spec.licence}",
         f"  native: {spec.width_px} x {spec.height_px} px at {spec.fps} fps",
+        f"  trained on: {_format_trained(spec)}",
         f"  20 s: {'yes' if spec.reaches_20_s else 'no, see the lengths'}",
         f"  chunk: {f'{spec.chunk_frames} frames' if spec.chunk_frames else 'none, whole videos'}",
     ]
@@ -63,9 +82,16 @@ def format_model(status: ModelStatus) -> list[str]:
         lines.append(f"  get them with: hiar-baselines fetch {spec.key}, which checks each file")
         lines.append("  against the hash that its publisher states")
     lines += _format_environment(status)
+    lines += speed_lines(spec.key)
     if spec.notes:
         lines += ["", "notes", *(f"  {note}" for note in spec.notes)]
     return lines
+
+
+def _format_trained(spec: ModelSpec) -> str:
+    if spec.trained is None:
+        return NOT_KNOWN
+    return f"{spec.trained.num_frames} frames, {spec.trained_s:.2f} s  [{spec.trained.source}]"
 
 
 def _format_lengths(spec: ModelSpec) -> list[str]:

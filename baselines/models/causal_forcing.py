@@ -1,6 +1,6 @@
 """Causal Forcing, chunk-wise, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import ModelSpec, Setting
+from baselines.spec import ModelSpec, Setting, Trained
 from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
@@ -23,6 +23,7 @@ SPEC = ModelSpec(
             name="denoising_step_list", value="1000, 750, 500, 250", source=_CONFIG, use="fact"
         ),
     ),
+    trained=Trained(num_frames=81, source="Causal-Forcing 1fc7bbc README: the 5-second model"),
     chunk_frames=block_frames("causal-forcing"),
     release="causal-forcing",
     notes=(

@@ -1,6 +1,6 @@
 """Causal Forcing, frame-wise with 4 steps; not in the paper's table."""
 
-from baselines.spec import ModelSpec, Setting
+from baselines.spec import ModelSpec, Setting, Trained
 from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
@@ -24,6 +24,7 @@ SPEC = ModelSpec(
         ),
         Setting(name="num_frame_per_block", value=1, source=_CONFIG, use="fact"),
     ),
+    trained=Trained(num_frames=81, source="Causal-Forcing 1fc7bbc README: the 5-second model"),
     chunk_frames=block_frames("causal-forcing-framewise"),
     release="causal-forcing-framewise",
     in_paper=False,

@@ -1,6 +1,6 @@
 """HiAR, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import ModelSpec, Setting
+from baselines.spec import ModelSpec, Setting, Trained
 from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
@@ -29,6 +29,7 @@ SPEC = ModelSpec(
             use="fact",
         ),
     ),
+    trained=Trained(num_frames=81, source="arXiv 2603.08703, Sec. 4.1: 5-second clips"),
     chunk_frames=block_frames("hiar"),
     release="hiar",
     notes=(

@@ -1,6 +1,6 @@
 """NOVA 0.6B, autoregressive."""
 
-from baselines.spec import Command, Environment, Length, ModelSpec, Setting
+from baselines.spec import Command, Environment, Length, ModelSpec, Setting, Trained
 from hiar.weights.releases import WeightFile
 
 _REPO = "BAAI/nova-d48w1024-osp480"
@@ -39,6 +39,7 @@ SPEC = ModelSpec(
         Setting(name="torch_dtype", value="float16", source=_README, use="fact"),
         Setting(name="trust_remote_code", value=True, source=_README, use="fact"),
     ),
+    trained=Trained(num_frames=33, source="NOVA 2cd254a README, model zoo"),
     chunk_frames=4,
     command=Command(
         environment=Environment(

@@ -1,6 +1,6 @@
 """Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
 
-from baselines.spec import ModelSpec, Setting
+from baselines.spec import ModelSpec, Setting, Trained
 from baselines.wan_family import LONG, SHORT, block_frames, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
@@ -28,6 +28,10 @@ SPEC = ModelSpec(
             source="HiAR da267d3 scripts/run_comparison.sh",
             use="fact",
         ),
+    ),
+    trained=Trained(
+        num_frames=81,
+        source="Self-Forcing 33593df, 21 latent frames; its issue 39",
     ),
     chunk_frames=block_frames("self-forcing"),
     release="self-forcing",
