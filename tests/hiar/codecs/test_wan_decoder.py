@@ -143,7 +143,8 @@ def test_norm_and_activation(
     scale = torch.rand(6, generator=generator)
     unit = functional.normalize(x.double(), dim=-1) * scale.double()
     expected = functional.silu(unit) if activate else unit
-    monkeypatch.setattr(kernels, "ELEMENTS_AT_ONCE", at_once)
+    for name in ("ELEMENTS_AT_ONCE", "ELEMENTS_AT_ONCE_SHARED"):
+        monkeypatch.setattr(kernels, name, at_once)
     found = kernels.normalise(x, scale, torch.empty_like(x), activate=activate)
     tolerance = 1e-5 if dtype == torch.float32 else 2**-7
     torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
