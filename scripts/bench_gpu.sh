@@ -31,7 +31,7 @@ bench() { # NAME FLAGS...
     esac
 }
 
-for attention in sdpa cudnn flash_attn flex auto; do
+for attention in sdpa cudnn flash_attn_4 flash_attn flex auto; do
     bench "gpu-$attention" --attention "$attention" --orders block_first,step_first,diagonal
     bench "gpu-$attention-compiled" --attention "$attention" --compile \
         --orders block_first,step_first,diagonal
