@@ -124,9 +124,9 @@ def split(request: Request) -> list[str]:
 
 def make_benchmark(request: Request) -> Any:
     """Upstream's VBench or VBenchLong on the requested device."""
+    list_files_first()
     if request["long"]:
         provide_write_video()
-        list_files_first()
         benchmark = importlib.import_module("vbench2_beta_long").VBenchLong
     else:
         benchmark = importlib.import_module("vbench").VBench
@@ -138,7 +138,8 @@ def list_files_first() -> None:
     """Makes os.listdir return files before folders, in name order.
 
     VBench-Long takes the suffix of all videos from the first entry of a folder in which it has
-    just made folders of its own; with one of these first, it finds no video.
+    just made folders of its own; with one of these first, it finds no video. VBench takes own
+    videos in the order in which the disk lists them, which decides the last bit of a mean.
     """
     listdir = os.listdir
 

@@ -58,6 +58,22 @@ def test_flickering_through_the_subprocess_equals_in_process(
     assert read(tmp_path / "theirs") == read(tmp_path / "ours")  # every bit of every video
 
 
+def test_own_prompts_through_the_subprocess_equal_in_process(
+    real_environment, make_video, box, vbench, tmp_path
+) -> None:
+    for index in range(16):
+        make_video(tmp_path / "videos" / f"{index:04d}-0.mp4", box(8, index))
+    listed = tmp_path / "prompts.csv"
+    listed.write_text("prompt\n" + "".join(f"prompt {index}\n" for index in range(16)))
+    common = ("run", tmp_path / "videos", "--custom", listed, "--samples", 1, "--dimensions",
+              "temporal_flickering", "--devices", "cpu")  # fmt: skip
+    code, _, err = vbench(*common, "--env", real_environment, "--out", tmp_path / "theirs")
+    assert code == 0, err
+    code, _, err = vbench(*common, "--in-process", "--out", tmp_path / "ours")
+    assert code == 0, err
+    assert read(tmp_path / "theirs") == read(tmp_path / "ours")  # in the same order, bit by bit
+
+
 def test_an_undecodable_video_does_not_vanish(
     real_environment, make_suite, make_folder, vbench, tmp_path
 ) -> None:

@@ -61,7 +61,7 @@ class VBench:
             path.write_text(json.dumps(result))
 
     def videos(self, folder, dimension, mode):
-        names = sorted(os.listdir(folder))
+        names = os.listdir(folder)  # in the order of the disk, as upstream
         if mode == "custom_input":
             return [os.path.join(folder, name) for name in names]
         suite = json.loads(Path(self.full_info_dir).read_text())
