@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLWan
 
+from hiar.arguments import size_px
 from hiar.bench.end_to_end import WAN_VAE
 from hiar.codecs.vae import VideoAutoencoder
 from hiar.runtime.device import device_name, num_cores
@@ -47,6 +48,7 @@ def main() -> int:
         "--latent-frames", type=int, default=2, help="the first gives 1 frame, each other 4"
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
+    parser.add_argument("--size", type=size_px, metavar="HxW", help="of a frame (default: above)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--out", type=Path, metavar="FILE")
@@ -55,7 +57,11 @@ def main() -> int:
     device, dtype = torch.device(args.device), getattr(torch, args.dtype)
     rows = []
     for case in args.cases.split(","):
-        rows.append(measure(case, args.latent_frames, args.repeats, device, dtype))
+        rows.append(
+            measure(
+                case, args.size or SIZES_PX[case], args.latent_frames, args.repeats, device, dtype
+            )
+        )
         print(line_of(rows[-1]), flush=True)
     about = provenance(args.device) | {
         "device_name": device_name(device), "cores": num_cores(),
@@ -69,25 +75,30 @@ def main() -> int:
 
 def line_of(row: dict[str, Any]) -> str:
     """A row for people."""
+    height, width = row["size_px"]
     return (
-        f"{row['case']:5} ours {row['seconds']:.3f} s, diffusers {row['diffusers_seconds']:.3f} s: "
-        f"{row['ratio']:.2f} times as fast, {row['ratio_processor']:.2f} by processor time; "
-        f"rel-L2 {row['error']:.1e}"
+        f"{row['case']} {height}x{width}: ours {row['seconds']:.3f} s, diffusers "
+        f"{row['diffusers_seconds']:.3f} s: {row['ratio']:.2f} times as fast, "
+        f"{row['ratio_processor']:.2f} by processor time; rel-L2 {row['error']:.1e}"
     )
 
 
 @torch.no_grad()
 def measure(
-    case: str, latent_frames: int, repeats: int, device: torch.device, dtype: torch.dtype
+    case: str,
+    size: tuple[int, int],
+    latent_frames: int,
+    repeats: int,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> dict[str, Any]:
     """Decode in turns and compare."""
-    height, width = SIZES_PX[case]
     torch.manual_seed(0)
     with torch.device(device):
         vae = AutoencoderKLWan(**CONFIGS[case]).to(dtype).eval()
     ours = VideoAutoencoder(vae)
-    size = ours.latent_size(height, width)
-    latents = torch.randn(1, latent_frames, ours.latent_channels, *size, device=device)
+    shape = (1, latent_frames, ours.latent_channels, *ours.latent_size(*size))
+    latents = torch.randn(shape, device=device)
     raw = ours.denormalise(latents)
     rounds, error = [], 0.0
     for _ in range(repeats):
@@ -98,7 +109,7 @@ def measure(
     wall, processor = ([[pair[k] for pair in each] for each in rounds] for k in (0, 1))
     return {
         "case": case,
-        "size_px": [height, width],
+        "size_px": list(size),
         "latent_frames": latent_frames,
         "dtype": str(dtype).removeprefix("torch."),
         "repeats": repeats,
