@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,13 @@ from hiar.codecs.vae import VideoAutoencoder
 from hiar.codecs.video import ENCODING
 from hiar.errors import UsageError
 from hiar.loading import TINY_WEIGHTS
+from hiar.model.config import WanConfig
+from hiar.model.fp8 import use_fp8_feed_forward
 from hiar.model.geometry import num_frames
 from hiar.model.transformer import CausalWan
 from hiar.pipeline import HiARPipeline
 from hiar.runtime.progress import Progress
-from hiar.sample_folder import SampleRun, sample_folder
+from hiar.sample_folder import SampleRun, model_facts, sample_folder
 from hiar.sampling.config import SamplerConfig
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 
@@ -242,6 +245,21 @@ def test_wrong_runs_are_named(change: dict[str, int], words: str) -> None:
         replace(RUN, **change)
 
 
+def test_an_inexact_kernel_makes_another_video() -> None:
+    """A video of an exact kernel is not taken for that of `sage`; exact ones differ in rounding."""
+    facts = [replace(RUN, attention=name).facts() for name in ("sdpa", "cudnn", "auto", "sage")]
+    assert facts[0] == facts[1] == facts[2] != facts[3]
+
+
+def test_8_bit_products_make_another_model(pipeline: HiARPipeline) -> None:
+    plain = model_facts(pipeline)["dtype"]
+    model = WanConfig(dim=32, ffn_dim=64, num_heads=2, num_layers=1, text_dim=8, text_len=4)
+    eight = copy(pipeline)
+    eight.transformer = CausalWan(model).bfloat16()
+    use_fp8_feed_forward(eight.transformer)
+    assert (plain, model_facts(eight)["dtype"]) == ("float32", "bfloat16, ffn e4m3")
+
+
 def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
     asked: dict[str, Any] = {"num_frames": 7, "seed": 3, "config": RUN.config}
     found = pipeline(PROMPTS[:2], **asked, output_type="uint8").frames
@@ -260,6 +278,8 @@ def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
         (["--out", "x", "--prompt", "a", "--order", "block_first", "--context", "input"], "clean"),
         (["--out", "x", "--prompt", "a", "--window", "2"], "window 2"),
         (["--out", "x", "--prompt", "a", "--model", "wan"], "model 'wan' is unknown"),
+        (["--out", "x", "--prompt", "a", "--fp8", "ffn"], "the model is float32"),
+        (["--out", "x", "--prompt", "a", "--cuda-graphs"], "--cuda-graphs needs a model"),
     ],
 )
 def test_wrong_use_is_one_line(
