@@ -74,7 +74,7 @@ class Prompts:
         Args:
             path: Path in results.
             name: Path relative to the folder that was searched.
-            folder: That folder.
+            folder: Folder that was searched.
         """
         if self._given is not None:
             return self._given.schedule_of(path)

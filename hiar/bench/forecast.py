@@ -33,7 +33,7 @@ class Forecast:
         label: What was predicted, in a few words.
         ranks: Ranks of the pipeline.
         steps: Denoising steps.
-        seconds, throughput_fps, latency_s, first_block_s: As in a row of `hiar bench`.
+        seconds, throughput_fps, latency_s, first_block_s: See a row of `hiar bench`.
         measured_s: Seconds of the measured row; None if there is none.
         measured_latency_s: Latency of the measured row; None if there is none.
     """

@@ -21,10 +21,10 @@ def interval_figures(
     """Percentiles over all runs together, and how many blocks came too late to play on.
 
     Args:
-        runs: Of each run, the seconds from its start until each block was there.
+        runs: For each run, the seconds from its start until each block was there.
         steady: Blocks whose window is full.
         deadline_s: Seconds that a block's frames play.
-        work_s: Of each run, the seconds of each block's compute, for an order that finishes all
+        work_s: For each run, the seconds of each block's compute, for an order that finishes all
             blocks in its last sweep; None for one that streams.
     """
     gaps = [np.diff(ends) for ends in runs]  # gap b is that before block b + 1

@@ -211,7 +211,7 @@ class PictureFigures:
         overlapped: Whether a block was decoded while the next one was sampled.
         end_to_end_interval_p50_s, end_to_end_interval_p95_s, end_to_end_interval_p99_s: As in
             `IntervalFigures`, from the pictures of one block to those of the next.
-        end_to_end_deadline_misses: As in `IntervalFigures`, of pictures.
+        end_to_end_deadline_misses: See `IntervalFigures`; counted for pictures.
         end_to_end_peak_memory_bytes: Peak memory of the process or GPU that decodes.
         sampled_s, decoded_s: Seconds from noise until the latents and the pictures of each block
             were there, in the last run.

@@ -70,7 +70,7 @@ def load_transformer(
             there. None prefers `generator_ema`.
         lora: A LoRA in PEFT's layout to merge, as a file or a state dict.
         lora_alpha: Numerator of its scale alpha / rank; None is a scale of 1.
-        device, dtype: Of the loaded model.
+        device, dtype: Device and dtype of the loaded model.
 
     Returns:
         The model in eval mode.
@@ -107,7 +107,7 @@ def load_release(
     Args:
         key: Name of the release, such as "hiar".
         folder: Weights folder; None is that of the environment.
-        device, dtype: Of the loaded model.
+        device, dtype: Device and dtype of the loaded model.
 
     Raises:
         UsageError: If its weights are not there or do not fit.

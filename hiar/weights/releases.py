@@ -80,7 +80,7 @@ class Part:
         key: Its name.
         file: Where it comes from.
         enables: What cannot run without it.
-        licence: Of the weights; says what could not be confirmed.
+        licence: Licence of the weights; says what could not be confirmed.
         num_bytes: Expected size in bytes, rounded; None if nothing is known of it.
     """
 
