@@ -15,11 +15,29 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from drift.errors import StorageError
+from drift.errors import StorageError, UsageError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+FIGURE_DPI = 150
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """Writes a figure of matplotlib, which appears whole or not at all.
+
+    Args:
+        path: A file that matplotlib can write: png, svg or pdf.
+        figure: The figure.
+
+    Raises:
+        UsageError: matplotlib cannot write the format.
+    """
+    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
+        raise UsageError(f"{path}: pictures are png, svg or pdf; name such a file")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=FIGURE_DPI)
 
 
 @contextmanager

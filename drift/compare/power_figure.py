@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drift.errors import UsageError
-from drift.files import atomic_path
+from drift.files import write_figure
+from drift.seams.figure import COLOURS
 
-COLOURS = {"paired": "#0072B2", "unpaired": "#D55E00"}
-"""Two of Okabe and Ito's colours, which stay apart for every kind of colour vision."""
+DESIGNS = ("paired", "unpaired")
 
 
 def draw_power(path: Path, record: Mapping[str, Any]) -> None:
@@ -24,11 +23,9 @@ def draw_power(path: Path, record: Mapping[str, Any]) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415  (half a second)
 
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")
-    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures are png, svg or pdf; name such a file")
     panel = figure.subplots()
     entry = record["score"]
-    for design, colour in COLOURS.items():
+    for design, colour in zip(DESIGNS, COLOURS, strict=False):
         needed = entry[design]
         if needed is None:
             continue
@@ -56,5 +53,4 @@ def draw_power(path: Path, record: Mapping[str, Any]) -> None:
     panel.minorticks_off()
     if panel.lines:
         panel.legend(frameon=False, fontsize="small")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    write_figure(path, figure)

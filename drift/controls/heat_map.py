@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from drift.errors import UsageError
-from drift.files import atomic_path
+from drift.files import write_figure
 
 LIMIT = 2.0
 """Effect, in scales of a metric, at which the colours end."""
@@ -34,8 +33,6 @@ def draw_heat_map(path: Path, record: Mapping[str, Any]) -> None:
         figsize=(1.9 + 0.95 * len(columns), 1.6 + 0.46 * (len(degradations) + len(controls) + 1)),
         layout="constrained",
     )
-    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures are png, svg or pdf; name such a file")
     above, below = figure.subplots(2, 1, height_ratios=[len(degradations), len(controls)])
     effects = np.array(
         [
@@ -65,8 +62,7 @@ def draw_heat_map(path: Path, record: Mapping[str, Any]) -> None:
     _label(below, list(columns), [marked.get(name, name) for name in controls])
     below.set_title("Mean drift without a dose, in the same scales", fontsize="medium")
     figure.colorbar(shown, ax=above, shrink=0.8)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    write_figure(path, figure)
 
 
 def _write(panel: Any, i: int, j: int, text: str, value: float) -> None:

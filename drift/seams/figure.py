@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.errors import UsageError
-from drift.files import atomic_path
+from drift.files import write_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe and Ito's colours, which stay apart for every kind of colour vision."""
@@ -39,10 +39,7 @@ def draw_profiles(path: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
         panel.set(title=metric, xlabel="frames from the border of a block")
     panels[0].set_ylabel("change over that of its neighbours")
     panels[-1].legend(frameon=False, fontsize="small")
-    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures are png, svg or pdf; name such a file")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    write_figure(path, figure)
 
 
 def _draw_line(panel: Any, name: str, record: Mapping[str, Any], metric: str, colour: str) -> None:
