@@ -25,13 +25,12 @@ from drift.video.decode import open_video
 from drift.video.discover import VideoFile, find_videos
 from drift.video.encode import ENCODING, write_mp4
 from drift.video.media import BrokenVideoError
+from drift.video.pictures import ASSUMED_FPS
 from drift.video.resample import as_rate
 
 SCHEMA = "drift-control/1"
 VERSION = 1
 """Goes up whenever a control's frames would change; older videos are then written again."""
-DEFAULT_FPS = 16
-"""Rate of a control whose source does not tell its own: that of Wan 2.1's videos."""
 
 MAX_TICKS = 100_000
 """Largest denominator of a control's rate: 29.97 frames a second become 30000 / 1001."""
@@ -181,7 +180,7 @@ def _decoded(
         for frame in reader.frames():
             if reader.info.hdr:
                 raise BrokenVideoError("hdr", f"{reader.info.hdr} has no 8-bit levels to change")
-            rate = as_rate(reader.info.fps or DEFAULT_FPS).limit_denominator(MAX_TICKS)
+            rate = as_rate(reader.info.fps or ASSUMED_FPS).limit_denominator(MAX_TICKS)
             if seconds is not None and count >= seconds * rate:
                 break
             shape = (frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2)
