@@ -159,11 +159,6 @@ class HiARPipeline:
             network.to(device)
 
     @property
-    def offloads(self) -> bool:
-        """Whether networks leave the device when they are not at work."""
-        return self._offloads
-
-    @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of a latent frame."""
         return (self.autoencoder.latent_channels, *self.autoencoder.latent_size(*self.size_px))

@@ -209,8 +209,8 @@ class PictureFigures:
         first_frame_with_text_s: Sum of `first_frame_s` and `text_s`.
         decoder: Decoder of the pictures, see `hiar.bench.end_to_end.DECODERS`.
         overlapped: Whether a block was decoded while the next one was sampled.
-        end_to_end_interval_p50_s, end_to_end_interval_p95_s, end_to_end_interval_p99_s: As in
-            `IntervalFigures`, from the pictures of one block to those of the next.
+        end_to_end_interval_p50_s, end_to_end_interval_p95_s, end_to_end_interval_p99_s: Percentiles
+            of the seconds from the pictures of one steady block to those of the next.
         end_to_end_deadline_misses: See `IntervalFigures`; counted for pictures.
         end_to_end_peak_memory_bytes: Peak memory of the process or GPU that decodes.
         sampled_s, decoded_s: Seconds from noise until the latents and the pictures of each block

@@ -32,7 +32,7 @@ class FileRecord:
     Attributes:
         address: Where it was fetched from; None if it was put there by hand.
         num_bytes, mtime_ns: Size and time of the file when it was hashed; others mean another file.
-        sha256: Of its content.
+        sha256: SHA-256 of the file's content.
         checked_against: The publisher's hash that it was compared with, "sha256" or "git blob";
             None if the publisher states none.
     """

@@ -15,7 +15,6 @@ from reports.report.manifest import MANIFEST_SCHEMA
 from reports.run.job_records import DONE, JobRecord, read_record
 
 VERIFY_SCHEMA = "reports-verify/1"
-TABLE_SCHEMA_PREFIX = "reports-table/"
 TIMED_COLUMNS = ("throughput_fps", "latency_s")
 """Columns that measure time; no two runs agree, so they are shown but never compared."""
 SHOWN = 40

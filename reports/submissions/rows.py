@@ -177,7 +177,3 @@ def _bench_row(submission: Submission, row: dict[str, Any], counted: str) -> Spe
         end_to_end_fps=row.get("end_to_end_fps"),
         counted=counted,
     )
-
-
-def _count(number: int, word: str, ending: str) -> str:
-    return f"{number} {word}{ending if number > 1 else ''}"

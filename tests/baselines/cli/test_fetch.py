@@ -108,7 +108,7 @@ def test_shared_files_are_one_file() -> None:
 
 
 def test_the_repositories_without_a_pinned_revision_are_the_documented_ones() -> None:
-    """Of all others a commit is fetched; docs/dependencies.md says why not of these."""
+    """All others are fetched at a commit; docs/dependencies.md says why these are not."""
     unpinned = {file.repo for spec in MODELS for file in spec.weights if file.revision == "main"}
     page = (Path(__file__).parents[3] / "docs" / "dependencies.md").read_text()
     assert unpinned == {
