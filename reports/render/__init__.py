@@ -1,4 +1,6 @@
-"""Writes a finished table as Markdown, CSV, LaTeX and JSON; `style` sets how figures look.
+"""Writes a finished table as Markdown, CSV, LaTeX and JSON.
+
+`style` sets how figures look, `pages` how the templates of pages are read.
 
 Imports `reports.tables`.
 """

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from reports.figures.drawing import Drawn
 from reports.plan.jobs import clock
 from reports.records.measurements import Measurements
+from reports.render.pages import page_environment
 from reports.report.claims import VERDICTS, Verdict, how_judged
 from reports.report.clips import Clip
 from reports.report.findings import findings
@@ -48,13 +47,7 @@ def render_page(
     Returns:
         HTML that requests nothing from outside.
     """
-    environment = Environment(
-        loader=PackageLoader("reports.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("reports.report")
     environment.filters["clock"] = clock
     counts = Counter(verdict.verdict for verdict in claims)
     return environment.get_template("report.html").render(

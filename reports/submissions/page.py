@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from reports.render.pages import page_environment
 from reports.submissions.rows import NOT_MEASURED, model_rows, speed_rows
 from reports.submissions.submission import Submission
 
@@ -22,13 +21,7 @@ def render_page(found: Sequence[tuple[Path, Submission]]) -> str:
     Returns:
         HTML that requests nothing from outside.
     """
-    environment = Environment(
-        loader=PackageLoader("reports.submissions"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment("reports.submissions")
     environment.filters["number"] = _number
     models, speeds = model_rows(found), speed_rows(found)
     sections = [
