@@ -1,4 +1,4 @@
-"""What several commands share: tables of text for a terminal, and options."""
+"""What several commands share: tables of text for a terminal, options, and lists in an option."""
 
 import argparse
 from collections.abc import Sequence
@@ -29,6 +29,11 @@ def between(interval: Sequence[float] | None, spec: str) -> str:
 def number(value: float | None, spec: str) -> str:
     """A number as text, or a dash for None."""
     return "-" if value is None else f"{value:{spec}}"
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names of an option such as `--metrics A,B`, without spaces around them or empty ones."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def add_blocks(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import drift
 from drift.cli import calibrate, compare, doctor, lengths, networks, seams, weights
 from drift.cli.instrument import controls, ls, power, validate
-from drift.cli.layout import add_blocks, aligned
+from drift.cli.layout import add_blocks, aligned, names_of
 from drift.command_line import FAILED, OK, CommandParser, run_command
 from drift.files import dump_json
 from drift.metrics.preset import load_preset
@@ -144,12 +144,11 @@ def _score(arguments: argparse.Namespace) -> int:
 
 
 def _score_here(arguments: argparse.Namespace, videos: list[Path], out: Path) -> int:
-    names = tuple(name.strip() for name in arguments.metrics.split(",") if name.strip())
     result = drift.score_folder(
         videos,
         out=out,
         config=ScoreConfig(
-            metrics=names,
+            metrics=names_of(arguments.metrics),
             segments=arguments.segments,
             fps=arguments.fps,
             every=arguments.every,

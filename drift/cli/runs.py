@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drift.cli.layout import names_of
 from drift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def chosen_metrics(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     try:
-        return resolve_metrics([name.strip() for name in text.split(",") if name.strip()])
+        return resolve_metrics(names_of(text))
     except ValueError as error:
         raise UsageError(str(error)) from None
 

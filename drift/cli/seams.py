@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drift.cli.layout import add_blocks, aligned, between
+from drift.cli.layout import add_blocks, aligned, between, names_of
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 from drift.score.config import ScoreConfig, checked_blocks
@@ -116,7 +116,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def _chosen(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(names_of(text)))
     unknown = [name for name in names if name not in METRICS]
     if unknown or not names:
         raise UsageError(f"--metrics {text}: choose from {', '.join(METRICS)}")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from drift.cli.layout import names_of
 from drift.errors import UsageError
 from drift.files import dump_json
 
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     controls = all_controls()
     if arguments.only is not None:
-        names = [name.strip() for name in arguments.only.split(",") if name.strip()]
+        names = names_of(arguments.only)
         known = list(dict.fromkeys(control.name for control in controls))
         unknown = [name for name in names if name not in known]
         if unknown or not names:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.cli import networks
-from drift.cli.layout import aligned
+from drift.cli.layout import aligned, names_of
 from drift.files import atomic_write_text, dump_json
 
 
@@ -54,9 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     from drift.run.progress import video_counter  # noqa: PLC0415
     from drift.score.config import DEFAULT_METRICS, ScoreConfig  # noqa: PLC0415
 
-    names = arguments.metrics and arguments.metrics.split(",")
     config = ScoreConfig(
-        metrics=tuple(name.strip() for name in names) if names else DEFAULT_METRICS,
+        metrics=names_of(arguments.metrics) if arguments.metrics else DEFAULT_METRICS,
         every=arguments.every,
         variants=networks.variants(arguments),
     )
