@@ -37,13 +37,13 @@ class Progress:
         self._stream.flush()
 
 
-def video_counter(stream: TextIO = sys.stderr) -> Callable[[str, int], None]:
-    """A function that shows each finished video, given its name and the number of all."""
+def video_counter() -> Callable[[str, int], None]:
+    """A function that shows each finished video on stderr, given its name and the number of all."""
     shown: list[Progress] = []
 
     def on_video(name: str, num_videos: int) -> None:
         if not shown:
-            shown.append(Progress(num_videos, stream))
+            shown.append(Progress(num_videos, sys.stderr))
         shown[0].step(printable(name))
 
     return on_video
