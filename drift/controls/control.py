@@ -13,13 +13,14 @@ from drift.controls.degradations import DEGRADATIONS, Frame
 DOSES = (1, 2, 3)
 UNTREATED = "untreated"
 SLOW_PAN = "slow_pan"
+SHUFFLED = "shuffled"
 SLOWING = "frozen_motion"
 ORDERS: dict[str, orders.Order] = {
     UNTREATED: orders.whole,
     "frozen": orders.frozen,
     "looped": orders.looped,
     "reversed": orders.reversed_,
-    "shuffled": orders.shuffled,
+    SHUFFLED: orders.shuffled,
 }
 UNDOSED = (*ORDERS, SLOW_PAN)
 """Controls without doses, the untreated video first."""

@@ -5,7 +5,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from drift.controls.control import Control
+from drift.controls.control import SHUFFLED, Control
 from drift.controls.degradations import Frame
+from drift.controls.orders import SEGMENT_ORDER
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json, remove_leftovers
 from drift.run.pool import in_workers
@@ -126,6 +127,7 @@ def _write_one(
     if missing:
         try:
             with _decoded(source.file, out, seconds) as (frames, rate):
+                _check_length(len(frames), missing.values())
                 for path, control in missing.items():
                     _write_control(path, _facts(about, control), control, frames, rate)
         except BrokenVideoError as error:
@@ -133,6 +135,13 @@ def _write_one(
                 f"{source.path}: {error.status}: {error.reason}; leave it out"
             ) from None
     return Written(source=source.path, num_new=len(missing), num_kept=len(wanted) - len(missing))
+
+
+def _check_length(num_frames: int, controls: Iterable[Control]) -> None:
+    """Refuses a video without a frame for each of the fifths that are to be shuffled."""
+    fifths = len(SEGMENT_ORDER)
+    if num_frames < fifths and any(control.name == SHUFFLED for control in controls):
+        raise BrokenVideoError("too_short", f"{num_frames} frames; {fifths} are needed to shuffle")
 
 
 def _facts(about: Mapping[str, Any], control: Control) -> dict[str, Any]:

@@ -169,6 +169,18 @@ def test_the_encoder_is_that_of_hiar():
     assert (hiar_video.CODEC, hiar_video.CRF, hiar_video.PIXEL_FORMAT) == (CODEC, CRF, PIXEL_FORMAT)
 
 
+def test_a_video_too_short_to_shuffle_is_named_and_serves_other_controls(
+    command, make_video, pan, tmp_path
+):
+    (tmp_path / "v").mkdir()
+    make_video(tmp_path / "v" / "short.mp4", pan("coffee", 4, 48, 64))
+    place = (tmp_path / "v", "--out", tmp_path / "c", "--workers", 1)
+    code, _, said = command("controls", *place)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "short.mp4: too_short" in said
+    assert command("controls", *place, "--only", "blur")[0] == 0
+
+
 def test_wrong_use_is_one_line(command, written, tmp_path):
     for options in (["--only", "blurr"], ["--seconds", "0"]):
         code, _, said = command("controls", written, "--out", tmp_path / "c", *options)
