@@ -15,7 +15,8 @@ from eval.protocol.protocols import PROTOCOLS
 from eval.scores.score import VBenchScore
 
 SCHEMA = "vbench/1"
-RESULT_PATTERN = "*_eval_results.json"
+RESULT_SUFFIX = "_eval_results.json"
+RESULT_PATTERN = f"*{RESULT_SUFFIX}"
 # Every upstream aggregate is a share or a cosine; the tolerance is for float32 rounding. Values
 # such as 65.3 (imaging_quality's scale for one video) or 300 come from a broken run.
 _RAW_BOUND = 1.0 + 1e-3
@@ -24,6 +25,16 @@ _RUN_KEYS = (
     "protocol", "samples", "videos", "failed", "missing", "full_info_sha256", "list_sha256",
     "set_sha256", "by",
 )  # fmt: skip
+
+
+def result_path(folder: Path, dimension: str) -> Path:
+    """Path of a dimension's result, as upstream calls it."""
+    return folder / f"{dimension}{RESULT_SUFFIX}"
+
+
+def record_path(folder: Path, dimension: str) -> Path:
+    """Path of the record in which `hiar-vbench run` says how a dimension was measured."""
+    return folder / f"{dimension}_run.json"
 
 
 class ResultError(UsageError):
@@ -118,11 +129,11 @@ def read_run_facts(folder: Path, results: RawResults) -> RunFacts:
     """
     records: dict[str, dict[str, Any]] = {}
     for name in results.raw:
-        path = folder / f"{name}_run.json"
+        path = record_path(folder, name)
         if not path.is_file():
             continue
         record = _parse_results(path, _read_bytes(path))
-        if record.get("result_sha256") != results.files.get(f"{name}_eval_results.json"):
+        if record.get("result_sha256") != results.files.get(result_path(folder, name).name):
             raise ResultError(f"{path} is of another result than the one beside it; run it again")
         records[name] = {key: record.get(key) for key in _RUN_KEYS}
     sets = {record["set_sha256"]: name for name, record in records.items()}

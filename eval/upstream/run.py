@@ -18,7 +18,7 @@ from drift.files import file_sha256
 from eval.protocol.clips import summarise_clips
 from eval.protocol.layout import Video, make_view
 from eval.protocol.long_tables import table_paths, write_tables
-from eval.scores.results import ResultError, write_record
+from eval.scores.results import ResultError, record_path, result_path, write_record
 from eval.upstream.checks import check_answer, count_failures
 from eval.upstream.isolated_process import Outcome, run_isolated
 from eval.upstream.run_inputs import (
@@ -26,8 +26,6 @@ from eval.upstream.run_inputs import (
     full_info_sha256,
     input_hash,
     read_json,
-    record_path,
-    result_path,
     set_sha256,
 )
 

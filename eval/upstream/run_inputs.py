@@ -13,6 +13,7 @@ from eval.protocol.layout import Layout, Video
 from eval.protocol.own_list import OwnList
 from eval.protocol.prompts import SAMPLES
 from eval.protocol.protocols import Protocol
+from eval.scores.results import RESULT_PATTERN, RESULT_SUFFIX, record_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +43,6 @@ class RunSettings:
     devices: tuple[str, ...] = ("cpu",)
     timeout_s: float
     versions: Mapping[str, str]
-
-
-def result_path(out: Path, dimension: str) -> Path:
-    """Path of a dimension's result, which ``hiar-vbench score`` reads."""
-    return out / f"{dimension}_eval_results.json"
-
-
-def record_path(out: Path, dimension: str) -> Path:
-    """Path of the record that says how a dimension was measured."""
-    return out / f"{dimension}_run.json"
 
 
 def input_hash(settings: RunSettings, dimension: str) -> str:
@@ -94,8 +85,8 @@ def refuse_stale_results(settings: RunSettings, dimensions: Sequence[str]) -> No
             of samples or, for own videos, of other videos.
     """
     mine = set_sha256(settings)
-    for path in sorted(settings.out.glob(result_path(Path(), "*").name)):
-        dimension = path.name.removesuffix(result_path(Path(), "").name)
+    for path in sorted(settings.out.glob(RESULT_PATTERN)):
+        dimension = path.name.removesuffix(RESULT_SUFFIX)
         record = read_json(record_path(settings.out, dimension))
         if dimension in dimensions or record.get("set_sha256") == mine:
             continue
