@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from killed import is_alive
 
 from drift.child_process import ChildProcess, StoppedError, last_line, signal_name
 
@@ -41,12 +42,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> bool:
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
     return condition()
-
-
-def is_dead(process: int) -> bool:
-    """Whether a process is gone, or dead and not yet collected."""
-    stat = Path(f"/proc/{process}/stat")
-    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def family(path: Path) -> list[int]:
@@ -101,10 +96,10 @@ def test_waiting_ends_by_a_condition_a_limit_or_an_event(tmp_path: Path) -> None
 def test_stopping_ends_the_whole_family(tmp_path: Path) -> None:
     with start(FAMILY, tmp_path / "log", str(tmp_path / "pids")) as process:
         members = family(tmp_path / "pids")
-        assert not any(map(is_dead, members))
+        assert all(map(is_alive, members))
         process.stop()
         process.stop()  # a second time does nothing
-    assert wait_for(lambda: all(map(is_dead, members)))
+    assert wait_for(lambda: not any(map(is_alive, members)))
 
 
 def test_the_family_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
@@ -112,4 +107,4 @@ def test_the_family_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as parent:
         members = family(tmp_path / "pids")
         parent.kill()
-    assert wait_for(lambda: all(map(is_dead, members)))
+    assert wait_for(lambda: not any(map(is_alive, members)))

@@ -1,4 +1,4 @@
-"""What a process leaves in a folder when it is killed in the middle of writing a file."""
+"""Processes that end: whether one is gone, and what one leaves that is killed while it writes."""
 
 import os
 import subprocess
@@ -18,6 +18,15 @@ with {function}(Path(sys.argv[1])) as path:
     print(path, flush=True)
     time.sleep(600)
 """
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @contextmanager

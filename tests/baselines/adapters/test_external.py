@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from killed import is_alive
 from numpy.typing import NDArray
 
 from baselines.adapters import process
@@ -179,14 +180,6 @@ def test_each_failure_is_one_line_and_leaves_no_video(
     assert log.startswith("$ ")
     if prompt == "crash":
         assert "loading" in log
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 @pytest.mark.parametrize("prompt", ["hang", "deaf"])

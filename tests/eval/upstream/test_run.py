@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from killed import is_alive
 
 from drift.errors import UsageError
 from eval.cli.run import choose_devices
@@ -123,13 +124,7 @@ def test_hang_is_ended_with_its_children(scene, fake_environment, vbench, tmp_pa
     assert code == 1
     assert "did not end within 3 s" in err
     assert time.monotonic() - start < 30
-    assert is_dead(int((environment / "child.pid").read_text()))
-
-
-def is_dead(process: int) -> bool:
-    """Gone, or dead and not yet collected."""
-    stat = Path(f"/proc/{process}/stat")
-    return not stat.exists() or stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    assert not is_alive(int((environment / "child.pid").read_text()))
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -145,7 +140,7 @@ def test_interrupt_ends_what_is_running(scene, fake_environment, sign) -> None:
     assert process.returncode == 130
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
-    assert is_dead(int((environment / "child.pid").read_text()))
+    assert not is_alive(int((environment / "child.pid").read_text()))
 
 
 def test_missing_weights_and_modules_stop_before_any_work(

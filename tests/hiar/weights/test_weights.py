@@ -427,16 +427,22 @@ def test_a_listing_cannot_lead_outside(
     assert not list(tmp_path.rglob("escaped"))
 
 
+def child_environment(hub: FakeHub, hub_cache: Path, tmp_path: Path) -> dict[str, str]:
+    """What a process of its own needs to talk to the fake hub, and nothing of this machine's."""
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(hub_cache), "HOME": str(tmp_path / "home")
+    }  # fmt: skip
+    environment.pop("HIAR_WEIGHTS", None)
+    return environment
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_two_processes_fetch_the_same_file(
     hub: FakeHub, hub_cache: Path, tmp_path: Path, named: bool
 ) -> None:
     serve_vae(hub)
     hub.hold = threading.Event()
-    environment = os.environ | {
-        "HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(hub_cache), "HOME": str(tmp_path / "home")
-    }  # fmt: skip
-    environment.pop("HIAR_WEIGHTS", None)
+    environment = child_environment(hub, hub_cache, tmp_path)
     command = [sys.executable, "-m", "hiar", "weights", "fetch", "vae"]
     command += ["--weights-dir", str(tmp_path / "w")] * named
     runs = [
@@ -453,10 +459,7 @@ def test_two_processes_fetch_the_same_file(
 def test_ctrl_c_leaves_nothing_half_done(hub: FakeHub, hub_cache: Path, tmp_path: Path) -> None:
     serve_vae(hub)
     hub.hold = threading.Event()
-    environment = os.environ | {
-        "HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(hub_cache), "HOME": str(tmp_path / "home")
-    }  # fmt: skip
-    environment.pop("HIAR_WEIGHTS", None)
+    environment = child_environment(hub, hub_cache, tmp_path)
     command = [sys.executable, "-m", "hiar", "weights", "fetch", "vae"]
     run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = threading.Event()

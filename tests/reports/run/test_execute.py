@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killed import leave_behind
+from killed import is_alive, leave_behind
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job, clock, with_ids
@@ -301,14 +301,6 @@ def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path: Path) -
     left = [leave_behind("drift.files", tmp_path / name) for name in names]
     run(tmp_path, job("a"))
     assert not any(path.exists() for path in left)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def test_a_full_disk_is_a_failed_job_and_room_lets_it_go_on(tmp_path: Path) -> None:
