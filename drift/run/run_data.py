@@ -89,7 +89,7 @@ def _row(
         sha256=record.sha256,
         media={**record.media, "sidecar_fps": video.fps} if record.media else {},
         frozen=is_frozen(record.values["difference"], frames, config.segments) if wanted else None,
-        blocks=sidecar_blocks(video.file),
+        blocks=sidecar_blocks(video.told),
         schedule=video.schedule,
         values={metric: record.values[metric] for metric in wanted},
         curves={metric: record.curves[metric] for metric in wanted if metric in record.curves},

@@ -3,10 +3,11 @@
 import glob as globbing
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from drift.errors import UsageError
 from drift.video.kinds import VIDEO_SUFFIXES, holds_pictures, is_video_file, sidecar_of
@@ -31,6 +32,7 @@ class VideoFile:
             in one line.
         schedule: Prompts with the seconds from which they hold; empty unless the prompt changes.
         fps: Frame rate that its sidecar tells; None if it tells none.
+        told: Everything that its sidecar tells; empty if there is none.
     """
 
     path: str
@@ -38,6 +40,7 @@ class VideoFile:
     prompt: str
     schedule: Schedule = ()
     fps: float | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cluster(self) -> str:
@@ -157,6 +160,7 @@ def _described(folder: Path, name: str, label: str, tables: Prompts) -> tuple[Vi
         prompt=in_words(schedule),
         schedule=schedule if len(schedule) > 1 else (),
         fps=sidecar.fps,
+        told=sidecar.data,
     )
     return video, warning
 

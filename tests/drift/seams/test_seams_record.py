@@ -15,6 +15,7 @@ from drift.run.unsaved import measure_unsaved
 from drift.seams.borders import sidecar_blocks
 from drift.seams.pairs import DEFAULT_METRICS, PAIR_METRICS
 from drift.seams.record import seams_of_run, seams_record
+from drift.video.sidecars import read_sidecar
 
 pytestmark = pytest.mark.numerics
 
@@ -94,7 +95,7 @@ def test_given_and_estimated_borders(folder: Path, tmp_path: Path, make_video) -
 )
 def test_sidecars(tmp_path: Path, text: str, borders: tuple[int, int] | None) -> None:
     (tmp_path / "v.json").write_text(text)
-    assert sidecar_blocks(tmp_path / "v.mp4") == borders
+    assert sidecar_blocks(read_sidecar(tmp_path / "v.json").data) == borders
 
 
 def test_a_broken_and_a_short_video_are_listed(folder: Path, tmp_path: Path, make_video) -> None:
