@@ -131,6 +131,10 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
         help="noise level of earlier blocks (default: clean for block_first, else output)",
     )  # fmt: skip
     parser.add_argument(
+        "--context-noise", type=float, metavar="T",
+        help="context clean: timestep in [0, 1000) up to which it is noised again (default 0)",
+    )  # fmt: skip
+    parser.add_argument(
         "--euler", action="store_true", help="Euler steps instead of fresh noise at each step"
     )
     parser.add_argument("--window", type=int, help="latent frames visible; 0 = all (default 21)")
@@ -291,6 +295,8 @@ def sampler_changes(args: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("--block-first-steps and --block-first-blocks need --order hybrid")
     if args.context is not None:
         changes["context"] = args.context
+    if args.context_noise is not None:
+        changes["context_noise"] = args.context_noise
     if args.euler:
         changes["stochastic"] = False
     if args.window is not None:

@@ -163,7 +163,8 @@ class CellRunner:
             outputs.append(self._denoising.advance(cell, x, flow, x0, cell.step + 1))
             level = self.schedule.context_level(cell, self.num_blocks)
             if level == "clean":
-                context_passes.append(CellPass(cell, x0, CLEAN_TIMESTEP))
+                shown = self._denoising.clean_context(cell, x0)
+                context_passes.append(CellPass(cell, shown, self._denoising.context_timestep))
             elif level == "output":
                 timestep = self.steps[cell.step + 1].timestep
                 context_passes.append(CellPass(cell, outputs[-1], timestep))

@@ -36,6 +36,9 @@ class SamplerConfig:
             inference_hybrid_block0).
         context: Noise level at which earlier blocks are seen: that of the step's `output`
             (HiAR), that of its `input`, or `clean`.
+        context_noise: Context `clean` only: timestep in [0, 1000) up to whose sigma clean context
+            is noised again, and by which it is then labelled (Eq. 6 of the paper, whose t_c this
+            is; the releases' configs have it as context_noise: 0).
         stochastic: True predicts x0 and adds fresh noise (the release); False takes an Euler
             step (the paper's Algorithm 1).
         window: Latent frames visible to a block, including its own and the sink; None means all.
@@ -52,6 +55,7 @@ class SamplerConfig:
     block_first_steps: int = 0
     block_first_blocks: int = 0
     context: Context = "output"
+    context_noise: float = 0.0
     stochastic: bool = True
     window: int | None = None
     sink: int = 0
@@ -78,6 +82,16 @@ class SamplerConfig:
             raise UsageError(
                 f"context {self.context!r} with order 'block_first': a block is finished before "
                 "the next begins, so its context is clean; use context='clean'"
+            )
+        if not 0 <= self.context_noise < NUM_TRAIN_TIMESTEPS:
+            raise UsageError(
+                f"context_noise {self.context_noise:g}: it is a timestep in [0, 1000); at 1000 "
+                "nothing of the context would be left"
+            )
+        if self.context_noise and self.context != "clean":
+            raise UsageError(
+                f"context_noise {self.context_noise:g} with context {self.context!r}: only clean "
+                "context is noised again; use context='clean'"
             )
         if self.sink < 0 or (self.sink and self.window is None):
             raise UsageError(f"sink {self.sink} must be at least 0, and needs a window")

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from hiar.errors import UsageError
-from hiar.sampling.sigmas import Step, add_noise, denoising_steps, euler_step, x0_from_flow
+from hiar.sampling.sigmas import (
+    Step,
+    add_noise,
+    denoising_steps,
+    euler_step,
+    sigma_at,
+    x0_from_flow,
+)
 
 if TYPE_CHECKING:
-    import torch
-
     from hiar.sampling.config import SamplerConfig
     from hiar.sampling.noise import RenoiseFn
     from hiar.sampling.schedule import Cell
@@ -28,6 +35,8 @@ class Denoising:
 
     def __init__(self, config: SamplerConfig, renoise: RenoiseFn) -> None:
         self.steps: tuple[Step, ...] = denoising_steps(config)
+        self.context_timestep = config.context_noise or CLEAN_TIMESTEP
+        self._context_sigma = float(sigma_at(torch.tensor(config.context_noise), config.shift))
         self._stochastic = config.stochastic
         self._renoise = renoise
 
@@ -58,10 +67,23 @@ class Denoising:
         next_sigma = self.steps[next_step].sigma
         if not self._stochastic:
             return euler_step(x, flow, self.steps[cell.step].sigma, next_sigma)
+        return self._noised(cell, x0, next_sigma)
+
+    def clean_context(self, cell: Cell, x0: torch.Tensor) -> torch.Tensor:
+        """What later blocks see of a prediction x0 when context is clean: Eq. 6 of the paper.
+
+        The noise is that which `advance` adds after the same step, so that a context noised to the
+        step's output level is the context that `output` shows.
+        """
+        if not self.context_timestep:
+            return x0
+        return self._noised(cell, x0, self._context_sigma)
+
+    def _noised(self, cell: Cell, x0: torch.Tensor, sigma: float) -> torch.Tensor:
         noise = self._renoise(cell.step, cell.block)
         if noise.shape != x0.shape:
             raise UsageError(
                 f"renoise({cell.step}, {cell.block}) gave {tuple(noise.shape)}: "
                 f"a block is {tuple(x0.shape)}"
             )
-        return add_noise(x0, noise, next_sigma)
+        return add_noise(x0, noise, sigma)

@@ -197,8 +197,10 @@ class _ExitStage:
         if level is None:
             return None
         if level == "clean":
-            latents, timestep = x0, CLEAN_TIMESTEP
-            if self._noised_clean_context:
+            cell = Cell(self._exit_step, block)
+            latents = self._denoising.clean_context(cell, x0)
+            timestep = self._denoising.context_timestep
+            if self._noised_clean_context and not self._config.context_noise:
                 sigma = sigma_at(torch.tensor(CLEAN_TIMESTEP), self._config.shift).item()
                 latents = add_noise(x0, self._renoise(self._exit_step, block), sigma)
         else:

@@ -12,7 +12,7 @@ def test_defaults_are_the_release() -> None:
     assert dataclasses.asdict(SamplerConfig()) == {
         "steps": (1000, 750, 500, 250), "warp": True, "shift": 5.0, "frames_per_block": 3,
         "order": "step_first", "context": "output", "stochastic": True, "window": None, "sink": 0,
-        "block_first_steps": 0, "block_first_blocks": 0, "wave_batch": False,
+        "block_first_steps": 0, "block_first_blocks": 0, "wave_batch": False, "context_noise": 0.0,
     }  # fmt: skip
 
 
@@ -40,6 +40,9 @@ def test_defaults_are_the_release() -> None:
         ({"order": "hybrid", "block_first_steps": 5}, "there are 4 steps"),
         ({"order": "hybrid", "block_first_blocks": -1}, "needs at least 1 of either"),
         ({"block_first_blocks": 1}, "belong to order 'hybrid', not 'step_first'"),
+        ({"context_noise": 500.0}, "use context='clean'"),
+        ({"context": "clean", "context_noise": 1000.0}, "context_noise 1000"),
+        ({"context": "clean", "context_noise": float("nan")}, "context_noise nan"),
         ({"wave_batch": True}, "use order 'diagonal'"),
     ],
 )

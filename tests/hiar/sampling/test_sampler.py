@@ -29,6 +29,8 @@ MODES: list[dict[str, Any]] = [
     {"context": "clean"},
     {"stochastic": False},
     {"stochastic": False, "context": "clean"},
+    {"context": "clean", "context_noise": 625.0},
+    {"stochastic": False, "context": "clean", "context_noise": 937.5},
     {"window": 6},
     {"window": 7, "sink": 2, "context": "input"},
     {"window": 8, "sink": 3, "stochastic": False},
@@ -127,7 +129,9 @@ def sample_naively(
             else:
                 blocks[index] = x + flow * (levels[step + 1] - t) / 1000
             if config.context == "clean" or (last and config.context == "output"):
-                run(x0, 0.0, size * index)
+                sigma = config.context_noise / 1000
+                seen = (1 - sigma) * x0 + sigma * bank(step, index)
+                run(seen, config.context_noise, size * index)
             elif config.context == "output":
                 run(blocks[index], levels[step + 1], size * index)
     return torch.cat(blocks, dim=1)
@@ -173,26 +177,35 @@ def test_euler_equals_a_sampler_without_any_cache(
     assert relative_l2(found, torch.cat(x, dim=1)) <= 1e-5
 
 
-@pytest.mark.parametrize("window", [None, 6])
+@pytest.mark.parametrize(("window", "context_noise"), [(None, 0.0), (6, 0.0), (6, 625.0)])
 @torch.no_grad()
 def test_block_first_equals_a_sampler_without_any_cache(
-    small_model: CausalWan, draw: Draw, relative_l2: Measure, window: int | None
+    small_model: CausalWan,
+    draw: Draw,
+    relative_l2: Measure,
+    window: int | None,
+    context_noise: float,
 ) -> None:
-    config = SamplerConfig(order="block_first", context="clean", window=window)
+    config = SamplerConfig(
+        order="block_first", context="clean", window=window, context_noise=context_noise
+    )
+    seen: list[torch.Tensor] = []
     text = draw(1, 4, 8)
     noise, bank = noise_and_bank(config)
     done: list[torch.Tensor] = []
     for index, block in enumerate(noise.split(3, dim=1)):
         x = block
         for step, t in enumerate(STEPS):
-            latents = torch.cat([*done, x], dim=1)
-            timesteps = torch.tensor([[0.0] * 3 * index + [t] * 3])
+            latents = torch.cat([*seen, x], dim=1)
+            timesteps = torch.tensor([[context_noise] * 3 * index + [t] * 3])
             flow = small_model(latents, timesteps, text, attention="block_causal", window=window)
             x = x - t / 1000 * flow[:, -3:]
             if step < 3:
                 sigma = STEPS[step + 1] / 1000
                 x = (1 - sigma) * x + sigma * bank(step, index)
         done.append(x)
+        sigma = context_noise / 1000
+        seen.append((1 - sigma) * x + sigma * bank(3, index))
     found = sample_latents(small_model, text, noise, config, renoise=bank)
     assert relative_l2(found, torch.cat(done, dim=1)) <= 1e-5
 

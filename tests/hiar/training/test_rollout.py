@@ -50,6 +50,7 @@ def gradients(model: CausalWan, loss: torch.Tensor) -> torch.Tensor:
         {},
         {"context": "input"},
         {"context": "clean"},
+        {"context": "clean", "context_noise": 625.0},
         {"order": "block_first", "context": "clean"},
         {"order": "diagonal"},
         {"order": "hybrid", "block_first_steps": 2},
