@@ -95,6 +95,14 @@ class Chromium:
                   windowsVirtualKeyCode=8)  # fmt: skip
         self.call("Input.insertText", text=text)
 
+    def press(self, key: str, times: int = 1) -> None:
+        """Presses a key, `Tab` or `Enter`, on what has the focus."""
+        code, text = {"Tab": (9, ""), "Enter": (13, "\r")}[key]
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, text=text,
+                          windowsVirtualKeyCode=code)  # fmt: skip
+
     def cpu_s(self) -> float:
         """CPU time of the page's thread, once Performance.enable was called."""
         metrics = self.call("Performance.getMetrics")["metrics"]

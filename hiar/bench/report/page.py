@@ -140,8 +140,8 @@ def render_page(found: Records) -> str:
         pictured=[each for each in rows if each.row.pictures is not None],
         records=[(name, about(record)) for name, record in found.records],
         passed_over=found.passed_over,
-        roofline=as_svg(draw_roofline(points)) if points else "",
-        gantts=[(each, as_svg(draw_gantt(bars, each.title))) for each, bars in drawn],
+        roofline=as_svg(draw_roofline(points), "Roofline") if points else "",
+        gantts=[(each, as_svg(draw_gantt(bars, each.title), each.title)) for each, bars in drawn],
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from accessibility import faults_of
 from chromium import Chromium, luminance
 
 from drift import score_folder
@@ -194,6 +195,26 @@ def test_colours_follow_the_scheme_and_have_contrast(browser, report, dark):
         luminance(browser.computed(f".key.{way}", "background-color")) for way in ("up", "down")
     )
     assert abs(rising - falling) > 0.1  # told apart in grey
+
+
+def test_a_reader_and_a_keyboard_get_all_of_it(browser, report):
+    assert faults_of(browser, report) == []
+
+
+def test_keys_alone_sort_and_open(wide):
+    focused = "document.activeElement"
+    wide.run("document.getElementById('order').focus()")
+    wide.press("Tab")  # the table, which scrolls sideways on a phone
+    assert wide.run(f"{focused}.className") == "wide"
+    wide.press("Tab")
+    assert wide.run(f"{focused}.className") == "sort"
+    wide.press("Enter")
+    assert wide.run(f"{focused}.closest('th').getAttribute('aria-sort')") == "ascending"
+    heads = wide.run("document.querySelectorAll('#videos .sort').length")
+    wide.press("Tab", heads)
+    assert wide.run(f"{focused}.tagName") == "SUMMARY"
+    wide.press("Enter")
+    assert wide.run(f"{focused}.closest('tbody').rows[1].offsetHeight") > 50
 
 
 def test_prints_on_paper(browser, report):

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from accessibility import faults_of
+from chromium import Chromium
 
 from hiar.bench.flops import least_bytes
 from hiar.bench.intervals import interval_figures
@@ -66,6 +68,16 @@ def test_published_records_make_a_page(hiar_main: Main, tmp_path: Path) -> None:
     pipelined = [row for row in rows if row["order"] == "pipelined"]
     assert len(pipelined) >= 4
     assert page.count("<svg") == 1 + len(pipelined)  # the roofline, and a timeline each
+
+
+@pytest.mark.browser
+def test_a_reader_and_a_keyboard_get_all_of_the_page(browser: Chromium, tmp_path: Path) -> None:
+    records = ("bench-h100.json", "bench-cpu-pipelined-2-fused-off.json")
+    found = collect_records(MEASURED / name for name in records)
+    (tmp_path / "page.html").write_text(render_page(found), encoding="utf-8")
+    assert faults_of(browser, tmp_path / "page.html") == []
+    pictures = browser.run("Array.from(document.querySelectorAll('svg'), s => s.ariaLabel)")
+    assert all(pictures) and len(pictures) == 2
 
 
 def test_a_pipeline_is_laid_out_by_its_passes() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from accessibility import faults_of
 from chromium import Chromium, luminance
 
 from hiar.codecs.video import write_mp4
@@ -143,6 +144,10 @@ def test_colours_follow_the_scheme_and_have_contrast(
         ink = luminance(browser.computed(element, "color"))
         ratio = (max(ink, page) + 0.05) / (min(ink, page) + 0.05)
         assert ratio >= 4.5, (element, ratio)
+
+
+def test_a_reader_and_a_keyboard_get_all_of_it(browser: Chromium, report: Path) -> None:
+    assert faults_of(browser, report) == []
 
 
 def test_prints_on_paper_with_stills_for_films(browser: Chromium, report: Path) -> None:

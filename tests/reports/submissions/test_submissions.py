@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from accessibility import faults_of
+from chromium import Chromium
 
 from drift.errors import UsageError
 from drift.files import file_sha256
@@ -173,3 +175,10 @@ def test_the_page_marks_the_tiny_world_and_asks_for_nothing(entries: Path, tmp_p
     assert "Full models" not in text
     assert "<script" not in text
     assert not re.search(r'(src|href)="', text)
+
+
+@pytest.mark.browser
+def test_a_reader_and_a_keyboard_get_all_of_the_page(browser: Chromium, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert main(["submissions", "--page", str(page)]) == 0
+    assert faults_of(browser, page) == []
