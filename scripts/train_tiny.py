@@ -4,6 +4,7 @@
     python scripts/train_tiny.py --stages teacher --redo # one of them again
     python scripts/train_tiny.py --study --jobs 2        # then all students of Tables 2 and 3
     python scripts/train_tiny.py --study --estimate      # how long that would take here
+    python scripts/train_tiny.py --mechanism --jobs 2    # one model, sampled in every way
 
 Stages run in order: text, vae, latents, first_block, teacher. The study distils the teacher into
 every student (docs/tiny_study.md); the paper's recipe becomes the default tiny model. What makes a
@@ -35,6 +36,7 @@ from tiny_models.autoencoder import (
     inflate_from_pictures,
     train_autoencoder,
 )
+from tiny_models.mechanism import run_mechanism
 from tiny_models.study import StudyConfig, check_averages, pending, study_runs
 from tiny_models.study_estimate import estimate, format_estimate
 from tiny_models.study_export import export
@@ -54,7 +56,7 @@ from hiar.runtime.memory import keep_freed_memory
 from hiar.runtime.progress import Progress
 from hiar.runtime.provenance import file_sha256, provenance
 from hiar.runtime.ranks import Ranks
-from hiar.tiny import world
+from hiar.tiny import mechanism, world
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
 from hiar.training.flow_matching import FlowMatchingConfig
@@ -91,6 +93,12 @@ def main() -> int:
         with alone_in(args.work):
             if args.study:
                 run_study(args)
+                return 0
+            if args.mechanism:
+                run_mechanism(
+                    args.work / "mechanism", args.out, args.record,
+                    seeds=args.seeds or mechanism.SEEDS, jobs=args.jobs,
+                )  # fmt: skip
                 return 0
             for name in args.stages or stages:
                 print(f"== {name}", file=sys.stderr, flush=True)
@@ -136,10 +144,21 @@ def add_study(group: argparse._ArgumentGroup) -> None:
     """Arguments of the study."""
     names = [model.name for model in STUDY_MODELS]
     group.add_argument("--study", action="store_true", help="train the students, not the stages")
+    group.add_argument(
+        "--mechanism", action="store_true",
+        help="train the model of any context level, sample it in every way, write --record",
+    )  # fmt: skip
+    group.add_argument(
+        "--record", type=Path, default=Path("reports/measured/tiny-mechanism.json"),
+        help="record of --mechanism (default: %(default)s)",
+    )  # fmt: skip
     group.add_argument("--estimate", action="store_true", help="time a few steps, train nothing")
     group.add_argument("--models", nargs="+", choices=names, metavar="M", help=" ".join(names))
     group.add_argument(
-        "--seeds", nargs="+", type=int, help="seeds of the distillations (default: --seed)"
+        "--seeds",
+        nargs="+",
+        type=int,
+        help="seeds of the trainings (default: --seed; --mechanism: 0 to 5)",
     )
     group.add_argument("--jobs", type=int, default=2, help="processes side by side")
     group.add_argument(

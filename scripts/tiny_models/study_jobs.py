@@ -46,15 +46,23 @@ def run_study_jobs(
         UsageError: A run failed, after all that do not need it are done; names the run and its
             log, with the last lines.
     """
+    names = {run.name for run in runs}
+    graph = tuple(_job(run, names, on_gpu=bool(gpus)) for run in runs)
+    run_all(graph, work, jobs=jobs, threads=threads, gpus=gpus)
+
+
+def run_all(
+    graph: tuple[Job, ...], work: Path, *, jobs: int, threads: int = 1, gpus: tuple[str, ...] = ()
+) -> None:
+    """Run a graph of jobs to its end; the arguments and errors are those of `run_study_jobs`."""
     if jobs < 1 or threads < 1:
         raise UsageError(f"jobs {jobs} and threads {threads} must be at least 1")
     os.environ[THREADS] = str(threads)
-    names = {run.name for run in runs}
     outcomes = run_jobs(
-        tuple(_job(run, names, on_gpu=bool(gpus)) for run in runs),
+        graph,
         work,
         local_paths(work),
-        resume=False,  # whether a run is done is for its own settings and inputs to say
+        resume=False,  # whether a job is done is for its own settings and inputs to say
         executor=LocalExecutor(jobs=jobs, gpus=gpus),
     )
     failed = [outcome for outcome in outcomes.values() if outcome.status == "failed"]
