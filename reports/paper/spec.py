@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drift.errors import UsageError
+from drift.typed_data import checked
 from hiar.model.geometry import num_frames
 from reports.paper.spec_types import (
     BenchSpec,
@@ -31,10 +32,11 @@ from reports.paper.spec_types import (
     TimingSpec,
     VBenchSpec,
 )
-from reports.paper.typed_tables import from_table, named_tables
 
 SPEC_SCHEMA = "reports-spec/2"
 SHIPPED = "paper/spec.toml"
+
+Tables = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Preset:
     """
 
     name: str
-    scale: str
+    scale: Literal["tiny", "paper"]
     about: str
     caption: str
     runs: tuple[RunSpec, ...]
@@ -69,17 +71,13 @@ class Preset:
     jobs: tuple[ExtraJob, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
-        if self.scale not in ("tiny", "paper"):
-            raise UsageError(f"presets.{self.name}: scale is {self.scale!r}; it is tiny or paper")
         names = {run.name for run in self.runs}
         if len(names) != len(self.runs):
-            raise UsageError(f"presets.{self.name}: runs must differ")
+            raise UsageError("runs must differ")
         for part, spec in (("timing", self.timing), ("lengths", self.lengths)):
             unlisted = set(spec.runs if spec else ()) - names
             if unlisted:
-                raise UsageError(
-                    f"presets.{self.name}.{part}: {min(unlisted)!r} is not in its runs"
-                )
+                raise UsageError(f"{part}: {min(unlisted)!r} is not in its runs")
         sampled = {sample.prompts.name for sample in self.samples}
         measured = (
             ("score", self.score.prompts),
@@ -88,14 +86,12 @@ class Preset:
         )
         for part, prompts in measured:
             if prompts is not None and prompts.name not in sampled:
-                raise UsageError(
-                    f"presets.{self.name}.{part}: no videos are made of prompts {prompts.name!r}"
-                )
+                raise UsageError(f"{part}: no videos are made of prompts {prompts.name!r}")
         if self.lengths is not None:
             self._check_lengths(self.lengths)
 
     def _check_lengths(self, spec: LengthsSpec) -> None:
-        where, most = f"presets.{self.name}.lengths", self.score.prompts.count
+        where, most = "lengths", self.score.prompts.count
         if not 0 < spec.num_prompts <= most:
             raise UsageError(f"{where}: num_prompts {spec.num_prompts} must lie in 1 to {most}")
         for run in map(self.run, spec.runs):
@@ -162,37 +158,55 @@ def read_spec(text: str) -> dict[str, Preset]:
         raise UsageError(f"spec: {error}; it must be TOML") from None
     if data.get("schema") != SPEC_SCHEMA:
         raise UsageError(f"spec: schema is {data.get('schema')!r}; this reads {SPEC_SCHEMA!r}")
-    sections = ("prompts", "costs", "runs", "presets")
-    unknown = set(data) - {"schema", *sections}
-    if unknown:
-        raise UsageError(
-            f"spec: unknown key {min(unknown)!r}; known: schema, {', '.join(sections)}"
-        )
-    prompts = named_tables(PromptSet, data.get("prompts", {}), "prompts")
-    costs = named_tables(Cost, data.get("costs", {}), "costs")
-    runs = named_tables(RunSpec, data.get("runs", {}), "runs", cost=costs)
-    presets = data.get("presets", {})
-    known: dict[str, Mapping[str, Any]] = {"prompts": prompts, "cost": costs}
-    return {name: _preset(name, table, runs, known) for name, table in presets.items()}
+    spec = checked(_SpecFile, data, "spec")
+    known = {"prompts": _with_names(spec.prompts), "cost": _with_names(spec.costs)}
+    runs: Tables = _resolved(_with_names(spec.runs), known, "runs")
+    checked(dict[str, PromptSet], known["prompts"], "prompts")
+    checked(dict[str, Cost], known["cost"], "costs")
+    checked(dict[str, RunSpec], runs, "runs")
+    presets: Tables = _resolved(_with_names(spec.presets), known, "presets")
+    for name, table in presets.items():
+        if "runs" in table:  # at the top only: deeper down, runs are names
+            table["runs"] = _look_up(runs, table["runs"], f"presets.{name}.runs")
+    return checked(dict[str, Preset], presets, "presets")
 
 
-def _preset(
-    name: str,
-    table: Mapping[str, Any],
-    runs: Mapping[str, RunSpec],
-    known: Mapping[str, Mapping[str, Any]],
-) -> Preset:
-    where = f"presets.{name}"
-    parts: dict[str, Any] = {"name": name, **table}
-    single = {"score": ScoreSpec, "bench": BenchSpec, "vbench": VBenchSpec, "proxies": ProxySpec,
-              "timing": TimingSpec, "lengths": LengthsSpec, "figures": FigureSpec}  # fmt: skip
-    for key, kind in single.items():
-        if key in parts:
-            parts[key] = from_table(kind, parts[key], f"{where}.{key}", **known)
-    for key, kind in {"samples": SampleSpec, "jobs": ExtraJob}.items():
-        if key in parts:
-            parts[key] = [from_table(kind, one, f"{where}.{key}", **known) for one in parts[key]]
-    return from_table(Preset, parts, where, runs=runs)
+@dataclass(frozen=True, kw_only=True)
+class _SpecFile:
+    """The sections of a spec, whose tables refer to one another by name."""
+
+    schema: str
+    prompts: Tables
+    costs: Tables
+    runs: Tables
+    presets: Tables
+
+
+def _with_names(tables: Tables) -> Tables:
+    return {name: {"name": name, **table} for name, table in tables.items()}
+
+
+def _resolved(value: Any, known: Mapping[str, Tables], where: str) -> Any:
+    """A value in which each name of a table in `known`, by key, is replaced by that table."""
+    if isinstance(value, list):
+        return [_resolved(one, known, where) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _look_up(known[key], one, f"{where}.{key}")
+        if key in known
+        else _resolved(one, known, f"{where}.{key}")
+        for key, one in value.items()
+    }
+
+
+def _look_up(tables: Tables, name: object, where: str) -> Any:
+    """The table of that name, or those of a list of names."""
+    if isinstance(name, list):
+        return [_look_up(tables, one, where) for one in name]
+    if not isinstance(name, str) or name not in tables:
+        raise UsageError(f"{where}: {name!r} is unknown; choose from {', '.join(tables)}")
+    return tables[name]
 
 
 def load_preset(name: str, spec: Path | None = None) -> Preset:

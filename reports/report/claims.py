@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
+from drift.typed_data import checked
 from reports.tables import TABLES
 
 CLAIMS_SCHEMA = "reports-claims/1"
 VERDICTS_SCHEMA = "reports-verdicts/1"
-KINDS = ("change", "correlation", "decline", "sharpening")
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
@@ -36,23 +36,21 @@ class Claim:
     id: str
     text: str
     where: str
-    kind: str
+    kind: Literal["change", "correlation", "decline", "sharpening"]
     table: str = ""
     column: str = ""
     row: str = ""
-    direction: str = ""
+    direction: Literal["lower", "higher", ""] = ""
     against: tuple[str, ...] = ()
     group: str = ""
     order: str = ""
     factor: bool = False
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise UsageError(f"claim {self.id}: kind {self.kind!r}; choose from {', '.join(KINDS)}")
         if self.kind == "change" and self.table not in TABLES:
-            raise UsageError(f"claim {self.id}: table {self.table!r}; there is {', '.join(TABLES)}")
-        if self.kind == "change" and self.direction not in ("lower", "higher"):
-            raise UsageError(f"claim {self.id}: direction is lower or higher")
+            raise UsageError(f"table {self.table!r}; there is {', '.join(TABLES)}")
+        if self.kind == "change" and not self.direction:
+            raise UsageError("direction is lower or higher")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +86,7 @@ def read_claims(text: str) -> tuple[Claim, ...]:
     data = tomllib.loads(text)
     if data.get("schema") != CLAIMS_SCHEMA:
         raise UsageError(f"claims: schema is {data.get('schema')!r}; this reads {CLAIMS_SCHEMA!r}")
-    known = Claim.__dataclass_fields__
-    claims = []
-    for item in data["claims"]:
-        unknown = sorted(set(item) - set(known))
-        if unknown:
-            raise UsageError(f"claim {item.get('id')}: unknown key {unknown[0]!r}")
-        claims.append(Claim(**{**item, "against": tuple(item.get("against", ()))}))
-    return tuple(claims)
+    return tuple(checked(Claim, item, f"claim {item.get('id')}") for item in data["claims"])
 
 
 def write_claims(verdicts: list[Verdict], scale: str, out: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, file_sha256
+from drift.typed_data import checked
 from reports.plan.jobs import Job
 
 JOB_SCHEMA = "reports-job/2"
@@ -99,8 +100,7 @@ def record_from(data: Mapping[str, Any], path: Path) -> JobRecord:
             f"{path}: schema is {data.get('schema')!r}, this reads {JOB_SCHEMA!r}: another version "
             "of the toolkit wrote it; use that one, or choose another --out"
         )
-    outputs = {name: OutputFile(**file) for name, file in data["outputs"].items()}
-    return JobRecord(**{**data, "argv": tuple(data["argv"]), "outputs": outputs})
+    return checked(JobRecord, data, str(path))
 
 
 def write_record(out: Path, record: JobRecord) -> None:

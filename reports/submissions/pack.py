@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baselines.registry import UnknownModelError, find_model
 from drift.errors import UsageError
@@ -84,12 +84,12 @@ def pack(
     return target
 
 
-def _scale(run: Path, names: list[str]) -> str:
+def _scale(run: Path, names: list[str]) -> Literal["tiny", "paper"]:
     """Scale of the run's tables; a run without tables holds nothing that can be shown."""
     tables = [name for name in names if name.startswith("tables/")]
     if not tables:
         raise UsageError(f"{run} holds no table; give a run of reproduce-paper with its tables")
-    return str(read_record(run / tables[0])["scale"])
+    return "tiny" if read_record(run / tables[0])["scale"] == "tiny" else "paper"
 
 
 def _trained(jobs: Mapping[str, Any]) -> dict[str, float | None]:

@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from drift.errors import UsageError
 from drift.files import file_sha256
+from drift.typed_data import checked
 
-SCHEMA = "submission/1"
 SUBMISSION_NAME = "submission.json"
 RECORDS = "records"
 ENTRIES = Path(__file__).parent / "entries"
@@ -51,7 +51,7 @@ class Submission:
     name: str
     lab: str
     machine: str
-    scale: str
+    scale: Literal["tiny", "paper"]
     preset: str
     preset_sha256: str
     environment: Mapping[str, Any]
@@ -59,7 +59,7 @@ class Submission:
     trained_s: Mapping[str, float | None]
     note: str
     files: Mapping[str, str]
-    schema: str = SCHEMA
+    schema: Literal["submission/1"] = "submission/1"
 
     def __post_init__(self) -> None:
         """Refuses what a reader of the page could not use.
@@ -67,8 +67,6 @@ class Submission:
         Raises:
             UsageError: A field is empty or of another form.
         """
-        if self.schema != SCHEMA:
-            raise UsageError(f"schema is {self.schema!r}; this reads {SCHEMA!r}: pack the run anew")
         if not _NAME.fullmatch(self.name):
             raise UsageError(
                 f"name {self.name!r}: give lower case words joined by - or ., such as h100-quick"
@@ -76,8 +74,6 @@ class Submission:
         for field in ("lab", "machine"):
             if not getattr(self, field).strip():
                 raise UsageError(f"{field} is empty; say who measured, and on what")
-        if self.scale not in ("tiny", "paper"):
-            raise UsageError(f"scale {self.scale!r}: it is tiny or paper")
         if not self.files:
             raise UsageError(f"{self.name} holds no record; pack a run that came to its end")
 
@@ -94,13 +90,8 @@ def read_submission(folder: Path) -> Submission:
         UsageError: A file is missing, changed, unknown or too large, or holds a NaN or a path of a
             machine; the message names it.
     """
-    data = read_record(folder / SUBMISSION_NAME)
-    try:
-        submission = Submission(**data)
-    except TypeError as error:
-        raise UsageError(f"{folder / SUBMISSION_NAME}: {error}; pack the run anew") from None
-    except UsageError as error:
-        raise UsageError(f"{folder / SUBMISSION_NAME}: {error}") from None
+    path = folder / SUBMISSION_NAME
+    submission = checked(Submission, read_record(path), str(path))
     if submission.name != folder.name:
         raise UsageError(f"{folder} holds the submission {submission.name!r}; name it so")
     there = {path.relative_to(folder / RECORDS).as_posix()

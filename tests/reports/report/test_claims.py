@@ -216,9 +216,9 @@ def test_files_hold_every_claim(tmp_path: Path, measurements: Measurements) -> N
     [
         ('schema = "reports-claims/0"', "this reads 'reports-claims/1'"),
         ('colour = "red"', "claim x: unknown key 'colour'"),
-        ('kind = "guess"', "claim x: kind 'guess'; choose from change"),
+        ('kind = "guess"', "claim x.kind is 'guess'; it should be 'change'"),
         ('table = "table9"', "claim x: table 'table9'; there is table1"),
-        ('direction = "up"', "claim x: direction is lower or higher"),
+        ('direction = "up"', "claim x.direction is 'up'; it should be 'lower'"),
     ],
 )
 def test_a_claim_that_makes_no_sense_is_refused(text: str, words: str) -> None:
