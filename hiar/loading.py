@@ -22,8 +22,16 @@ from hiar.tiny.world import FPS, SIZE_PX
 from hiar.weights.checkpoint import load_release, load_transformer
 from hiar.weights.local import require, require_release, weights_folder
 from hiar.weights.records import weights_sha256
+from hiar.weights.releases import (
+    DEFAULT_SAMPLER,
+    HEIGHT_PX,
+    RELEASES,
+    TINY_DECODER,
+    VAE,
+    WIDTH_PX,
+    find_release,
+)
 from hiar.weights.releases import FPS as RELEASE_FPS
-from hiar.weights.releases import HEIGHT_PX, RELEASES, TINY_DECODER, VAE, WIDTH_PX, find_release
 
 if TYPE_CHECKING:
     from hiar.codecs.text import PromptEncoder
@@ -36,8 +44,6 @@ TINY_WEIGHTS = {
     "transformer": ("transformer", "diffusion_pytorch_model.safetensors"),
     "vae": ("vae", "diffusion_pytorch_model.safetensors"),
 }
-DEFAULT_SAMPLER = SamplerConfig(window=21)
-"""HiAR with the release's window (HiAR release, inference.py: 21 for more than 21 frames)."""
 EMBEDDINGS = ".text-embeddings"
 
 
@@ -92,12 +98,6 @@ def load_parts(
     small = load_tiny_decoder(path, device=device)  # a wrong file is named before the rest loads
     parts = _load_model(str(name_or_path), transformer, dtype, device)
     return replace(parts, decoder=small, weights=parts.weights | {"decoder": weights_sha256(path)})
-
-
-def sampler_of(name: str) -> SamplerConfig:
-    """The settings that a model is meant to be sampled with; nothing is loaded."""
-    samplers = (release.sampler for release in RELEASES if release.key == name)
-    return next(samplers, DEFAULT_SAMPLER)
 
 
 def _load_model(

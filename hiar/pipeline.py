@@ -23,7 +23,7 @@ from hiar.codecs.frames import (
 from hiar.codecs.text_cache import CachedTextEncoder
 from hiar.codecs.vae import VideoAutoencoder, from_uint8, named_memory_error
 from hiar.errors import UsageError
-from hiar.loading import DEFAULT_SAMPLER, load_parts
+from hiar.loading import load_parts
 from hiar.model.geometry import num_blocks, num_latent_frames, token_grid
 from hiar.runtime.device import check_device
 from hiar.runtime.prefetch import sampled_ahead
@@ -32,7 +32,7 @@ from hiar.sampling.noise import initial_noise
 from hiar.sampling.pipelined.stream import stream_pipelined
 from hiar.sampling.sampler import sample_latents, stream_latents
 from hiar.sampling.sigmas import denoising_steps
-from hiar.weights.releases import VAE
+from hiar.weights.releases import DEFAULT_SAMPLER, VAE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -117,7 +117,7 @@ class SampleRun:
         is_exact = kernel is None or kernel.is_exact  # "auto" chooses among exact ones
         return {
             "num_latent_frames": self.latent_frames,
-            "config": asdict(self.config),
+            "config": asdict(self.config) | {"cache": self.config.policy.name},
             "beginning": given and {"path": given.path, "sha256": given.sha256},
         } | ({} if is_exact else {"attention": self.attention})
 

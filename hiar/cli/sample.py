@@ -19,7 +19,9 @@ from hiar.errors import UsageError
 from hiar.model.config import ATTENTION_BACKENDS, FP8_CHOICES
 from hiar.model.geometry import check_num_frames, num_latent_frames
 from hiar.runtime.progress import Progress
+from hiar.sampling.cache_policies.registry import POLICIES, POLICY_NAMES, find_policy
 from hiar.sampling.config import Context, Order, SamplerConfig
+from hiar.weights.releases import sampler_of
 
 if TYPE_CHECKING:
     from hiar.pipeline import HiARPipeline
@@ -140,6 +142,12 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=int, help="latent frames visible; 0 = all (default 21)")
     parser.add_argument("--sink", type=int, help="first latent frames always visible (default 0)")
     parser.add_argument(
+        "--cache", choices=POLICY_NAMES,
+        help="latent frames visible before a block's own, and where in rotary phase (default: as "
+        "--window and --sink say): "
+        + "; ".join(f"{policy.name}: {policy.summary}" for policy in POLICIES),
+    )  # fmt: skip
+    parser.add_argument(
         "--wave-batch", action="store_true", help="diagonal: one forward pass for each wave"
     )
 
@@ -253,7 +261,6 @@ def _joined(
         with joined_ranks(same) as ranks:
             yield ranks, None
         return
-    from hiar.loading import sampler_of  # noqa: PLC0415
     from hiar.runtime.ranks import num_ranks_of  # noqa: PLC0415
     from hiar.sampling.pipelined.group import joined_group  # noqa: PLC0415
     from hiar.sampling.pipelined.tasks import split_steps  # noqa: PLC0415
@@ -299,13 +306,18 @@ def sampler_changes(args: argparse.Namespace) -> dict[str, Any]:
         changes["context_noise"] = args.context_noise
     if args.euler:
         changes["stochastic"] = False
+    if args.cache is not None:
+        changes["cache"] = args.cache
+        # What the policy does not have need not be taken away from the model's own settings.
+        changes |= {} if find_policy(args.cache).has_sink else {"sink": 0}
+        changes |= {} if find_policy(args.cache).has_window else {"window": None}
     if args.window is not None:
         changes["window"] = args.window or None
     if args.sink is not None:
         changes["sink"] = args.sink
     if args.wave_batch:
         changes["wave_batch"] = True
-    replace(SamplerConfig(window=21), **changes)  # wrong use is named before a model is loaded
+    replace(sampler_of(args.model), **changes)  # wrong use is named before a model is loaded
     return changes
 
 

@@ -66,12 +66,31 @@ def rotary_table(
     return torch.stack((angle.cos(), angle.sin()), dim=-1).float().unsqueeze(1)
 
 
+@lru_cache(maxsize=8)  # all layers of a pass turn the same frames
+def frame_turn(frames: int, head_dim: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Cosine and sine that move keys by a number of latent frames, back if it is negative.
+
+    Args:
+        frames: Latent frames to move by.
+        head_dim: Width of a head, even.
+        device: Where the table goes.
+
+    Returns:
+        float32 [head_dim / 2, (cos, sin)], for all tokens alike. It is shared: do not write to it.
+    """
+    frame_pairs, row_pairs, column_pairs = split_head(head_dim)
+    moved = angles(torch.tensor([frames], device=device), frame_pairs)[0]
+    angle = torch.cat((moved, moved.new_zeros(row_pairs + column_pairs)))
+    return torch.stack((angle.cos(), angle.sin()), dim=-1).float()
+
+
 def rotate(x_BLNK: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     """Turn adjacent channel pairs (2 i, 2 i + 1) by the table's angles, in float32.
 
     Args:
         x_BLNK: Queries or keys [B, tokens, heads, head_dim].
-        table: Output of `rotary_table` for the same tokens.
+        table: Output of `rotary_table` for the same tokens, or of `frame_turn`; that one turns
+            every token alike, so that tokens and heads may lie in any order.
 
     Returns:
         The shape and dtype of x_BLNK.

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from hiar.errors import UsageError
 from hiar.model.geometry import token_grid
 from hiar.model.kv_cache import CacheSlot, KVCache
+from hiar.sampling.cache_policies.moving_sink import MovingSinkCache
 from hiar.sampling.caches import StageCaches
 from hiar.sampling.checks import check_finite
 from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
@@ -51,7 +53,7 @@ class CellRunner:
     Args:
         model: The transformer; it has no dropout, so its train or eval mode makes no difference.
         text: Text embeddings [B, text, text_dim].
-        config: Order, context and window.
+        config: Order, context, window and cache policy.
         renoise: `renoise(step, block)` gives fresh noise [B, frames_per_block, C, H, W].
         latent_shape: (C, H, W) of a latent frame.
         num_blocks: Number of blocks to make; None for a video without end, which needs a window.
@@ -80,12 +82,20 @@ class CellRunner:
         self._batch_size = text.shape[0]
         rows, columns = token_grid(latent_shape[1], latent_shape[2], model.config.patch_size)
         capacity = self._capacity()
+        policy = config.policy
+        moving = partial(MovingSinkCache, average=policy.average)
         new_cache = partial(
-            KVCache, model.config, batch_size=self._batch_size, frame_tokens=rows * columns,
-            capacity=capacity, sink=min(config.sink, capacity - 1), device=model.device,
+            moving if policy.aligns_sink else KVCache, model.config,
+            batch_size=self._batch_size, frame_tokens=rows * columns, capacity=capacity,
+            sink=min(config.sink, capacity - 1), device=model.device,
             dtype=context.keys[0].dtype,  # under FSDP, the weights have another dtype
         )  # fmt: skip
         if model.replayer is not None:
+            if policy.aligns_sink:
+                raise UsageError(
+                    f"--cuda-graphs cannot replay a sink that moves, as that of cache "
+                    f"{policy.name!r} does: leave --cuda-graphs out"
+                )
             layout = (*latent_shape, config.frames_per_block, capacity, config.sink)
             context = model.replayer.begin_video(context, layout)
             new_cache = partial(model.replayer.borrow_cache, new_cache)

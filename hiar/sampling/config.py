@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from hiar.errors import UsageError
+from hiar.sampling.cache_policies.registry import default_policy, find_policy
+
+if TYPE_CHECKING:
+    from hiar.sampling.cache_policies.policy import CachePolicy
 
 Order = Literal["block_first", "step_first", "diagonal", "hybrid"]
 Context = Literal["output", "input", "clean"]
@@ -43,6 +47,8 @@ class SamplerConfig:
             step (the paper's Algorithm 1).
         window: Latent frames visible to a block, including its own and the sink; None means all.
         sink: Number of latent frames at the start of the video that never leave the window.
+        cache: Name of the rule by which earlier frames are seen (`hiar.sampling.cache_policies`);
+            None is `all`, `window` or `sink`, as window and sink say.
         wave_batch: Whether the cells of a wave run in one forward pass (order `diagonal` only):
             fewer, larger calls, and the same result up to rounding.
     """
@@ -59,6 +65,7 @@ class SamplerConfig:
     stochastic: bool = True
     window: int | None = None
     sink: int = 0
+    cache: str | None = None
     wave_batch: bool = False
 
     def __post_init__(self) -> None:
@@ -93,13 +100,14 @@ class SamplerConfig:
                 f"context_noise {self.context_noise:g} with context {self.context!r}: only clean "
                 "context is noised again; use context='clean'"
             )
-        if self.sink < 0 or (self.sink and self.window is None):
-            raise UsageError(f"sink {self.sink} must be at least 0, and needs a window")
-        if self.window is not None and self.window < self.sink + self.frames_per_block:
-            raise UsageError(
-                f"window {self.window} must hold the sink ({self.sink}) and one block "
-                f"({self.frames_per_block})"
-            )
+        self.policy.check(self.window, self.sink, self.frames_per_block)
+
+    @property
+    def policy(self) -> CachePolicy:
+        """The rule by which earlier frames are seen."""
+        if self.cache is None:
+            return default_policy(self.window, self.sink)
+        return find_policy(self.cache)
 
 
 def _check_hybrid(config: SamplerConfig) -> None:

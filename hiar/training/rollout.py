@@ -135,6 +135,11 @@ class _ExitStage:
         noised_clean_context: bool,
         latent_shape: Sequence[int],
     ) -> None:
+        if config.policy.aligns_sink:
+            raise UsageError(
+                f"cache {config.policy.name!r}: training keeps gradients through a window and a "
+                "sink that stays as it is; train with cache 'sink'"
+            )
         self._model = model
         self._config = config
         self._renoise = renoise

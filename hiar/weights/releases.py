@@ -272,6 +272,8 @@ PARTS: tuple[Part, ...] = (
     ),
 )
 
+DEFAULT_SAMPLER = SamplerConfig(window=21)
+"""HiAR with the release's window (HiAR release, inference.py: 21 for more than 21 frames)."""
 _BLOCK_FIRST = SamplerConfig(order="block_first", context="clean", window=21)
 RELEASES: tuple[Release, ...] = (
     Release(
@@ -351,6 +353,12 @@ def find_release(key: str) -> Release:
             return release
     known = ", ".join(release.key for release in RELEASES)
     raise UsageError(f"release {key!r} is unknown: choose one of {known}")
+
+
+def sampler_of(name: str) -> SamplerConfig:
+    """The settings that a model is meant to be sampled with: a release's own, or the default."""
+    samplers = (release.sampler for release in RELEASES if release.key == name)
+    return next(samplers, DEFAULT_SAMPLER)
 
 
 def parts_of(key: str) -> tuple[Part, ...]:

@@ -277,6 +277,9 @@ def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
         (["--out", "x", "--prompt", "a", "--order", "row_first"], "invalid choice"),
         (["--out", "x", "--prompt", "a", "--order", "block_first", "--context", "input"], "clean"),
         (["--out", "x", "--prompt", "a", "--window", "2"], "window 2"),
+        (["--out", "x", "--prompt", "a", "--cache", "sinks"], "invalid choice"),
+        (["--out", "x", "--prompt", "a", "--cache", "aligned-sink"], "needs a sink"),
+        (["--out", "x", "--prompt", "a", "--cache", "all", "--window", "9"], "'all' has no window"),
         (["--out", "x", "--prompt", "a", "--model", "wan"], "model 'wan' is unknown"),
         (["--out", "x", "--prompt", "a", "--fp8", "ffn"], "the model is float32"),
         (["--out", "x", "--prompt", "a", "--cuda-graphs"], "--cuda-graphs needs a model"),
@@ -391,6 +394,18 @@ def test_the_sidecar_names_the_frames_and_the_latents(
     ).frames
     assert found["frames_sha256"] == hashlib.sha256(frames[0].tobytes()).hexdigest()
     assert found["encoding"] == ENCODING
+
+
+def test_the_sidecar_names_the_cache_policy(pipeline: HiARPipeline, tmp_path: Path) -> None:
+    for sizes, name in (({}, "all"), ({"window": 9}, "window"), ({"window": 9, "sink": 3}, "sink")):
+        run = replace(RUN, config=replace(RUN.config, **sizes))
+        assert run.facts()["config"]["cache"] == name
+        given = replace(run, config=replace(run.config, cache=name))
+        assert given.facts() == run.facts()
+    moving = replace(RUN.config, window=9, sink=3, cache="aligned-sink")
+    sample(pipeline, tmp_path, replace(RUN, config=moving), ["cat"])
+    (path,) = tmp_path.glob("0*.json")
+    assert json.loads(path.read_text())["config"]["cache"] == "aligned-sink"
 
 
 def test_latents_of_another_seed_are_not_taken_for_those_of_this_one(

@@ -12,7 +12,8 @@ def test_defaults_are_the_release() -> None:
     assert dataclasses.asdict(SamplerConfig()) == {
         "steps": (1000, 750, 500, 250), "warp": True, "shift": 5.0, "frames_per_block": 3,
         "order": "step_first", "context": "output", "stochastic": True, "window": None, "sink": 0,
-        "block_first_steps": 0, "block_first_blocks": 0, "wave_batch": False, "context_noise": 0.0,
+        "cache": None, "block_first_steps": 0, "block_first_blocks": 0, "wave_batch": False,
+        "context_noise": 0.0,
     }  # fmt: skip
 
 
