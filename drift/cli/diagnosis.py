@@ -21,6 +21,7 @@ PACKAGES = {
     "torch": "the learned metrics",
     "einops": "musiq, clip_iqa, dino_coherence",
     "safetensors": "the learned metrics",
+    "open_clip_torch": "clip_text",
     "lpips": "nothing: it carries the heads of lpips, which `drift weights fetch` has too",
     "pyiqa": "nothing: the tests compare with it (noncommercial licence)",
 }

@@ -10,6 +10,7 @@ from drift.metrics.registry import METRICS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds a group of options."""
+    sampled = ", ".join(spec.name for spec in METRICS.values() if spec.sampled)
     choices = "; ".join(
         f"{spec.name}={variant.name}: {variant.about}"
         for spec in METRICS.values()
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="K",
-        help="measure the quality metrics (musiq, clip_iqa) on every K-th frame only",
+        help=f"measure {sampled} on every K-th frame only",
     )
     group.add_argument(
         "--variant",

@@ -30,7 +30,7 @@ OK, FAILED = 0, 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describes the command."""
     parser.description = (
-        "The published weights that musiq, clip_iqa, dino_coherence and lpips load. list: what is "
+        "The published weights that the learned metrics load. list: what is "
         "here and what is missing. fetch: download and check, into the Hugging Face cache unless a "
         "folder is named. "
         "verify: compare every file that is here with its published hash."
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="which weights (default: all; fetch: those of the default variants)",
+        help="which weights (default: all; fetch: those of the score, in their default variants)",
     )
     add_weights_dir(parser)
 

@@ -1,6 +1,6 @@
 """CLIP-IQA: how much closer a frame is to a text of praise than to one of blame."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from drift.metrics.networks.clip import Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_network, precision
 from drift.metrics.networks.parts import in_parts
-from drift.metrics.networks.reading import read_weights
+from drift.metrics.networks.reading import read_openai
 from drift.metrics.networks.rounded import round_weights
 from drift.metrics.networks.settings import MetricSettings
 from drift.metrics.networks.winograd import use_winograd
@@ -37,8 +37,6 @@ PROMPTS: dict[str, dict[tuple[str, str], Pair]] = {
     },
 }
 """Source: pyiqa 0.1.16 `clipiqa`; Wang et al. 2022, section 3.1."""
-
-SIZES_IN_OPENAI_FILE = ("input_resolution", "context_length", "vocab_size")
 
 
 def clip_iqa(features: Tensor, text_features: Tensor, scale: Tensor) -> Tensor:
@@ -81,7 +79,8 @@ def new_metric(settings: MetricSettings, variant: str) -> Metric:
 def _networks(variant: str, settings: MetricSettings) -> tuple[PictureTower, Tensor, Tensor]:
     """The picture tower, the text features (P, 2, D) and the scale of cosines."""
     weights = METRICS["clip_iqa"].variant(variant).weights[0]
-    network = load_network(Clip, partial(read_openai, weights, settings), settings, "clip_iqa")
+    read = partial(read_openai, weights, settings.weights_dir)
+    network = load_network(Clip, read, settings, "clip_iqa")
     texts = [(START, *text, END) for pair in PROMPTS[variant].values() for text in pair]
     with torch.inference_mode():
         text_features = network.encode_texts(texts).unflatten(0, (-1, 2))
@@ -90,9 +89,3 @@ def _networks(variant: str, settings: MetricSettings) -> tuple[PictureTower, Ten
     round_weights(tower, dtype)
     use_winograd(tower, settings, dtype)
     return tower, text_features, network.logit_scale.exp()
-
-
-def read_openai(weights: str, settings: MetricSettings) -> Mapping[str, Tensor]:
-    """Reads OpenAI's file: half-precision weights, beside three sizes that are left out."""
-    state = read_weights(weights, settings.weights_dir)
-    return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}

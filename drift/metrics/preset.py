@@ -48,11 +48,12 @@ BESIDE_THE_SCORE = tuple(
         ("contrast", "exposure", 0.05),
         ("clipped", "exposure", 0.10),
         ("difference", "motion", math.log(2)),
+        ("clip_text", "prompt", 0.05),
     )
 )
 """Metrics that are reported beside every score and count in none, unless a preset names them. Their
 scales are ours: a tenth of the range; of contrast a tenth of its largest value, 0.5; of difference
-a factor 2, as for sharpness."""
+a factor 2, as for sharpness; of clip_text a cosine of 0.05, as for dino_coherence."""
 
 
 @dataclass(frozen=True, kw_only=True)

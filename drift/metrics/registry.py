@@ -27,6 +27,17 @@ class Curved(Protocol):
         """Means over all pairs of the frames so far that lie 1, 2, ... frames apart."""
 
 
+@runtime_checkable
+class Prompted(Protocol):
+    """A metric that compares frames with the prompts of their video."""
+
+    def leads(self) -> list[float]:
+        """How far each frame so far is nearer to its prompt than to the one before that.
+
+        Empty for a video with one prompt.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Variant:
     """One way to run a learned metric.
@@ -60,6 +71,8 @@ class MetricSpec:
         variants: Ways to run a learned metric, the default first; empty for a metric without a
             network. Values of two variants are never mixed or compared.
         sampled: Whether `--every k` restricts the metric to frames 0, k, 2k, ...
+        needs_prompt: Whether its values depend on the prompts of a video, which it cannot do
+            without.
         min_side_px: Smallest height and width of a frame that the metric can measure.
     """
 
@@ -73,6 +86,7 @@ class MetricSpec:
     source: str
     variants: tuple[Variant, ...] = ()
     sampled: bool = False
+    needs_prompt: bool = False
     min_side_px: int = 1
 
     @property
@@ -93,20 +107,26 @@ class MetricSpec:
         raise ValueError(f"{self.name} has no variant {name!r}; choose from: {choices}")
 
     def new_metric(
-        self, settings: MetricSettings | None = None, variant: str | None = None
+        self,
+        settings: MetricSettings | None = None,
+        variant: str | None = None,
+        prompts: Sequence[tuple[int, str]] = (),
     ) -> Metric:
         """Imports the metric's module and starts the metric on one video.
 
         Args:
             settings: Device, precision and weights of a learned metric.
             variant: Name of a variant; None means the first.
+            prompts: First frame, counted among those that are measured, and text of each prompt;
+                for a metric that needs prompts.
         """
         module = import_module(f"drift.metrics.{self.name}")
-        metric: Metric = (
-            module.new_metric(settings or MetricSettings(), self.variant(variant).name)
-            if self.learned
-            else module.new_metric()
-        )
+        arguments: list[Any] = []
+        if self.learned:
+            arguments = [settings or MetricSettings(), self.variant(variant).name]
+        if self.needs_prompt:
+            arguments.append(prompts)
+        metric: Metric = module.new_metric(*arguments)
         return metric
 
     def label(self, slope: float) -> str:
@@ -265,14 +285,37 @@ METRICS: dict[str, MetricSpec] = {
             labels=("moving more", "moving less"),
             source="ours",
         ),
+        MetricSpec(
+            name="clip_text",
+            version=1,
+            unit="cosine of a frame and the prompt that holds, -1..1",
+            slope_unit="cosine",
+            better="higher",
+            log_floor=None,
+            labels=("nearing its prompt", "leaving its prompt"),
+            source="CLIPScore without its factor 2.5, Hessel et al. 2021 (arXiv 2104.08718)",
+            variants=(
+                Variant(
+                    name="vit-b-32",
+                    weights=("clip-vit-b-32",),
+                    about="CLIP ViT-B/32 of OpenAI; shorter side 224, bicubic, square in the "
+                    "middle; features of length 1; the first 77 tokens of a prompt",
+                ),
+            ),
+            sampled=True,
+            needs_prompt=True,
+        ),
     )
 }
 
 FAST: tuple[str, ...] = ("saturation", "sharpness")
 """Metrics that need neither weights nor torch."""
 
-BESIDE: tuple[str, ...] = tuple(term.metric for term in BESIDE_THE_SCORE)
-"""Metrics that are reported beside the score; they need neither weights nor torch."""
+OUTSIDE: tuple[str, ...] = tuple(term.metric for term in BESIDE_THE_SCORE)
+"""Metrics that are reported beside the score."""
+
+BESIDE: tuple[str, ...] = tuple(name for name in OUTSIDE if not METRICS[name].learned)
+"""Those of them that need neither weights nor torch."""
 
 EXPOSURE: tuple[str, ...] = tuple(t.metric for t in BESIDE_THE_SCORE if t.family == "exposure")
 """The metrics of light among them."""
@@ -299,7 +342,7 @@ def resolve_metrics(names: Sequence[str]) -> tuple[str, ...]:
         ValueError: a name is unknown, or there is none.
     """
     wanted = {metric for name in names for metric in GROUPS.get(name, (name,))}
-    known = (*preset_v1().metrics, *BESIDE)
+    known = (*preset_v1().metrics, *OUTSIDE)
     for name in names:
         if name in METRICS and name not in known:
             raise ValueError(f"metric {name!r} has no scale yet; add it to drift/metrics/preset.py")

@@ -31,6 +31,8 @@ class VideoRecord:
         values: Metric -> per-frame values.
         curves: Metric -> means over pairs of frames that lie 1, 2, ... frames apart, for metrics
             that compare frames.
+        leads: Metric -> how far each measured frame is nearer to its prompt than to the one before
+            that, for metrics that compare frames with prompts; empty unless the prompt changes.
         fps: Rate at which frames were sampled; None for every frame.
         thumbnails: First, middle and last frame as WebP, in base 64, small.
         picture: The same frames large.
@@ -43,6 +45,7 @@ class VideoRecord:
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, list[float]] = field(default_factory=dict)
     curves: Mapping[str, list[float]] = field(default_factory=dict)
+    leads: Mapping[str, list[float]] = field(default_factory=dict)
     fps: float | None = None
     thumbnails: str = ""
     picture: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drift.metrics.preset import Preset
+from drift.metrics.registry import METRICS, MetricSpec
 from drift.record.prompt_changes import prompt_changes
 from drift.record.records import SUMMARY_SCHEMA
 from drift.record.tables import RunData
@@ -61,6 +62,8 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
     for name, entry in statistics["metrics"].items():
         entry["version"] = run.versions.get(name)
         entry["by_distance"] = _by_distance(name, run)
+        if METRICS[name].needs_prompt:
+            entry["measured"] = _measured(METRICS[name], run)
     missing = preset.missing(metrics)
     statistics["drift_score"] |= {"partial": bool(missing), "missing_metrics": list(missing)}
     return {
@@ -120,6 +123,15 @@ def _by_distance(metric: str, run: RunData) -> dict[str, Any] | None:
     if not known or len(known) < len(rows):
         return None
     return by_distance(known, [row.cluster for row in rows])
+
+
+def _measured(spec: MetricSpec, run: RunData) -> dict[str, Any]:
+    """With what model, and how many frames a second, a metric of prompts was measured."""
+    rates = {run.config.fps or row.media["fps"] for row in run.rows if row.status == "ok"}
+    return {
+        "model": run.config.variant(spec).about,
+        "frames_per_s": sorted(rate / run.config.every for rate in rates if rate),
+    }
 
 
 def _frozen(run: RunData) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,7 +28,10 @@ EXTRA_COLUMNS = ("score_floor", "cuts", "duration_s", "frozen")
 TOLD_COLUMNS = ("sidecar_fps",)
 BY_DISTANCE = "_by_distance"
 """Ending of the name of a metric's curve in `frames.parquet`, where `frame` is a distance."""
+LEAD = "_lead"
+"""Ending of the name of a metric's lead of a prompt over the one before it in `frames.parquet`."""
 _METADATA_KEY = b"drift"
+_Series = defaultdict[str, dict[str, list[float]]]  # video -> metric -> series
 _ABOUT_A_VIDEO = (
     "path",
     "prompt",
@@ -48,7 +52,7 @@ class VideoRow:
     Args:
         path: Name in results.
         prompt: Prompt of the video, or empty.
-        status: `ok`, `truncated`, `unreadable`, `empty`, `too_short`, `too_small` or `hdr`.
+        status: `ok`, or one of `Status` in drift/video/media.py.
         reason: Why the status is not `ok`; empty if it is.
         sha256: Hash of the file.
         media: Fields of the video's `MediaInfo`; empty if it did not open.
@@ -57,6 +61,8 @@ class VideoRow:
             other metric belongs to frame i.
         curves: Metric -> means over pairs of frames that lie 1, 2, ... frames apart, for metrics
             that compare frames.
+        leads: Metric -> how far each measured frame is nearer to its prompt than to the one before
+            that, for metrics that compare frames with prompts; empty unless the prompt changes.
         frozen: Whether its picture stands still over some segment; None if that is not known.
         blocks: Frames of its first block and of each later one, where its sidecar tells them.
         schedule: Prompts with the seconds from which they hold; empty unless the prompt changes.
@@ -71,6 +77,7 @@ class VideoRow:
     values: Mapping[str, list[float]] = field(default_factory=dict)
     frames: Mapping[str, list[int]] = field(default_factory=dict)
     curves: Mapping[str, list[float]] = field(default_factory=dict)
+    leads: Mapping[str, list[float]] = field(default_factory=dict)
     frozen: bool | None = None
     blocks: tuple[int, int] | None = None
     schedule: Schedule = ()
@@ -103,16 +110,14 @@ def write_frames(path: Path, run: RunData) -> None:
     """Writes the per-frame values, and everything else about the run as metadata of the file."""
     columns: dict[str, list[Any]] = {"video": [], "metric": [], "frame": [], "value": []}
     for row in run.rows:
-        for metric, series in row.values.items():
-            columns["video"] += [row.path] * len(series)
-            columns["metric"] += [metric] * len(series)
-            columns["frame"] += row.frames.get(metric, range(len(series)))
-            columns["value"] += series
-        for metric, curve in row.curves.items():
-            columns["video"] += [row.path] * len(curve)
-            columns["metric"] += [metric + BY_DISTANCE] * len(curve)
-            columns["frame"] += range(1, len(curve) + 1)
-            columns["value"] += curve
+        for ending, each in (("", row.values), (LEAD, row.leads), (BY_DISTANCE, row.curves)):
+            for metric, series in each.items():
+                frames = row.frames.get(metric, range(len(series)))
+                distances = range(1, len(series) + 1)
+                columns["video"] += [row.path] * len(series)
+                columns["metric"] += [metric + ending] * len(series)
+                columns["frame"] += distances if ending == BY_DISTANCE else frames
+                columns["value"] += series
     about = {
         "schema": SUMMARY_SCHEMA,
         "config": asdict(run.config),
@@ -153,26 +158,27 @@ def read_frames(path: Path) -> RunData:
         ) from None
     if about["schema"] != SUMMARY_SCHEMA:
         raise UsageError(f"{path} has schema {about['schema']!r}, not {SUMMARY_SCHEMA!r}")
-    values: dict[str, dict[str, list[float]]] = {}
-    frames: dict[str, dict[str, list[int]]] = {}
-    curves: dict[str, dict[str, list[float]]] = {}
+    values, curves, leads = _Series(dict), _Series(dict), _Series(dict)
+    frames: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
     for (video, metric), rows in table.to_pandas().groupby(["video", "metric"], sort=False):
+        series, index = rows["value"].tolist(), rows["frame"].tolist()
         if metric.endswith(BY_DISTANCE):
-            name = metric.removesuffix(BY_DISTANCE)
-            curves.setdefault(video, {})[name] = rows["value"].tolist()
-            continue
-        values.setdefault(video, {})[metric] = rows["value"].tolist()
-        index = rows["frame"].tolist()
-        if index != list(range(len(index))):
-            frames.setdefault(video, {})[metric] = index
+            curves[video][metric.removesuffix(BY_DISTANCE)] = series
+        elif metric.endswith(LEAD):
+            leads[video][metric.removesuffix(LEAD)] = series
+        else:
+            values[video][metric] = series
+            if index != list(range(len(index))):
+                frames[video][metric] = index
     return RunData(
         config=ScoreConfig(**{k: _as_tuple(v) for k, v in about["config"].items()}),
         rows=tuple(
             VideoRow(
                 **{key: _as_tuple(value) for key, value in row.items()},
-                values=values.get(row["path"], {}),
-                frames=frames.get(row["path"], {}),
-                curves=curves.get(row["path"], {}),
+                values=values[row["path"]],
+                frames=frames[row["path"]],
+                curves=curves[row["path"]],
+                leads=leads[row["path"]],
             )
             for row in about["videos"]
         ),

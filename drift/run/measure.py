@@ -1,6 +1,8 @@
 """Measures one video, in a worker process: hashes it, decodes it once, computes its values."""
 
 import base64
+import hashlib
+import json
 import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from drift.errors import UsageError
 from drift.metrics.networks.settings import MetricSettings
-from drift.metrics.registry import METRICS, Curved, MetricSpec
+from drift.metrics.registry import METRICS, Curved, Metric, MetricSpec, Prompted
 from drift.record.records import VideoRecord, load_record
 from drift.run.ahead import made_ahead
 from drift.run.plan import Plan
@@ -21,6 +23,7 @@ from drift.video.batch import FrameBatch
 from drift.video.content import State, content_sha256, content_state
 from drift.video.decode import BrokenVideoError, MediaInfo, open_video
 from drift.video.resample import as_rate
+from drift.video.sidecars import Schedule
 from drift.video.thumbnails import LARGE, Filmstrip
 
 
@@ -33,12 +36,23 @@ class Task:
         file: Path of the video: a file, or a folder of pictures.
         run: Folder of the run, whose records are reused.
         plan: Metrics to measure, and how.
+        prompts: Prompts with the seconds from which they hold; empty for none.
     """
 
     path: str
     file: Path
     run: Path
     plan: Plan
+    prompts: Schedule = ()
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys of the plan, with the prompts where values depend on them."""
+        told = hashlib.sha256(json.dumps(self.prompts).encode()).hexdigest()[:16]
+        return {
+            name: f"{key} prompts/{told}" if METRICS[name].needs_prompt else key
+            for name, key in self.plan.keys.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,9 +82,7 @@ def measure(task: Task) -> Measured:
         return Measured(path=task.path, record=_broken(error), decoded_frames=0, seconds=0.0)
     old = load_record(task.run, sha256, task.plan.config.fps)
     missing = {
-        name: key
-        for name, key in task.plan.keys.items()
-        if old is None or old.keys.get(name) != key
+        name: key for name, key in task.keys.items() if old is None or old.keys.get(name) != key
     }
     if old is not None and not missing:
         return Measured(path=task.path, record=old, decoded_frames=0, seconds=0.0)
@@ -108,6 +120,7 @@ def _merged(old: VideoRecord | None, new: VideoRecord) -> VideoRecord:
         keys={**old.keys, **new.keys},
         values={**old.values, **new.values},
         curves={**old.curves, **new.curves},
+        leads={**old.leads, **new.leads},
     )
 
 
@@ -117,8 +130,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
     config, settings = task.plan.config, task.plan.settings
     rate = None if config.fps is None else as_rate(config.fps)
     specs = [METRICS[name] for name in keys]
-    chosen = dict(config.variants)
-    running = {spec.name: spec.new_metric(settings, chosen.get(spec.name)) for spec in specs}
+    running: dict[str, Metric] = {}
     values: dict[str, list[float]] = {name: [] for name in keys}
 
     def update(frames: FrameBatch, *, learned: bool) -> None:
@@ -139,6 +151,7 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
     ahead = made_ahead if settings.device_kind == "cuda" else _as_they_come
     try:
         with open_video(task.file) as reader:
+            running |= _started(task, specs, config.fps or reader.info.fps)
             try:
                 with (  # their threads end before the reader closes
                     closing(ahead(_batches(reader.frames(rate), settings))) as batches,
@@ -157,13 +170,15 @@ def _decode_and_measure(task: Task, sha256: str, keys: Mapping[str, str]) -> Vid
         raise
     for name, series in values.items():
         _check_finite(name, series)
+    measured: dict[str, object] = {**running}
     return VideoRecord(
         sha256=sha256,
         status="ok",
         media=asdict(media),
         keys=dict(keys),
         values=values,
-        curves=_curves(running),
+        curves={name: one.curve() for name, one in measured.items() if isinstance(one, Curved)},
+        leads={name: one.leads() for name, one in measured.items() if isinstance(one, Prompted)},
         fps=config.fps,
         thumbnails=base64.b64encode(strip.encode()).decode("ascii"),
         picture=base64.b64encode(strip.encode(LARGE)).decode("ascii"),
@@ -174,8 +189,20 @@ def _as_they_come(batches: Iterable[FrameBatch]) -> Generator[FrameBatch]:
     yield from batches
 
 
-def _curves(metrics: Mapping[str, object]) -> dict[str, list[float]]:
-    return {name: one.curve() for name, one in metrics.items() if isinstance(one, Curved)}
+def _started(task: Task, specs: Sequence[MetricSpec], fps: float | None) -> dict[str, Metric]:
+    """Starts the metrics on the video of a task, whose frame rate is None if it is not known."""
+    chosen, every = dict(task.plan.config.variants), task.plan.config.every
+    for spec in specs:
+        if spec.needs_prompt and not task.prompts:
+            remedy = "give its sidecar one, or --prompts"
+            raise BrokenVideoError("no_prompt", f"{spec.name} needs a prompt; {remedy}")
+        if spec.needs_prompt and len(task.prompts) > 1 and fps is None:
+            raise BrokenVideoError(
+                "unreadable", "no frame rate, and its prompt changes; give --fps"
+            )
+    prompts = [(math.ceil(round(start * (fps or 0)) / every), text) for start, text in task.prompts]
+    settings = task.plan.settings
+    return {spec.name: spec.new_metric(settings, chosen.get(spec.name), prompts) for spec in specs}
 
 
 def _batches(frames: Iterator[NDArray[np.uint8]], settings: MetricSettings) -> Iterator[FrameBatch]:

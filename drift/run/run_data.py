@@ -93,5 +93,6 @@ def _row(
         schedule=video.schedule,
         values={metric: record.values[metric] for metric in wanted},
         curves={metric: record.curves[metric] for metric in wanted if metric in record.curves},
+        leads={metric: record.leads[metric] for metric in wanted if record.leads.get(metric)},
         frames={metric: list(config.frames_of(metric, frames)) for metric in sampled if wanted},
     )

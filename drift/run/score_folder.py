@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, TextIO, TypeAlias
 
@@ -115,6 +116,7 @@ def score_folder(
     found = find_videos(paths, recursive=recursive, glob=glob, prompts=table, skip=run_folder)
     ranks, settings = ranks_of_torchrun(), settings or MetricSettings()
     plan = make_plan(config, replace(settings, device=ranks.device(settings.device)))
+    found = replace(found, warnings=(*found.warnings, *_cut_prompts(found.videos, config)))
     place = Executor(name=executor, workers=workers, ray_address=ray_address)
     records = _measure_videos(found.videos, plan, run_folder, place, ranks, progress)
     run = run_data(found, records, plan, preset, allow_hdr=allow_hdr)
@@ -182,6 +184,17 @@ def _checked_paths(
     return paths, out
 
 
+def _cut_prompts(videos: Iterable[VideoFile], config: ScoreConfig) -> list[str]:
+    """A line for each metric that reads the beginning of some prompts only."""
+    prompts = {prompt for video in videos for _, prompt in video.prompts}
+    lines = []
+    for spec in (METRICS[name] for name in config.metrics if METRICS[name].needs_prompt):
+        num_cut = import_module(f"drift.metrics.{spec.name}").num_cut
+        if cut := num_cut(sorted(prompts), config.variant(spec).name):
+            lines.append(f"{spec.name} reads the beginning only of {cut} of {len(prompts)} prompts")
+    return lines
+
+
 def _measure_videos(
     videos: Iterable[VideoFile],
     plan: Plan,
@@ -208,7 +221,9 @@ def _measure_videos(
             run.mkdir(parents=True, exist_ok=True)
             remove_leftovers(run, run / "records")
         gather(ranks, None)  # wait until the folder is there
-        tasks = [Task(path=v.path, file=v.file, run=run, plan=plan) for v in videos]
+        tasks = [
+            Task(path=v.path, file=v.file, run=run, plan=plan, prompts=v.prompts) for v in videos
+        ]
         mine = ranks.share(tasks)
         stream = sys.stderr if progress == "stderr" else progress
         stream = stream if ranks.is_first else None

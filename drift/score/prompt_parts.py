@@ -39,8 +39,6 @@ def prompt_parts(
         A part a prompt, with `mean` and `total_change` of each metric in its slope's unit. Both are
         None for a part without values, the latter also for one too short for the segments.
     """
-    edges = [min(num_frames, round(start * fps)) for start, _ in schedule]
-    spans = list(pairwise([*edges, num_frames]))
     return [
         {
             "start_s": first / fps,
@@ -52,8 +50,57 @@ def prompt_parts(
                 for name, series in values.items()
             },
         }
-        for (first, last), (_, prompt) in zip(spans, schedule, strict=True)
+        for (first, last), (_, prompt) in zip(
+            _spans(schedule, num_frames, fps), schedule, strict=True
+        )
     ]
+
+
+def seconds_until_followed(
+    leads: Sequence[float],
+    schedule: Sequence[tuple[float, str]],
+    *,
+    num_frames: int,
+    fps: float,
+    frames: Sequence[int] | None,
+) -> list[tuple[float | None, float]]:
+    """How long after each change the new prompt is followed.
+
+    That is the time from the change to the first measured frame from which every frame, to the end
+    of the prompt, is nearer to the new prompt than to the old one.
+
+    Args:
+        leads: How far each measured frame is nearer to its prompt than to the one before that.
+        schedule: Second from which each prompt holds, and its text.
+        num_frames: Number of frames of the video.
+        fps: Frames a second.
+        frames: Frame index of each value, if some frames are skipped.
+
+    Returns:
+        For each change, the seconds and the length of the prompt's part in seconds. The former is
+        None if the prompt is not followed within its part; a part without a measured frame is left
+        out.
+    """
+    where = np.arange(len(leads)) if frames is None else np.asarray(frames)
+    found: list[tuple[float | None, float]] = []
+    for first, last in _spans(schedule, num_frames, fps)[1:]:
+        inside = (where >= first) & (where < last)
+        own, lead = where[inside], np.asarray(leads)[inside]
+        if not own.size:
+            continue
+        behind = np.flatnonzero(lead <= 0)
+        start = behind[-1] + 1 if behind.size else 0
+        seconds = float(own[start] - first) / fps if start < len(own) else None
+        found.append((seconds, (last - first) / fps))
+    return found
+
+
+def _spans(
+    schedule: Sequence[tuple[float, str]], num_frames: int, fps: float
+) -> list[tuple[int, int]]:
+    """First frame of each prompt, and the frame after its last."""
+    edges = [min(num_frames, round(start * fps)) for start, _ in schedule]
+    return list(pairwise([*edges, num_frames]))
 
 
 def _part(

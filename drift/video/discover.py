@@ -47,6 +47,11 @@ class VideoFile:
         """Prompt, or the file name without one; videos of one cluster are resampled together."""
         return cluster_name(self.path, self.prompt)
 
+    @property
+    def prompts(self) -> Schedule:
+        """Prompts with the seconds from which they hold, also if there is one; empty for none."""
+        return self.schedule or (((0.0, self.prompt),) if self.prompt else ())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from drift.video.resample import count_videos, rate_warnings
 
 Status: TypeAlias = Literal[
-    "ok", "truncated", "unreadable", "empty", "too_short", "too_small", "hdr"
+    "ok", "truncated", "unreadable", "empty", "too_short", "too_small", "hdr", "no_prompt"
 ]
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Codes of the transfer functions of ITU-R BT.2100 (ITU-T H.273, table 3), and their names."""

@@ -4,6 +4,7 @@ A metric's test module derives a class from one of these and names the metric. R
 workers, which measure many metrics at once, are compared byte by byte in tests/drift/run.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,22 @@ class MetricTester:
     Attributes:
         metric: Name of the metric.
         variant: Variant of a learned metric; None for the first.
+        prompt: Prompt of the video, for a metric that needs one.
         rounding: Relative difference that batches and reversal may make; 0 without a network.
         still: Value of two equal frames, for a metric of pairs; None for one of single frames.
     """
 
     metric: str
     variant: str | None = None
+    prompt: str = ""
     rounding: float = 0.0
     still: float | None = None
 
     def start(self) -> Metric:
         """The metric at the beginning of a video."""
-        return METRICS[self.metric].new_metric(MetricSettings(random_weights=True), self.variant)
+        return METRICS[self.metric].new_metric(
+            MetricSettings(random_weights=True), self.variant, [(0, self.prompt)]
+        )
 
     def values(self, frames: Sequence[Frame]) -> list[float]:
         """The metric's values of a whole video."""
@@ -73,6 +78,7 @@ class MetricTester:
         self, pan: Pan, make_video: Callable[..., Path], tmp_path: Path
     ) -> None:
         make_video(tmp_path / "v" / "a.mp4", pan("coffee", NUM_FRAMES, HEIGHT, WIDTH))
+        (tmp_path / "v" / "a.json").write_text(json.dumps({"prompt": self.prompt}))
         counted = tuple(dict.fromkeys((self.metric, "saturation")))  # one metric must have a weight
         variants = ((self.metric, self.variant),) if self.variant else ()
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from drift.errors import UsageError
 from drift.metrics.weights.local import require, weights_folder
 
+SIZES_IN_OPENAI_FILE = ("input_resolution", "context_length", "vocab_size")
+
 
 def read_weights(name: str, folder: Path | None) -> dict[str, Tensor]:
     """Reads one file of `drift.metrics.weights.local.WEIGHTS`.
@@ -29,6 +31,20 @@ def read_weights(name: str, folder: Path | None) -> dict[str, Tensor]:
         UsageError: the file is missing, damaged or no checkpoint.
     """
     return read_checkpoint(require((name,), weights_folder(folder))[name])
+
+
+def read_openai(name: str, folder: Path | None) -> dict[str, Tensor]:
+    """Reads a file of OpenAI's CLIP: half-precision weights, beside three sizes left out here.
+
+    Args:
+        name: Name of the file in `WEIGHTS`.
+        folder: Weights folder; None for the default one.
+
+    Returns:
+        Name -> tensor, float32.
+    """
+    state = read_weights(name, folder)
+    return {k: v.float() for k, v in state.items() if k not in SIZES_IN_OPENAI_FILE}
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from drift.errors import UsageError
 from drift.files import file_sha256
-from drift.metrics.registry import METRICS
+from drift.metrics.registry import GROUPS, METRICS
 from drift.metrics.weights import download
 from drift.metrics.weights.download import MAIN, snapshots, torch_cache
 
@@ -108,6 +108,16 @@ WEIGHTS: dict[str, WeightFile] = {
             licence="MIT",
         ),
         WeightFile(
+            name="clip-vit-b-32",
+            file="ViT-B-32.pt",
+            url="https://openaipublic.azureedge.net/clip/models/"
+            "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
+            cached="~/.cache/clip/ViT-B-32.pt",
+            sha256="40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+            size_mib=338,
+            licence="MIT",
+        ),
+        WeightFile(
             name="dinov2-base",
             file="dinov2-base.safetensors",
             repo="facebook/dinov2-base",
@@ -186,8 +196,9 @@ def address(weight: WeightFile) -> str:
 
 
 def default_names() -> tuple[str, ...]:
-    """Weights of the default variant of each metric."""
-    return tuple(name for spec in METRICS.values() for v in spec.variants[:1] for name in v.weights)
+    """Weights of the default variant of each metric of the score."""
+    specs = (METRICS[name] for name in GROUPS["all"])
+    return tuple(name for spec in specs for v in spec.variants[:1] for name in v.weights)
 
 
 def find_file(weight: WeightFile, folder: Path) -> Path | None:

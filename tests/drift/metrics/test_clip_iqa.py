@@ -6,10 +6,10 @@ import torch
 from metric_tester import MetricTester
 from torch import nn
 
-from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa, read_openai
+from drift.metrics.clip_iqa import END, PROMPTS, START, clip_iqa
 from drift.metrics.networks.clip import AttentionPool, Clip, PictureTower, fold_norms
 from drift.metrics.networks.loading import load_strict
-from drift.metrics.networks.settings import MetricSettings
+from drift.metrics.networks.reading import read_openai
 
 pytestmark = pytest.mark.numerics
 
@@ -125,8 +125,8 @@ def test_openai_file_gives_weights_in_float32_without_its_sizes(monkeypatch):
         "vocab_size": torch.tensor(49408),
         "visual.conv1.weight": torch.ones(32, 3, 3, 3, dtype=torch.float16),
     }
-    monkeypatch.setattr("drift.metrics.clip_iqa.read_weights", lambda *_: stored)
-    found = read_openai("clip-rn50", MetricSettings())
+    monkeypatch.setattr("drift.metrics.networks.reading.read_weights", lambda *_: stored)
+    found = read_openai("clip-rn50", None)
     assert {name: value.dtype for name, value in found.items()} == {
         "visual.conv1.weight": torch.float32
     }
