@@ -1,4 +1,4 @@
-"""How a command of the toolkit ends: the one line that its user reads, and its exit code.
+"""How a command of the toolkit ends: exit code, one line for its user, with `--debug` a report.
 
 The packages hiar and drift do not import one another, so each has this file, word for word. The
 others use one of the two. What is the user's to mend is told by an attribute: an error class with
@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import platform
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from traceback import walk_tb
 from typing import NoReturn
 
 OK, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -39,6 +43,19 @@ REMEDIES = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
 }
 """What the user can do about an error of the operating system."""
+OPTION_ROOMS = (["cli"], ["arguments"], ["command_line"])
+PACKAGES = ("hiar", "drift", "eval", "baselines", "reports")
+LIBRARIES = {
+    **{name: name for name in ("torch", "numpy", "diffusers", "transformers", "av", "pyarrow")},
+    "cv2": "opencv-python",
+}
+"""Modules of others that a report of a fault names, and the packages they come in."""
+VARIABLES = (
+    *("HIAR_WEIGHTS", "HIAR_DATA", "DRIFT_WEIGHTS", "VBENCH_CACHE_DIR", "HF_HUB_OFFLINE"),
+    *("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "WORLD_SIZE"),
+)
+CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Sets of instructions on which the last digits of results depend."""
 
 
 class ArgumentsError(ValueError):
@@ -100,6 +117,8 @@ def run_command(
         if is_closed:
             return PIPE_CLOSED
         ending = exit_code_of(error)
+        if "--debug" in words and speaks(error):
+            sys.stderr.write(fault_report(parser, words, error))
         if ending is None or "--debug" in words:
             raise
         if speaks(error):
@@ -115,7 +134,7 @@ def exit_code_of(error: BaseException) -> int | None:
 
 
 def line_of(error: BaseException, out: object = None) -> str:
-    """The one line that says what is wrong.
+    """The one line that says what is wrong; the topic in brackets leads to docs/errors.md.
 
     Args:
         error: What was raised.
@@ -126,7 +145,89 @@ def line_of(error: BaseException, out: object = None) -> str:
         path = error.filename or out or "the output"
         remedy = REMEDIES.get(error.errno or 0)
         words = f"{_text(path)}: {error.strerror}" + (f"; {remedy}" if remedy else "")
-    return "; ".join(line.strip() for line in words.splitlines() if line.strip())
+    line = "; ".join(line.strip() for line in words.splitlines() if line.strip())
+    topic = topic_of(error)
+    return f"{line} [{topic}]" if topic else line
+
+
+def topic_of(error: BaseException) -> str:
+    """Section of docs/errors.md: package and room of the code that raised an error, as a rule."""
+    if isinstance(error, OSError):
+        return "files"
+    ours = [name for name, _, _ in _places(error) if name.split(".")[0] in PACKAGES]
+    rooms = ours[-1].split(".")[:2] if ours else []
+    return "options" if rooms[1:] in OPTION_ROOMS else "-".join(rooms)
+
+
+def fault_report(
+    parser: argparse.ArgumentParser, words: Sequence[str], error: BaseException
+) -> str:
+    """What `--debug` shows for a report of a fault: no path, no name and no prompt is in it.
+
+    It tells no word that the user chose: of the arguments those that the command line itself
+    knows, and numbers; of an error its class and where it was raised, but not its message.
+    """
+    known = _known_words(parser)
+    asked = [part for word in words for part in word.split("=", 1)]
+    told = [word if word in known or _is_number(word) else "..." for word in asked]
+    lines = [
+        f"command    {' '.join((parser.prog, *told))}",
+        f"versions   Python {platform.python_version()}, {', '.join(_versions())}",
+        f"machine    {platform.system()} {platform.machine()}, {os.cpu_count()} processors, "
+        f"{' '.join(_cpu_features()) or 'features unknown'}",
+        f"variables  {', '.join(name for name in VARIABLES if name in os.environ) or 'none set'}",
+    ]
+    cause: BaseException | None = error
+    while cause is not None:
+        lines += [f"error      {type(cause).__name__} [{topic_of(cause)}]"]
+        lines += [f"  {_public(name)}:{line} {function}" for name, line, function in _places(cause)]
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(("--- for a report of a fault, from here", *lines, "--- to here", ""))
+
+
+def _places(error: BaseException) -> list[tuple[str, int, str]]:
+    """Module, line and function of each frame between the command and the error."""
+    return [
+        (str(frame.f_globals.get("__name__")), line, frame.f_code.co_name)
+        for frame, line in walk_tb(error.__traceback__)
+    ]
+
+
+def _public(module: str) -> str:
+    """The module's name if it is one of the toolkit, of Python or of a library that we use."""
+    root = module.split(".", maxsplit=1)[0]
+    is_known = root in (*PACKAGES, *LIBRARIES) or root in sys.stdlib_module_names
+    return module if is_known else "another module"
+
+
+def _known_words(parser: argparse.ArgumentParser) -> set[str]:
+    """Options, commands and choices of a command line."""
+    words: set[str] = set()
+    for action in parser._actions:
+        words.update(action.option_strings, map(str, action.choices or ()))
+        if isinstance(action, argparse._SubParsersAction):
+            words.update(*map(_known_words, action.choices.values()))
+    return words
+
+
+def _is_number(word: str) -> bool:
+    with suppress(ValueError):
+        float(word)
+        return True
+    return False
+
+
+def _versions() -> Iterator[str]:
+    for package in ("hiar-toolkit", *LIBRARIES.values()):
+        with suppress(metadata.PackageNotFoundError):
+            yield f"{package} {metadata.version(package)}"
+
+
+def _cpu_features() -> list[str]:
+    with suppress(OSError):  # Linux tells them here
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+        return [name for name in CPU_FEATURES if name in told]
+    return []
 
 
 def _text(path: object) -> str:

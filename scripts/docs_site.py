@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from docs_reference import errors
 from docs_reference.commands import PARSERS, command_page, commands_page
 from docs_reference.python import python_page
 from docs_reference.records import records_page
@@ -62,6 +63,8 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     uri = page.file.src_uri
     if uri.startswith(("reference/", "source/")):
         return markdown
+    if uri == "errors.md":
+        markdown = errors.with_messages(markdown, ROOT)
     origin = _origin(uri)
 
     def led(match: re.Match[str]) -> str:

@@ -1,7 +1,9 @@
 """What is the user's to mend ends every command in one line and exit code 2."""
 
+import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +14,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from docs_reference.errors import messages
+
+from drift.command_line import fault_report
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {
@@ -21,6 +26,7 @@ NAMES = {
     "baselines": "hiar-baselines",
     "reports": "reproduce-paper",
 }
+TOPICS = messages(ROOT)
 LIMITED = """
 import resource, runpy, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
@@ -49,6 +55,8 @@ def the_line(package: str, done: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith(f"{NAMES[package]}: ")
     assert done.returncode == 2
+    topic = re.search(r" \[([\w-]+)\]$", lines[0])
+    assert topic is not None and topic[1] in TOPICS
     return lines[0]
 
 
@@ -287,6 +295,48 @@ def test_debug_shows_the_traceback(package: str, file: Path) -> None:
     done = run(package, *asked[package])
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+SECRET = "hush"
+
+
+@pytest.mark.parametrize("package", NAMES)
+def test_the_report_of_a_fault_holds_no_word_of_the_user(package: str, tmp_path: Path) -> None:
+    out = tmp_path / SECRET
+    out.mkdir()
+    asked = {
+        "hiar": ["sample", "--prompt", f"a {SECRET} disc", f"--out={out}", "--order", "block_first",
+                 "--context", "input", "--seed", 5, "--debug"],
+        "drift": ["score", out, "--glob", SECRET, "--segments=4", "--out", out / "run", "--debug"],
+        "eval": ["--debug", "layout", out],
+        "baselines": ["--debug", "generate", "self-forcing", "--weights", SECRET, "--size", "16x16",
+                      "--prompt", SECRET, "--out", out],
+        "reports": ["--preset", SECRET, "--debug"],
+    }  # fmt: skip
+    done = run(package, *asked[package], HIAR_WEIGHTS=out)
+    report = done.stderr.partition("Traceback")[0]
+    assert len(report.splitlines()) > 7
+    assert not re.search(f"{SECRET}|{tmp_path.name}|{Path.home()}|{ROOT}", report)
+    assert "UsageError [" in report
+    assert "variables  HIAR_WEIGHTS" in report
+    if package == "drift":
+        assert "command    drift score ... --glob ... --segments 4 --out ... --debug" in report
+
+
+def test_the_report_tells_places_in_the_toolkit_and_libraries_alone() -> None:
+    """Neither the message of an error, nor a module of the user's, nor what an error came from."""
+    parser = argparse.ArgumentParser("drift")
+    own = {"__name__": f"{SECRET}.plans"}
+    exec(f"def fail():\n    raise KeyError('{SECRET}')", own)
+    with pytest.raises(ValueError) as caught:
+        try:
+            own["fail"]()
+        except KeyError:
+            json.loads(SECRET)
+    report = fault_report(parser, ["score", SECRET, "--debug"], caught.value)
+    assert SECRET not in report
+    assert "another module:2 fail" in report
+    assert "json.decoder:" in report
 
 
 def test_the_two_copies_are_one() -> None:
