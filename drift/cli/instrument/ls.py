@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     for entry in entries:
         sys.stdout.write(f"{entry['name']}: {entry['source']}\n")
         for weight in entry["weights"]:
-            sys.stdout.write(f"    {weight['variant']}: {weight['name']}, {weight['licence']}\n")
+            sys.stdout.write(f"    {weight['variant']}: {weight['about']}\n")
+            sys.stdout.write(f"        {weight['name']}, {weight['licence']}\n")
     return 0
 
 
@@ -55,7 +56,12 @@ def describe(spec: MetricSpec) -> dict[str, Any]:
         "source": spec.source,
         "licence": CODE_LICENCE,
         "weights": [
-            {"variant": variant.name, "name": name, "licence": WEIGHTS[name].licence}
+            {
+                "variant": variant.name,
+                "about": variant.about,
+                "name": name,
+                "licence": WEIGHTS[name].licence,
+            }
             for variant in spec.variants
             for name in variant.weights
         ],
