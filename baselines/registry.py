@@ -2,18 +2,23 @@
 
 from baselines.field.models import FIELD
 from baselines.models import (
-    causal_forcing,
-    causal_forcing_framewise,
-    causvid,
-    hiar,
-    longlive,
     ltx_video,
     magi_1_4_5b,
     nova,
     pyramid_flow,
-    self_forcing,
     skyreels_v2_1_3b,
     wan2_1_1_3b,
+)
+from baselines.models.distilled import (
+    causal_forcing,
+    causal_forcing_framewise,
+    causvid,
+    hiar,
+    infinity_rope,
+    longlive,
+    longlive_infinity,
+    reward_forcing,
+    self_forcing,
 )
 from baselines.spec import ModelSpec
 from hiar.errors import UsageError
@@ -31,6 +36,9 @@ MODELS: tuple[ModelSpec, ...] = (
     hiar.SPEC,
     causal_forcing_framewise.SPEC,
     longlive.SPEC,
+    longlive_infinity.SPEC,
+    infinity_rope.SPEC,
+    reward_forcing.SPEC,
 )
 
 

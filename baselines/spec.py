@@ -3,7 +3,7 @@
 Sources are repositories at a commit. The models' files refer to these snapshots:
 Self-Forcing 33593df, CausVid ca21150, Causal-Forcing 1fc7bbc, HiAR da267d3, LongLive v1.0,
 Wan2.1 9737cba, MAGI-1 6ff822e, NOVA 2cd254a, Pyramid-Flow 3040d71, SkyReels-V2 abed76f,
-LTX-Video 5260738, diffusers 0.42.1.
+LTX-Video 5260738, Infinity-RoPE 63d7b84, Reward-Forcing 4317f5a, diffusers 0.42.1.
 """
 
 import re
@@ -20,6 +20,7 @@ How = Literal["hiar engine", "diffusers pipeline", "external command"]
 Use = Literal["call", "scheduler", "fact"]
 Value: TypeAlias = bool | int | float | str | tuple[int, ...]
 
+_LEVELS = {"clean": "clean", "output": "at the step's output noise", "input": "at its input noise"}
 _KEY = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
 
@@ -72,6 +73,11 @@ class Setting:
     value: Value
     source: str
     use: Use = "call"
+
+    def __post_init__(self) -> None:
+        """Refuses a value without a source."""
+        if not self.source.strip():
+            raise ValueError(f"{self.name} {self.value!r}: a setting has a source")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +212,17 @@ class ModelSpec:
     def sampler(self) -> SamplerConfig | None:
         """Sampler settings of the release, which hold within a window if windows overlap."""
         return None if self.release is None else find_release(self.release).sampler
+
+    @property
+    def sees(self) -> str:
+        """What a block sees while it is made, in a few words."""
+        if self.chunk_frames is None:
+            return "the whole video"
+        if self.sampler is None:
+            return "as its own code says"
+        sink = f", {self.sampler.sink} of them sink" if self.sampler.sink else ""
+        level = _LEVELS[self.sampler.context]
+        return f"{self.sampler.window} latent frames{sink}; earlier blocks {level}"
 
     @property
     def repository(self) -> str:

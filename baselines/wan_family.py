@@ -28,6 +28,7 @@ RECORDED = (
     "stochastic",
     "window",
     "sink",
+    "cache",
 )
 """Sampler settings that records name; the others apply to no model here."""
 
@@ -47,7 +48,7 @@ def sampler_facts(spec: ModelSpec) -> dict[str, Any] | None:
     if spec.release is None:
         return None
     release = find_release(spec.release)
-    settings = asdict(release.sampler)
+    settings = asdict(release.sampler) | {"cache": release.sampler.policy.name}
     return {name: settings[name] for name in RECORDED} | {
         "rollout": "overlapping windows" if spec.overlap else "rolling window",
         "overlap": spec.overlap,

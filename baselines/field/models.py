@@ -8,7 +8,6 @@ REWARD = "JaydenLyh/Reward-Forcing 0d76dd6 README"
 FORCING_KV = "zju-jiyicheng/Forcing-KV 03d7ae2 README"
 WAVE = "SJTU-DENG-Lab/WaveForcing 125e425 README"
 CAUSAL = "thu-ml/Causal-Forcing 1fc7bbc"
-DEEP = "cvlab-kaist/DeepForcing 5754400 README"
 KREA = "krea-ai/realtime-video 1079e2e README"
 HELIOS = "PKU-YuanGroup/Helios 2276f8e"
 
@@ -29,25 +28,8 @@ FIELD: tuple[FieldModel, ...] = (
             "just before the window",
             source=ROLLING,
         ),
-        why_not="a loop and an attention of its own",
+        why_not="denoises 5 blocks at 5 noise levels together, in a loop of its own",
         paper=Fact(value="arXiv 2509.25161", source="TencentARC/RollingForcing 250063c README"),
-    ),
-    FieldModel(
-        key="reward-forcing",
-        label="Reward Forcing",
-        base=Fact(value="Wan2.1-T2V-1.3B, Self-Forcing's ode_init.pt, 4 steps", source=REWARD),
-        code=Fact(value="github.com/JaydenLyh/Reward-Forcing 0d76dd6", source=REWARD),
-        weights=Fact(
-            value="JaydenLu666/Reward-Forcing-T2V-1.3B, rewardforcing.pt, with --use_ema; no "
-            "revision known",
-            source=REWARD,
-        ),
-        context=Fact(
-            value="a small window and a sink; how the sink changes was not read",
-            source="JaydenLyh/Reward-Forcing issue 10",
-        ),
-        why_not="the rule of its sink was not read",
-        paper=Fact(value="arXiv 2512.04678", source=REWARD),
     ),
     FieldModel(
         key="longlive-2",
@@ -58,24 +40,18 @@ FIELD: tuple[FieldModel, ...] = (
         paper=Fact(value="arXiv 2605.18739", source="arXiv's listing"),
     ),
     FieldModel(
-        key="infinity-rope",
-        label="Infinity-RoPE",
-        base=Fact(
-            value="no training: weights of Self-Forcing or Causal Forcing",
-            source=f"{CAUSAL} README",
-        ),
-        why_not="keys are cached after their rotary phase here",
-    ),
-    FieldModel(
         key="deep-forcing",
         label="Deep Forcing",
         base=Fact(
             value="no training: weights of Self-Forcing or Causal Forcing",
             source=f"{CAUSAL} README",
         ),
-        code=Fact(value="github.com/cvlab-kaist/DeepForcing", source=f"{CAUSAL} README"),
-        context=Fact(value="a deep sink and participative compression of the cache", source=DEEP),
-        why_not="no rule here compresses a cache",
+        context=Fact(
+            value="half of the window is a sink, aligned in rotary phase; compression of the cache "
+            "keeps the tokens that take part most",
+            source="arXiv 2512.05081, abstract",
+        ),
+        why_not="no rule here compresses a cache, and its code is not out",
         paper=Fact(value="arXiv 2512.05081", source="arXiv's listing"),
     ),
     FieldModel(

@@ -27,7 +27,8 @@ SPEEDS: tuple[PublishedSpeed, ...] = (
         source=f"{ROLLING} README",
     ),
     PublishedSpeed(
-        model="reward-forcing", fps=23.1, kind="not said", hardware="1 x H100", source=REWARD,
+        model="reward-forcing", fps=23.1, kind="not said", hardware="1 x H100",
+        passes_per_block=BLOCK_FIRST_PASSES, source=REWARD,
     ),
     PublishedSpeed(
         model="longlive-2", fps=45.7, kind="not said", hardware="not said; NVFP4, 2 steps",

@@ -170,7 +170,7 @@ PARTS: tuple[Part, ...] = (
             path="chunkwise/causal_forcing.pt",
             revision=CAUSAL_FORCING_REVISION,
         ),
-        enables="model causal-forcing",
+        enables="models causal-forcing and infinity-rope",
         licence="unconfirmed; code Apache-2.0",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
@@ -197,6 +197,13 @@ PARTS: tuple[Part, ...] = (
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
     Part(
+        key="reward-forcing",
+        file=WeightFile(repo="JaydenLu666/Reward-Forcing-T2V-1.3B", path="rewardforcing.pt"),
+        enables="model reward-forcing",
+        licence="unconfirmed; code Apache-2.0",
+        num_bytes=4 * WAN_1_3B_PARAMETERS,
+    ),
+    Part(
         key="longlive-base",
         file=WeightFile(
             repo="Efficient-Large-Model/LongLive-1.3B",
@@ -204,7 +211,7 @@ PARTS: tuple[Part, ...] = (
             revision=LONGLIVE_REVISION,
             stated=("sha256", "10a2aa8fcf89c77d9033f4c117405412a690e289625766619d293f0c5a208ee7"),
         ),
-        enables="model longlive",
+        enables="models longlive and longlive-infinity",
         licence="unconfirmed",
         num_bytes=4 * WAN_1_3B_PARAMETERS,
     ),
@@ -216,7 +223,7 @@ PARTS: tuple[Part, ...] = (
             revision=LONGLIVE_REVISION,
             stated=("sha256", "c4e43b87d62d4b0614b496773639f1ab170a7ee486dc23407901e9d3a5ebc07a"),
         ),
-        enables="model longlive",
+        enables="models longlive and longlive-infinity",
         licence="unconfirmed",
     ),
     Part(
@@ -325,6 +332,38 @@ RELEASES: tuple[Release, ...] = (
         lora_alpha=256,
         sampler=SamplerConfig(order="block_first", context="clean", window=12, sink=3),
         source="LongLive v1.0 configs/longlive_inference.yaml (LoRA rank 256, alpha 256)",
+    ),
+    Release(
+        key="longlive-infinity",
+        label="LongLive 1.0, without end",
+        part="longlive-base",
+        state_dict_keys=("generator",),
+        lora_part="longlive-lora",
+        lora_alpha=256,
+        sampler=SamplerConfig(
+            order="block_first", context="clean", window=12, sink=3, cache="aligned-sink"
+        ),
+        source="LongLive v1.0 e52d9ef configs/longlive_inference_infinity.yaml",
+    ),
+    Release(
+        key="infinity-rope",
+        label="Infinity-RoPE on Causal Forcing",
+        part="causal-forcing",
+        state_dict_keys=("generator",),
+        sampler=SamplerConfig(
+            order="block_first", context="clean", window=6, sink=1, cache="aligned-sink"
+        ),
+        source="Infinity-RoPE 63d7b84 configs/self_forcing_dmd.yaml, inference_causal_forcing.sh",
+    ),
+    Release(
+        key="reward-forcing",
+        label="Reward Forcing",
+        part="reward-forcing",
+        state_dict_keys=("generator_ema",),
+        sampler=SamplerConfig(
+            order="block_first", context="clean", window=9, sink=3, cache="averaged-sink"
+        ),
+        source="Reward-Forcing 4317f5a configs/reward_forcing.yaml, README (--use_ema)",
     ),
 )
 

@@ -6,7 +6,7 @@ import pytest
 
 from baselines.lengths import find_length
 from baselines.registry import MODELS, UnknownModelError, find_model
-from baselines.spec import Length, ModelSpec
+from baselines.spec import Length, ModelSpec, Setting
 
 # Rows of the paper's Table 1, in its order.
 PAPER = {
@@ -65,6 +65,26 @@ def test_a_chunk_is_a_block(spec: ModelSpec) -> None:
     assert spec.chunk_frames == 4 * spec.sampler.frames_per_block
 
 
+def test_cache_rules_are_the_releases() -> None:
+    """Window, sink and rule, as each model's code has them; the others see 21 frames."""
+    rules = {
+        "longlive": (12, 3, "sink"),
+        "longlive-infinity": (12, 3, "aligned-sink"),
+        "infinity-rope": (6, 1, "aligned-sink"),
+        "reward-forcing": (9, 3, "averaged-sink"),
+    }
+    for spec in DISTILLED:
+        assert spec.sampler is not None
+        found = (spec.sampler.window, spec.sampler.sink, spec.sampler.policy.name)
+        assert found == rules.get(spec.key, (21, 0, "window"))
+
+
+def test_a_setting_without_a_source_is_refused() -> None:
+    for source in ("", " "):
+        with pytest.raises(ValueError, match="sink_size 3: a setting has a source"):
+            Setting(name="sink_size", value=3, source=source)
+
+
 def test_longlive_brings_its_lora() -> None:
     paths = [file.path for file in find_model("longlive").weights]
     assert paths[:2] == ["models/longlive_base.pt", "models/lora.pt"]
@@ -105,6 +125,9 @@ def test_timed_lengths_differ_by_whole_chunks(spec: ModelSpec) -> None:
         ("causal-forcing", (1000.0, 937.5, 833.3, 625.0)),
         ("causal-forcing-framewise", (1000.0, 937.5, 833.3, 625.0)),
         ("longlive", (1000.0, 937.5, 833.3, 625.0)),
+        ("longlive-infinity", (1000.0, 937.5, 833.3, 625.0)),
+        ("infinity-rope", (1000.0, 937.5, 833.3, 625.0)),
+        ("reward-forcing", (1000.0, 937.5, 833.3, 625.0)),
         ("hiar", (1000.0, 937.5, 833.3, 625.0)),
     ],
 )

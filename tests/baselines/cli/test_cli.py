@@ -44,20 +44,26 @@ def put_everything(key: str, folder: Path) -> None:
             put(status.target / names.get(pattern, pattern.replace("*", "a.bin")))
 
 
-def test_list_is_one_line_a_model_in_100_columns(
+def test_list_is_a_line_a_model_and_details_in_100_columns(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("baselines.run.status.NVIDIA", folder / "no-driver")
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[2:])) <= 100  # but for the two folders' own paths
-    rows = {line.split()[0]: line for line in lines if line}
+    rows = {line.split()[0]: line for line in lines if line and line[0] != " "}
     assert all(spec.key in rows for spec in MODELS)
     assert rows["magi-1-4.5b"].endswith("0/3   weights, environment, GPU")
     assert "5, 20 " in rows["hiar"]
+    assert "hiar, averaged-sink" in rows["reward-forcing"]
+    below = lines[lines.index(rows["longlive"]) + 1 :][:3]
+    facts = ("licence", "trained on: 59.81 s", "12 latent frames, 3 of them sink", "published 20.7")
+    assert all(fact in " ".join(below) for fact in facts)
+    assert any(line.startswith("waveforcing ") and "8 Hopper GPUs" in line for line in lines)
     put_everything("hiar", folder)
     assert main(["list"]) == 0
-    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line for line in lines if line and line[0] != " "}
     assert rows["hiar"].endswith("4/4   nothing; CPU: hours each")
     assert rows["self-forcing"].endswith("3/4   weights")
 

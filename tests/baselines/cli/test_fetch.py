@@ -113,6 +113,7 @@ def test_the_repositories_without_a_pinned_revision_are_the_documented_ones() ->
     page = (Path(__file__).parents[3] / "docs" / "dependencies.md").read_text()
     assert unpinned == {
         "BAAI/nova-d48w1024-osp480",
+        "JaydenLu666/Reward-Forcing-T2V-1.3B",
         "Skywork/SkyReels-V2-DF-1.3B-540P-Diffusers",
         "jackyhate/HiAR",
         "rain1011/pyramid-flow-sd3",

@@ -1,6 +1,6 @@
 """LongLive 1.0, distilled from Wan2.1-1.3B for long videos; not in the paper's table."""
 
-from baselines.spec import ModelSpec, Setting
+from baselines.spec import ModelSpec, Setting, Trained
 from baselines.wan_family import (
     LONG,
     SHORT,
@@ -19,7 +19,7 @@ SPEC = ModelSpec(
     how="hiar engine",
     entry="hiar, order block_first",
     weights=release_weights("longlive"),
-    licence="unconfirmed",
+    licence="Apache-2.0, its README says; the card of the weights was not seen",
     height_px=HEIGHT_PX,
     width_px=WIDTH_PX,
     fps=FPS,
@@ -35,6 +35,10 @@ SPEC = ModelSpec(
             use="fact",
         ),
         Setting(name="LoRA", value="rank 256, alpha 256, merged", source=_CONFIG, use="fact"),
+    ),
+    trained=Trained(
+        num_frames=957,
+        source="LongLive v1.0 e52d9ef configs/longlive_train_long.yaml, streaming_max_length 240",
     ),
     chunk_frames=block_frames("longlive"),
     release="longlive",
