@@ -1,1 +1,1 @@
-"""One file for each model, which holds its ``SPEC``; the distilled ones have a room of their own."""
+"""One file for each model, which holds its ``SPEC``; those distilled have their own room."""
