@@ -93,7 +93,7 @@ class MetricTester:
             summary = (tmp_path / folder / "summary.json").read_bytes()
             return summary, [record.stat().st_mtime_ns for record in records]
 
-        # Processes that load torch take long: lpips stands for all, in tests/drift/run/test_measure.
+        # Processes that load torch take long: lpips stands for all (run/test_measure.py).
         two = run("two", 1 if METRICS[self.metric].learned else 2)
         assert run("two", 1) == two  # a second run reads what the first measured
         assert run("one", 1)[0] == two[0]
