@@ -74,6 +74,7 @@ def validate_controls(
         "schema": VALIDATION_SCHEMA,
         **({"invalid": provenance["invalid"]} if "invalid" in provenance else {}),
         "sources": sources,
+        "media": result.summary["media"],
         "doses": list(DOSES),
         "blind_below": BLIND,
         "columns": {name: _column(name, readings, sources, result) for name in columns},
