@@ -69,6 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead of timing: predict other numbers of ranks and steps from the passes of order "
         "pipelined, and check the prediction against every measured row",
     )  # fmt: skip
+    parser.add_argument(
+        "--decode-s", type=float, metavar="SECONDS",
+        help="--model: what one device takes to decode a steady block (--decode measures it); "
+        "predicts ranks that decode and ranks that run context passes too",
+    )  # fmt: skip
     instead.add_argument(
         "--report", type=Path, nargs="+", metavar="DIR",
         help="instead of timing: make one page of records or folders of them, with tables, "
@@ -142,6 +147,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     if arguments.out is not None and arguments.out.is_dir():
         raise UsageError(f"--out {arguments.out} is a folder: name the JSON file to write")
+    if arguments.decode_s is not None and (not arguments.model or arguments.decode_s <= 0):
+        raise UsageError(
+            f"--decode-s {arguments.decode_s:g}: a time above 0, together with --model RECORD"
+        )
     if arguments.compare or arguments.model:
         return read_records(arguments)
     if arguments.report:
@@ -200,7 +209,7 @@ def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> Non
 
 def read_records(arguments: argparse.Namespace) -> int:
     """Compare records or predict from them; nothing is timed."""
-    from hiar.bench.forecast import forecast, format_forecast  # noqa: PLC0415
+    from hiar.bench.prediction.forecast import forecast, format_forecast  # noqa: PLC0415
     from hiar.runtime.files import atomic_write_text  # noqa: PLC0415
 
     records = [read_record(path) for path in arguments.compare or arguments.model]
@@ -208,7 +217,7 @@ def read_records(arguments: argparse.Namespace) -> int:
         pairs, notes = compare(*records)
         facts, table = comparison_facts(pairs, notes), format_comparison(pairs, notes)
     else:
-        facts = forecast(records)
+        facts = forecast(records, arguments.decode_s)
         table = format_forecast(facts)
     text = json.dumps(facts, indent=1) + "\n"
     if arguments.out is not None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hiar.bench.cost_model import predict
-from hiar.bench.forecast import machine_of, pass_times
+from hiar.bench.prediction.cost_model import predict
+from hiar.bench.prediction.forecast import machine_of, pass_times
 from hiar.bench.records import SCHEMA, BenchRecord, record_of
 from hiar.bench.report.gantt import Bar, as_svg, draw_gantt
 from hiar.bench.report.roofline import draw_roofline, point_of

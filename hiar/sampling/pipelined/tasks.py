@@ -1,6 +1,6 @@
 """Which denoising steps a rank of a pipeline owns, and what the rank does, in sequence.
 
-`PipelineStage` carries the tasks out; `hiar.bench.cost_model` runs them on a clock.
+`PipelineStage` carries the tasks out; `hiar.bench.prediction.cost_model` runs them on a clock.
 """
 
 from __future__ import annotations

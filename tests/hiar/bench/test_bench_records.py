@@ -12,8 +12,8 @@ from PIL import Image
 
 from hiar.bench.config import BenchConfig
 from hiar.bench.end_to_end import UMT5_XXL, WAN_VAE, RandomVae
-from hiar.bench.forecast import forecast, machine_of, pass_times
 from hiar.bench.orders import run_bench
+from hiar.bench.prediction.forecast import forecast, machine_of, pass_times
 from hiar.bench.records import BenchRecord, compare, read_record, record_of
 from hiar.bench.rows import Row
 from hiar.errors import UsageError
@@ -109,6 +109,26 @@ def test_the_model_is_checked_against_each_measured_row() -> None:
     assert predicted[2, 2] == 2 + 14
     assert (2, 3) not in predicted
     assert all(each["measured_s"] is None for each in found["predicted"])
+
+
+def test_ranks_that_decode_are_predicted_where_decoding_is_timed() -> None:
+    """Passes of 2 and 1 s: four ranks make a block in 3 s, which takes 6 s to decode on one."""
+    assert forecast([read(pipelined_row())])["splits"] == []
+    found = {each["label"]: each for each in forecast([read(pipelined_row())], 6.0)["splits"]}
+    assert found["4 + 0 + 1"]["clean_block_s"] == found["4 + 0 + 3"]["decoded_block_s"] == 3
+    assert found["4 + 0 + 1"]["decoded_block_s"] == 6
+    assert found["4 + 1 + 3"]["seconds"] > found["4 + 4 + 3"]["seconds"]
+    assert found["4 + 4 + 3"]["ranks"] == 11
+
+
+@pytest.mark.parametrize("more", [[], ["--model", "record.json"]])
+def test_a_time_of_decoding_belongs_to_the_model(
+    hiar_main: Callable[..., tuple[int, str, str]], more: list[str]
+) -> None:
+    seconds = "-1" if more else "1"
+    code, _, err = hiar_main("bench", "--decode-s", seconds, *more)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--model RECORD" in err
 
 
 def test_what_ranks_lose_to_one_another_is_taken_out_and_put_back() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hiar.bench.cost_model import Machine, PassTimes, Prediction, predict
+from hiar.bench.prediction.cost_model import Machine, PassTimes, Prediction, predict
 from hiar.errors import UsageError
 from hiar.sampling.pipelined.tasks import split_steps
 

@@ -97,8 +97,12 @@ class Prediction:
 
     def interval_s(self, blocks: Sequence[int]) -> float:
         """Median time from one finished block to the next, over the given blocks."""
-        ends = self.finished_s
-        return statistics.median(ends[b] - ends[b - 1] for b in blocks if b > 0)
+        return interval_s(self.finished_s, blocks)
+
+
+def interval_s(ends_s: Sequence[float], blocks: Sequence[int]) -> float:
+    """Median time from the end of one block to that of the next, over the given blocks."""
+    return statistics.median(ends_s[b] - ends_s[b - 1] for b in blocks if b > 0)
 
 
 def predict(times: PassTimes, machine: Machine, *, num_steps: int, num_ranks: int) -> Prediction:

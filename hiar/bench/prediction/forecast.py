@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hiar.bench.cost_model import Machine, PassTimes, Prediction, predict
+from hiar.bench.config import bench_models
+from hiar.bench.prediction.cost_model import (
+    Machine,
+    PassTimes,
+    Prediction,
+    interval_s,
+    predict,
+)
+from hiar.bench.prediction.splits import Costs, Split, predict_split
 from hiar.bench.records import BenchRecord
 from hiar.bench.rows import PipelineFigures, Row
 from hiar.bench.video_timing import steady_blocks
@@ -22,6 +30,10 @@ from hiar.sampling.config import SamplerConfig
 
 RANKS = (1, 2, 3, 4)
 STEPS = (2, 4, 8)
+SPLITS = ((1, 0, 1), (2, 0, 1), (4, 0, 1), (4, 0, 2), (4, 0, 3), (4, 1, 3), (4, 4, 3))
+"""Ranks that denoise, run context passes and decode. Wave Forcing's fastest runs are 4 + 1 + 3
+(WaveForcing 125e425 README), with one context for all steps."""
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 SAME_VIDEO = ("config", "dtype", "latent_frames", "window", "backend", "compile")
 
 
@@ -58,14 +70,16 @@ class Forecast:
         return asdict(self) | {"error": self.error}
 
 
-def forecast(records: Sequence[BenchRecord]) -> dict[str, Any]:
+def forecast(records: Sequence[BenchRecord], decode_s: float | None = None) -> dict[str, Any]:
     """Predictions for the measured rows and for those that were not measured.
 
     Args:
         records: Records with at least one row of order `pipelined`.
+        decode_s: Seconds that one device takes to decode a steady block; None predicts no decoding.
 
     Returns:
-        `base` (the row that fed the model), `checked` and `predicted` lists of facts.
+        `base` (the row that fed the model), `checked` and `predicted` lists of facts, and `splits`:
+        those with ranks that run context passes or decode.
 
     Raises:
         UsageError: If no row has the times of its passes, or rows are of different videos.
@@ -98,7 +112,46 @@ def forecast(records: Sequence[BenchRecord]) -> dict[str, Any]:
         "base": base.label,
         "checked": [each.facts() for each in checked],
         "predicted": [each.facts() for each in others],
+        "splits": [] if decode_s is None else split_facts(base, rows, num_steps, decode_s),
     }
+
+
+def split_facts(
+    base: Row, rows: Sequence[tuple[Row, BenchRecord]], num_steps: int, decode_s: float
+) -> list[dict[str, Any]]:
+    """Predictions for `SPLITS`; links are free if none was timed.
+
+    Args:
+        base: The row whose passes are taken.
+        rows: All rows; the first one with a timed link gives the links.
+        num_steps: Denoising steps.
+        decode_s: Seconds that one device takes to decode a steady block.
+    """
+    figures, sizes = figures_of(base), bench_models()[base.config].config
+    keys = 2 * sizes.num_layers * figures.block_tokens * sizes.dim * BYTES[base.dtype]
+    link = next((figures_of(row).link for row, _ in rows if figures_of(row).link), None)
+    costs = Costs(
+        decode_s=decode_s, num_layers=sizes.num_layers,
+        transfer_s=link.seconds(figures.block_bytes) if link else 0.0,
+        keys_s=link.seconds(keys) if link else 0.0,
+    )  # fmt: skip
+    blocks = steady_blocks(SamplerConfig(window=base.window), figures.blocks)
+    facts = []
+    for steps, context, decoder in SPLITS:
+        if steps > num_steps or (context and steps != num_steps) or context > num_steps:
+            continue
+        split = Split(steps=steps, context=context, decoder=decoder)
+        found = predict_split(pass_times(base), costs, split, num_steps=num_steps)
+        facts.append({
+            "label": split.label,
+            "ranks": steps + context + decoder,
+            "clean_block_s": interval_s(found.clean_s, blocks),
+            "decoded_block_s": interval_s(found.decoded_s, blocks),
+            "first_block_s": found.decoded_s[0],
+            "seconds": found.decoded_s[-1],
+            "end_to_end_fps": num_frames(base.latent_frames) / found.decoded_s[-1],
+        })  # fmt: skip
+    return facts
 
 
 def _check_same_video(row: Row, base: Row) -> None:
@@ -162,6 +215,11 @@ def _forecast(
     )
 
 
+SPLIT_HEAD = "steps + context + decoder, each on a device of its own\n" + (
+    "ranks           clean s  decoded s  first s  seconds  frames/s   (s: a steady block)"
+)
+
+
 def format_forecast(found: dict[str, Any]) -> str:
     """The predictions for people."""
     checked = [
@@ -180,5 +238,11 @@ def format_forecast(found: dict[str, Any]) -> str:
         *checked,
         "predicted       seconds  frames/s  block s  first s",
         *predicted,
+        *([SPLIT_HEAD] if found["splits"] else []),
+        *(
+            f"{each['label']:15} {each['clean_block_s']:8.3f} {each['decoded_block_s']:10.3f} "
+            f"{each['first_block_s']:8.3f} {each['seconds']:8.3f} {each['end_to_end_fps']:9.1f}"
+            for each in found["splits"]
+        ),
     ]
     return "\n".join(lines) + "\n"
