@@ -1,12 +1,8 @@
 """Brightness: the mean luminance of a frame. A video that darkens or pales has drifted."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from drift.metrics.registry import Metric
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luminance (ITU-R BT.601)."""
@@ -25,12 +21,3 @@ def brightness(frame: NDArray[np.uint8]) -> float:
     """
     means = cv2.mean(frame)[:3]
     return sum(weight * mean for weight, mean in zip(LUMA, means, strict=True)) / 255.0
-
-
-def new_metric() -> Metric:
-    """Returns a metric for one video that gives one value a frame."""
-
-    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
-        return [brightness(frame) for frame in frames]
-
-    return update

@@ -100,11 +100,7 @@ class ClipText:
         return in_parts(run, batch, self._settings, self._dtype)
 
 
-def new_metric(
-    settings: MetricSettings, variant: str, prompts: Sequence[tuple[int, str]]
-) -> ClipText:
-    """Returns a metric for one video that gives one value a frame; `ClipText` has the arguments."""
-    return ClipText(settings, variant, prompts)
+new_metric = ClipText
 
 
 @cache

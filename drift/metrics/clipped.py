@@ -1,12 +1,8 @@
 """Clipped: the share of pixels that have lost colour or detail at an end of the range."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from drift.metrics.registry import Metric
 
 INNER = ((1, 1, 1), (254, 254, 254))
 """Smallest and largest levels of a pixel none of whose channels is at 0 or 255."""
@@ -24,12 +20,3 @@ def clipped(frame: NDArray[np.uint8]) -> float:
     height, width = frame.shape[:2]
     inside = cv2.countNonZero(cv2.inRange(frame, *INNER))
     return float(1.0 - inside / (height * width))
-
-
-def new_metric() -> Metric:
-    """Returns a metric for one video that gives one value a frame."""
-
-    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
-        return [clipped(frame) for frame in frames]
-
-    return update

@@ -1,12 +1,8 @@
 """Contrast: how much the luminance of a frame varies over its pixels."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from drift.metrics.registry import Metric
 
 
 def contrast(frame: NDArray[np.uint8]) -> float:
@@ -24,12 +20,3 @@ def contrast(frame: NDArray[np.uint8]) -> float:
     """
     _, deviation = cv2.meanStdDev(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
     return float(deviation.item()) / 255.0
-
-
-def new_metric() -> Metric:
-    """Returns a metric for one video that gives one value a frame."""
-
-    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
-        return [contrast(frame) for frame in frames]
-
-    return update

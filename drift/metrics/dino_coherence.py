@@ -15,7 +15,7 @@ from drift.metrics.networks.parts import in_parts
 from drift.metrics.networks.reading import read_weights
 from drift.metrics.networks.rounded import pack_linears, round_weights
 from drift.metrics.networks.settings import MetricSettings
-from drift.metrics.registry import METRICS, Metric
+from drift.metrics.registry import METRICS
 from drift.video.batch import Frame, pixels_of
 
 TOLERATES_BFLOAT16 = True  # docs/metrics.md
@@ -67,7 +67,12 @@ def mean_by_distance(vectors: NDArray[np.float64]) -> list[float]:
 
 
 class DinoCoherence:
-    """The metric on one video: a value a pair of frames i and i + 1, and a curve at the end."""
+    """The metric on one video: a value a pair of frames i and i + 1, and a curve at the end.
+
+    Args:
+        settings: Device, precision, weights.
+        variant: `vit-b` or `vit-s`.
+    """
 
     def __init__(self, settings: MetricSettings, variant: str) -> None:
         self._network = _network(variant, settings)
@@ -96,14 +101,7 @@ class DinoCoherence:
         return mean_by_distance(torch.cat(self._directions).numpy())
 
 
-def new_metric(settings: MetricSettings, variant: str) -> Metric:
-    """Returns a metric for one video that gives a value a pair of frames i and i + 1.
-
-    Args:
-        settings: Device, precision, weights.
-        variant: `vit-b` or `vit-s`.
-    """
-    return DinoCoherence(settings, variant)
+new_metric = DinoCoherence
 
 
 @cache

@@ -1,7 +1,8 @@
 """What a metric is, and the built-in ones as data. Listing them imports no decoder and no torch.
 
-To add one: write `drift/metrics/<name>.py` with a function that maps decoded frames to values,
-add its line here and its term in a preset, and a test of the same name.
+To add one: write `drift/metrics/<name>.py` with a function of that name, which maps a frame to its
+value, or with `new_metric`, which returns what maps the next frames of a video to values; add its
+line here and its term in a preset, and a test of the same name.
 """
 
 from collections.abc import Callable, Sequence
@@ -121,6 +122,9 @@ class MetricSpec:
                 for a metric that needs prompts.
         """
         module = import_module(f"drift.metrics.{self.name}")
+        if not hasattr(module, "new_metric"):  # a function of one frame
+            of_frame = getattr(module, self.name)
+            return lambda frames: [of_frame(frame) for frame in frames]
         arguments: list[Any] = []
         if self.learned:
             arguments = [settings or MetricSettings(), self.variant(variant).name]

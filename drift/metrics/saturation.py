@@ -1,12 +1,8 @@
 """Saturation: the mean HSV S of a frame. Over-saturation and fading are both drift."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from drift.metrics.registry import Metric
 
 
 def saturation(frame: NDArray[np.uint8]) -> float:
@@ -24,12 +20,3 @@ def saturation(frame: NDArray[np.uint8]) -> float:
     """
     hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV)
     return float(cv2.mean(hsv)[1]) / 255.0
-
-
-def new_metric() -> Metric:
-    """Returns a metric for one video that gives one value a frame."""
-
-    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
-        return [saturation(frame) for frame in frames]
-
-    return update

@@ -1,12 +1,8 @@
 """Sharpness: the variance of the Laplacian of the grey frame. Its slope is taken on its log."""
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from drift.metrics.registry import Metric
 
 
 def sharpness(frame: NDArray[np.uint8]) -> float:
@@ -27,12 +23,3 @@ def sharpness(frame: NDArray[np.uint8]) -> float:
     laplacian = cv2.Laplacian(grey, cv2.CV_16S, ksize=1)
     _, deviation = cv2.meanStdDev(laplacian)
     return float(deviation.item()) ** 2
-
-
-def new_metric() -> Metric:
-    """Returns a metric for one video that gives one value a frame."""
-
-    def update(frames: Sequence[NDArray[np.uint8]]) -> list[float]:
-        return [sharpness(frame) for frame in frames]
-
-    return update
