@@ -7,7 +7,17 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from drift.errors import UsageError
 
@@ -18,13 +28,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def checked(kind: type[T], data: object, where: str = "") -> T:
-    """Returns data as an object of a type: nothing is unknown, missing, converted or infinite.
+def checked(
+    kind: type[T], data: object, where: str = "", *, unknown: Literal["forbid", "ignore"] = "forbid"
+) -> T:
+    """Returns data as an object of a type: nothing is missing, converted or infinite.
 
     Args:
         kind: A dataclass, or a container of dataclasses such as `dict[str, Cost]`.
         data: What a parser of TOML or JSON returned.
         where: Name of the data in its file, for messages.
+        unknown: What becomes of unknown keys. People's files may hold none; the record of a newer
+            version may.
 
     Raises:
         UsageError: A value breaks a rule; the line names its key, the rule and the remedy.
@@ -32,18 +46,20 @@ def checked(kind: type[T], data: object, where: str = "") -> T:
     from pydantic import ValidationError  # noqa: PLC0415  (keeps --help light)
 
     try:
-        found: T = adapter(cast("Any", kind)).validate_json(json.dumps([data], default=str))[0]
+        found: T = adapter(cast("Any", kind), unknown).validate_json(
+            json.dumps([data], default=str)
+        )[0]
     except ValidationError as errors:
         raise UsageError(_message(errors.errors()[0], kind, where)) from None
     return found
 
 
 @cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
+def adapter(kind: Any, unknown: Literal["forbid", "ignore"] = "forbid") -> TypeAdapter[Any]:
     """The strict reader of a list of one object; only around a container may a config stand."""
     from pydantic import ConfigDict, TypeAdapter  # noqa: PLC0415
 
-    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    config = ConfigDict(strict=True, extra=unknown, allow_inf_nan=False)
     return TypeAdapter(tuple[kind], config=config)
 
 

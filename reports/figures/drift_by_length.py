@@ -32,16 +32,16 @@ def draw(measurements: Measurements) -> Drawing:
     for place, (name, points) in enumerate(record.runs.items()):
         index = order.get(name, len(order) + place)
         at = [p.seconds + DODGE * longest * (place - (len(record.runs) - 1) / 2) for p in points]
-        below = [p.value - p.ci95[0] for p in points]
-        above = [p.ci95[1] - p.value for p in points]
+        below = [p.score.value - p.score.ci95[0] for p in points]
+        above = [p.score.ci95[1] - p.score.value for p in points]
         axis.errorbar(
-            at, [p.value for p in points], yerr=[below, above], label=labels.get(name, name),
+            at, [p.score.value for p in points], yerr=[below, above], label=labels.get(name, name),
             color=COLOURS[index % len(COLOURS)], linestyle=DASHES[index % len(DASHES)],
             marker=MARKERS[index % len(MARKERS)], markersize=5, linewidth=1.6, elinewidth=1.1,
             capsize=3,
         )  # fmt: skip
         axis.plot(
-            at, [p.noise_floor for p in points], color=COLOURS[index % len(COLOURS)],
+            at, [p.score.noise_floor for p in points], color=COLOURS[index % len(COLOURS)],
             linestyle=":", linewidth=1.0,
         )  # fmt: skip
     seconds = sorted({p.seconds for points in record.runs.values() for p in points})
@@ -55,8 +55,9 @@ def draw(measurements: Measurements) -> Drawing:
     return Drawing(
         figure=figure,
         data=tuple(
-            {"run": name, "seconds": p.seconds, "score": p.value, "low": p.ci95[0],
-             "high": p.ci95[1], "noise_floor": p.noise_floor}
+            {"run": name, "seconds": p.seconds, "score": p.score.value,
+             "low": p.score.ci95[0], "high": p.score.ci95[1],
+             "noise_floor": p.score.noise_floor}
             for name, points in record.runs.items()
             for p in points
         ),

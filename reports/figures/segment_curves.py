@@ -53,26 +53,29 @@ def draw(measurements: Measurements) -> Drawing:
         figure=figure,
         data=tuple(
             {"run": run.name, "metric": name, "segment": index + 1, "mean": mean,
-             "low": low, "high": high, "change": mean - curve.means[0],
-             "mean_slope": curve.mean_slope, "slope_low": curve.mean_slope_ci95[0],
-             "slope_high": curve.mean_slope_ci95[1], "unit": curve.unit}
+             "low": low, "high": high, "change": mean - curve.segment_means[0],
+             "mean_slope": curve.mean_slope, "slope_low": curve.ci95[0],
+             "slope_high": curve.ci95[1], "unit": curve.unit}
             for run in runs
             for name, curve in measurements.drifts[run.name].metrics.items()
-            for index, (mean, (low, high)) in enumerate(zip(curve.means, curve.ci95, strict=True))
+            for index, (mean, (low, high)) in enumerate(
+                zip(curve.segment_means, curve.segment_ci95, strict=True)
+            )
         ),
     )  # fmt: skip
 
 
 def _panel(axis: Any, metric: str, runs: list[RunSpec], measurements: Measurements) -> None:
-    steps = len(measurements.drifts[runs[0].name].metrics[metric].means) - 1
+    steps = len(measurements.drifts[runs[0].name].metrics[metric].segment_means) - 1
     for index, run in enumerate(runs):
         curve = measurements.drifts[run.name].metrics[metric]
         style = {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
         axis.plot(
-            range(1, steps + 2), [mean - curve.means[0] for mean in curve.means], markersize=5,
+            range(1, steps + 2),
+            [mean - curve.segment_means[0] for mean in curve.segment_means], markersize=5,
             linestyle=DASHES[index % len(DASHES)], linewidth=1.6, label=run.label, **style,
         )  # fmt: skip
-        total, (low, high) = steps * curve.mean_slope, (steps * b for b in curve.mean_slope_ci95)
+        total, (low, high) = steps * curve.mean_slope, (steps * b for b in curve.ci95)
         axis.errorbar(
             steps + 1 + TOTAL_AT + DODGE * index, total, yerr=[[total - low], [high - total]],
             markersize=5, elinewidth=1.2, capsize=3, **style,

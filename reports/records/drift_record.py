@@ -6,31 +6,10 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from drift.record.records import read_summary
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricCurve:
-    """A metric over the segments of a run. Slopes and the floor are in `unit` per segment.
-
-    Attributes:
-        means: Mean over videos, by segment.
-        ci95: 95 % interval of each mean.
-        mean_slope: Mean over videos of the fitted slope.
-        mean_slope_ci95: 95 % interval of the mean slope.
-        mean_abs_slope: Mean over videos of the slope's absolute value.
-        noise_floor: What `mean_abs_slope` would be if each video's segments came in random order.
-    """
-
-    unit: str
-    means: tuple[float, ...]
-    ci95: tuple[tuple[float, float], ...]
-    mean_slope: float
-    mean_slope_ci95: tuple[float, float]
-    mean_abs_slope: float
-    noise_floor: float
+from drift.errors import UsageError
+from reports.records.record_files import read_record
+from reports.schemas.drift_records import MetricSummary, Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +34,16 @@ class DriftRecord:
     partial: bool
     missing_metrics: tuple[str, ...]
     preset: str
-    metrics: Mapping[str, MetricCurve]
+    metrics: Mapping[str, MetricSummary]
     video_scores: Mapping[str, float]
 
 
 def read_drift(folder: Path) -> DriftRecord:
     """Reads the score of one run from the folder that `drift score` wrote."""
-    data = read_summary(folder)
-    score = data["drift_score"]
-    low, high = score["ci95"]
+    summary = read_record(folder / "summary.json", Summary)
+    score = summary.drift_score
+    if score.value is None or score.ci95 is None:
+        raise UsageError(f"{folder}: no video of this run was scored; see its summary.json")
     scores = {
         Path(row["path"]).name: float(row["score"])
         for row in _read_csv(folder / "videos.csv")
@@ -71,27 +51,15 @@ def read_drift(folder: Path) -> DriftRecord:
     }
     return DriftRecord(
         run=folder.name,
-        value=float(score["value"]),
-        ci95=(float(low), float(high)),
-        videos=int(data["scored"]),
-        segments=int(data["segments"]),
-        partial=bool(score["partial"]),
-        missing_metrics=tuple(score["missing_metrics"]),
-        preset=data["preset"]["sha256"],
-        metrics={name: _curve(metric) for name, metric in data["metrics"].items()},
+        value=score.value,
+        ci95=score.ci95,
+        videos=summary.scored,
+        segments=summary.segments,
+        partial=score.partial,
+        missing_metrics=score.missing_metrics,
+        preset=summary.preset.sha256,
+        metrics=summary.metrics,
         video_scores=scores,
-    )
-
-
-def _curve(metric: Mapping[str, Any]) -> MetricCurve:
-    return MetricCurve(
-        unit=metric["unit"],
-        means=tuple(metric["segment_means"]),
-        ci95=tuple((low, high) for low, high in metric["segment_ci95"]),
-        mean_slope=float(metric["mean_slope"]),
-        mean_slope_ci95=(float(metric["ci95"][0]), float(metric["ci95"][1])),
-        mean_abs_slope=float(metric["mean_abs_slope"]),
-        noise_floor=float(metric["noise_floor"]),
     )
 
 

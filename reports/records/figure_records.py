@@ -21,27 +21,43 @@ runs are called like the preset's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from reports.records.record_files import RecordError, member, read_json, read_json_lines
+from drift.errors import UsageError
+from reports.records.record_files import read_lines, read_record
+from reports.schemas.drift_records import Length, Lengths
+from reports.schemas.hiar_records import Clip, Strips
 
-DYNAMICS_SCHEMA = "reports-dynamics/1"
-STRIPS_SCHEMA = "reports-strips/1"
-LENGTHS_SCHEMA = "drift-lengths/1"
 ATTENTIONS = ("bidirectional", "causal")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DynamicsPoint:
-    """The dynamic degree of one training checkpoint under both kinds of attention."""
+    """The dynamic degree of one training checkpoint under both kinds of attention.
+
+    Attributes:
+        videos: Values by attention, one a video; where the log has them.
+    """
 
     step: int
     bidirectional: float
     causal: float
+    videos: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsFile:
+    """What `dynamics.json` says of the log beside it."""
+
+    schema: Literal["reports-dynamics/1"] = "reports-dynamics/1"
+    scale: Literal["tiny", "paper"]
+    training: str
+    measure: str
+    unit: str
+    log: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +97,6 @@ class StripsRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LengthPoint:
-    """The drift score of the first `seconds` of a run's videos."""
-
-    seconds: float
-    value: float
-    ci95: tuple[float, float]
-    noise_floor: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class LengthsRecord:
     """Drift against length, by run; points by rising length.
 
@@ -103,103 +109,75 @@ class LengthsRecord:
     videos: int
     segments: int
     metrics: tuple[str, ...]
-    runs: Mapping[str, tuple[LengthPoint, ...]]
+    runs: Mapping[str, tuple[Length, ...]]
 
 
 def read_dynamics(path: Path) -> DynamicsRecord:
     """Reads a log of dynamic degrees.
 
     Raises:
-        RecordError: The schema is another one, a key or the log is missing, there are fewer than
+        UsageError: The schema is another one, a key or the log is missing, there are fewer than
             two points, a step stands twice, or a value is not finite.
     """
-    data = read_json(path, DYNAMICS_SCHEMA)
-    log = path.parent / member(path, data, "log")
-    lines = read_json_lines(log)
-    points = tuple(sorted((_point(log, line) for line in lines), key=lambda point: point.step))
+    about = read_record(path, DynamicsFile)
+    log = path.parent / about.log
+    points = tuple(sorted(read_lines(log, DynamicsPoint), key=lambda point: point.step))
     steps = [point.step for point in points]
     if len(points) < 2 or len(set(steps)) < len(steps):
-        raise RecordError(
+        raise UsageError(
             f"{log}: steps {steps}; a line needs two points or more, a checkpoint each"
         )
-    counts = {len(line.get("videos", {}).get(name, ())) for line in lines for name in ATTENTIONS}
+    counts = {len(point.videos.get(name, ())) for point in points for name in ATTENTIONS}
     if len(counts) > 1:
-        raise RecordError(f"{log}: points are over {sorted(counts)} videos; give them one number")
+        raise UsageError(f"{log}: points are over {sorted(counts)} videos; give them one number")
     return DynamicsRecord(
-        scale=member(path, data, "scale"),
-        measure=member(path, data, "measure"),
-        unit=member(path, data, "unit"),
-        training=member(path, data, "training"),
+        scale=about.scale,
+        measure=about.measure,
+        unit=about.unit,
+        training=about.training,
         videos=counts.pop(),
         points=points,
     )
-
-
-def _point(path: Path, item: Mapping[str, Any]) -> DynamicsPoint:
-    values = {name: float(member(path, item, name)) for name in ATTENTIONS}
-    if not all(math.isfinite(value) for value in values.values()):
-        raise RecordError(f"{path}: step {item.get('step')}: {values}; a point needs two numbers")
-    return DynamicsPoint(step=int(member(path, item, "step")), **values)
 
 
 def read_strips(path: Path) -> StripsRecord:
     """Reads which clips were denoised in one step.
 
     Raises:
-        RecordError: The schema is another one, a key or video is missing, or there is no clip.
+        UsageError: The schema is another one, a key or video is missing, or there is no clip.
     """
-    data = read_json(path, STRIPS_SCHEMA)
-    strips = tuple(_strip(path, item) for item in member(path, data, "clips"))
-    if not strips:
-        raise RecordError(f"{path}: clips is empty; one is needed")
+    record = read_record(path, Strips)
+    if not record.clips:
+        raise UsageError(f"{path}: clips is empty; one is needed")
     return StripsRecord(
-        scale=member(path, data, "scale"),
-        timestep=float(member(path, data, "timestep")),
-        strips=strips,
+        scale=record.scale,
+        timestep=record.timestep,
+        strips=tuple(_strip(path, clip) for clip in record.clips),
     )
 
 
-def _strip(path: Path, item: Mapping[str, Any]) -> Strip:
-    videos = {name: path.parent / member(path, item, name) for name in ATTENTIONS}
+def _strip(path: Path, clip: Clip) -> Strip:
+    videos = {name: path.parent / getattr(clip, name) for name in ATTENTIONS}
     for video in videos.values():
         if not video.is_file():
-            raise RecordError(f"{path}: {video.name} is not there; copy it beside the record")
-    return Strip(
-        prompt=member(path, item, "prompt"), seed=int(member(path, item, "seed")), videos=videos
-    )
+            raise UsageError(f"{path}: {video.name} is not there; copy it beside the record")
+    return Strip(prompt=clip.prompt, seed=clip.seed, videos=videos)
 
 
 def read_lengths(path: Path) -> LengthsRecord:
     """Reads drift against length.
 
     Raises:
-        RecordError: The schema is another one, a key is missing, or runs were not scored alike.
+        UsageError: The schema is another one, a key is missing, or runs were not scored alike.
     """
-    data = read_json(path, LENGTHS_SCHEMA)
-    runs = member(path, data, "runs")
+    runs = read_record(path, Lengths).runs
     keys = ("videos", "segments", "metrics", "preset")
-    kinds = [[member(path, run, key) for key in keys] for run in runs]
+    kinds = [tuple(getattr(run, key) for key in keys) for run in runs]
     if not kinds or any(kind != kinds[0] for kind in kinds):
-        raise RecordError(f"{path}: runs differ in {', '.join(keys)}: {kinds}; score them alike")
+        raise UsageError(f"{path}: runs differ in {', '.join(keys)}: {kinds}; score them alike")
     return LengthsRecord(
-        videos=kinds[0][0],
-        segments=kinds[0][1],
-        metrics=tuple(kinds[0][2]),
-        runs={
-            member(path, run, "name"): tuple(
-                _length(path, item) for item in member(path, run, "lengths")
-            )
-            for run in runs
-        },
-    )
-
-
-def _length(path: Path, item: Mapping[str, Any]) -> LengthPoint:
-    score = member(path, item, "score")
-    low, high = member(path, score, "ci95")
-    return LengthPoint(
-        seconds=float(member(path, item, "seconds")),
-        value=float(member(path, score, "value")),
-        ci95=(float(low), float(high)),
-        noise_floor=float(member(path, score, "noise_floor")),
+        videos=runs[0].videos,
+        segments=runs[0].segments,
+        metrics=runs[0].metrics,
+        runs={run.name: run.lengths for run in runs},
     )

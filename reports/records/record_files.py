@@ -1,17 +1,35 @@
-"""Reads JSON records: checks the schema first and names a missing key."""
+"""Reads JSON records as their models: the version first, then every field that the model has."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from drift.errors import UsageError
+from drift.typed_data import checked
+
+T = TypeVar("T")
 
 
 class RecordError(UsageError):
     """A record cannot be read; the message is one line for the user."""
+
+
+def schema_of(kind: type[Any]) -> str:
+    """Name and version of a model's records, which its field `schema` allows."""
+    name: str = get_args(get_type_hints(kind)["schema"])[0]
+    return name
+
+
+def read_record(path: Path, kind: type[T]) -> T:
+    """Reads a JSON record; keys that the model does not have are passed over.
+
+    Raises:
+        UsageError: The file is no JSON object, is of another version, or lacks a field.
+    """
+    return checked(kind, read_json(path, schema_of(kind)), str(path), unknown="ignore")
 
 
 def read_json(path: Path, schema: str) -> dict[str, Any]:
@@ -34,31 +52,6 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     return record
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads a file of JSON objects, one a line; a last line that was cut short is passed over.
-
-    Raises:
-        RecordError: The file is not there, or another line is no JSON object.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); copy it there") from error
-    lines = text.splitlines()
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            item = json.loads(line)
-        except ValueError as error:
-            if number == len(lines) and not text.endswith("\n"):
-                break
-            raise RecordError(f"{path}: line {number} is no JSON; copy the file again") from error
-        if not isinstance(item, dict):
-            raise RecordError(f"{path}: line {number} is no JSON object; copy the file again")
-        found.append(item)
-    return found
-
-
 def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
     """Returns a value of a record.
 
@@ -68,3 +61,26 @@ def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
     if key not in data:
         raise RecordError(f"{path}: {key!r} is missing; write the record again")
     return data[key]
+
+
+def read_lines(path: Path, kind: type[T]) -> list[T]:
+    """Reads a file of JSON objects, one a line; a last line that was cut short is passed over.
+
+    Raises:
+        UsageError: The file is not there, or another line is no such object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); copy it there") from error
+    lines = text.splitlines()
+    found: list[T] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            item = json.loads(line)
+        except ValueError as error:
+            if number == len(lines) and not text.endswith("\n"):
+                break
+            raise RecordError(f"{path}: line {number} is no JSON; copy the file again") from error
+        found.append(checked(kind, item, f"{path}: line {number}", unknown="ignore"))
+    return found

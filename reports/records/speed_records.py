@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from reports.records.record_files import RecordError, member, read_json
-
-BENCH_SCHEMA = "bench/1"
-TIMING_SCHEMA = "baselines-time/1"
+from drift.errors import UsageError
+from reports.records.record_files import read_record
+from reports.schemas.hiar_records import Timing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,45 +31,63 @@ class BenchRecord:
     seconds_range: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchRow:
+    """What is read of a row of bench/1; `hiar.bench.rows` has all of it."""
+
+    order: str
+    seconds: float
+    throughput_fps: float
+    latency_s: float
+    passes_per_block: float
+    ranks: int = 1
+    repeats: int = 1
+    seconds_range: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchFile:
+    """A record of `hiar bench`."""
+
+    schema: Literal["bench/1"]
+    rows: tuple[BenchRow, ...]
+
+
 def read_bench(path: Path) -> dict[str, BenchRecord]:
     """Reads the rows that `hiar bench` wrote, by order."""
-    data = read_json(path, BENCH_SCHEMA)
     return {
-        row["order"]: BenchRecord(
-            order=row["order"],
-            throughput_fps=float(row["throughput_fps"]),
-            latency_s=float(row["latency_s"]),
-            passes_per_block=float(row["passes_per_block"]),
-            ranks=int(row.get("ranks", 1)),
-            repeats=int(row.get("repeats", 1)),
-            seconds_range=_spread(row),
+        row.order: BenchRecord(
+            order=row.order,
+            throughput_fps=row.throughput_fps,
+            latency_s=row.latency_s,
+            passes_per_block=row.passes_per_block,
+            ranks=row.ranks,
+            repeats=row.repeats,
+            seconds_range=_spread(row.seconds_range, row.seconds) if row.repeats > 1 else None,
         )
-        for row in data["rows"]
+        for row in read_record(path, BenchFile).rows
     }
 
 
-def _spread(row: Mapping[str, Any]) -> tuple[float, float] | None:
-    if row.get("repeats", 1) < 2:
-        return None
-    low, high = (float(bound) / float(row["seconds"]) for bound in row["seconds_range"])
-    return low, high
+def _spread(bounds: tuple[float, float], median: float) -> tuple[float, float]:
+    low, high = bounds
+    return low / median, high / median
 
 
 def read_timing(path: Path) -> BenchRecord:
     """Reads the one row that `hiar-baselines time MODEL --out FILE` wrote.
 
     Raises:
-        RecordError: Another schema, a missing key, or another number of rows.
+        UsageError: Another version, a missing key, or another number of rows.
     """
-    rows = member(path, read_json(path, TIMING_SCHEMA), "rows")
+    rows = read_record(path, Timing).rows
     if len(rows) != 1:
-        raise RecordError(f"{path}: {len(rows)} rows; this reads one: time the model again")
+        raise UsageError(f"{path}: {len(rows)} rows; this reads one: time the model again")
     row = rows[0]
-    fastest, slowest = (seconds / row["chunk_s"] for seconds in member(path, row, "chunk_s_range"))
     return BenchRecord(
-        order=member(path, row, "model"),
-        throughput_fps=float(member(path, row, "throughput_fps")),
-        latency_s=float(member(path, row, "latency_s")),
-        passes_per_block=float(row.get("passes_per_block", 0.0)),
-        seconds_range=(fastest, slowest),
+        order=row.model,
+        throughput_fps=row.throughput_fps,
+        latency_s=row.latency_s,
+        passes_per_block=row.passes_per_chunk or 0,
+        seconds_range=_spread(row.chunk_s_range, row.chunk_s),
     )

@@ -16,14 +16,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from drift.errors import UsageError
 from reports.paper.published import published_rows
 from reports.records.drift_record import DriftRecord, read_drift
-from reports.records.record_files import RecordError, member, read_json
+from reports.records.record_files import read_record
 from reports.records.vbench_records import VBenchRecord, read_vbench
 
-VARIANT_SCHEMA = "reports-variant/1"
+
+@dataclass(frozen=True, kw_only=True)
+class VariantFile:
+    """What a file of `records/variants` says."""
+
+    schema: Literal["reports-variant/1"]
+    row: str
+    scale: Literal["tiny", "paper"]
+    what: str
+    drift: str
+    vbench: str | None
+    training: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,41 +64,41 @@ def read_variants(out: Path, scale: str) -> dict[str, VariantRecord]:
         scale: Scale of the preset; records of another scale are refused, lest numbers mix.
 
     Raises:
-        RecordError: A row is unknown or has two records, a scale is another one, or a path leaves
+        UsageError: A row is unknown or has two records, a scale is another one, or a path leaves
             the folder.
     """
     found: dict[str, VariantRecord] = {}
     for path in sorted((out / "records/variants").glob("*.json")):
         record = _read_variant(path, out)
         if record.scale != scale:
-            raise RecordError(
+            raise UsageError(
                 f"{path}: scale is {record.scale!r}, this preset's is {scale!r}; keep one scale a "
                 "folder"
             )
         if record.row in found:
-            raise RecordError(f"{path}: row {record.row!r} has a record already; remove one")
+            raise UsageError(f"{path}: row {record.row!r} has a record already; remove one")
         found[record.row] = record
     return found
 
 
 def _read_variant(path: Path, out: Path) -> VariantRecord:
-    data = read_json(path, VARIANT_SCHEMA)
-    row = member(path, data, "row")
+    about = read_record(path, VariantFile)
     known = published_rows()
-    if row not in known:
-        raise RecordError(f"{path}: row {row!r} is unknown; choose from {', '.join(sorted(known))}")
-    vbench = member(path, data, "vbench")
+    if about.row not in known:
+        raise UsageError(
+            f"{path}: row {about.row!r} is unknown; choose from {', '.join(sorted(known))}"
+        )
     return VariantRecord(
-        row=row,
-        scale=member(path, data, "scale"),
-        what=member(path, data, "what"),
-        drift=read_drift(_inside(path, out, member(path, data, "drift"))),
-        vbench=read_vbench(_inside(path, out, vbench)) if vbench else None,
-        training=member(path, data, "training"),
+        row=about.row,
+        scale=about.scale,
+        what=about.what,
+        drift=read_drift(_inside(path, out, about.drift)),
+        vbench=read_vbench(_inside(path, out, about.vbench)) if about.vbench else None,
+        training=about.training,
     )
 
 
 def _inside(path: Path, out: Path, name: str) -> Path:
     if not (out / name).resolve().is_relative_to(out.resolve()):
-        raise RecordError(f"{path}: {name!r} leaves the reproduction folder; copy it into it")
+        raise UsageError(f"{path}: {name!r} leaves the reproduction folder; copy it into it")
     return out / name

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from reports.records.record_files import member, read_json
+from reports.records.record_files import read_record
+from reports.schemas.eval_records import VBenchScore
 
-VBENCH_SCHEMA = "vbench/1"
 HEADLINES = ("total", "quality", "semantic")
 VBENCH_PREFIX = "vbench_"
 """A column of VBench in paper_numbers.json has this prefix before the name of the score."""
-PROXIES_SCHEMA = "proxies/1"
 COLUMN_PROXIES = {
     "vbench_semantic": "prompt_following",
     "vbench_dynamic_degree": "dynamic_degree",
@@ -47,13 +47,12 @@ def read_vbench(path: Path) -> VBenchRecord:
     here, as VBench lists single dimensions; for Dynamic the two are the same.
 
     Raises:
-        RecordError: Another schema or a missing key.
+        UsageError: Another version or a missing key.
     """
-    data = read_json(path, VBENCH_SCHEMA)
-    scores: dict[str, float | None] = {name: member(path, data, name) for name in HEADLINES}
-    dimensions = member(path, data, "dimensions")
-    scores |= {name: float(value["raw"]) for name, value in dimensions.items()}
-    return VBenchRecord(scores=scores, missing=tuple(member(path, data, "missing")))
+    record = read_record(path, VBenchScore)
+    scores: dict[str, float | None] = {name: getattr(record, name) for name in HEADLINES}
+    scores |= {name: dimension.raw for name, dimension in record.dimensions.items()}
+    return VBenchRecord(scores=scores, missing=record.missing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +62,7 @@ class ProxyValue:
     Attributes:
         mean: Mean over videos.
         ci95: 95 % interval over prompts, None with a single prompt.
+        stands_for: Dimension of VBench that it stands for; empty for none.
         how: What was measured.
         videos: Values by video, for paired comparisons.
     """
@@ -70,6 +70,7 @@ class ProxyValue:
     mean: float
     ci95: tuple[float, float] | None
     unit: str
+    stands_for: str
     how: str
     videos: Mapping[str, float]
 
@@ -81,8 +82,11 @@ class ProxyValue:
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyRecord:
-    """All proxies of one run, by name."""
+    """Record of `hiar-vbench proxies`: all proxies of one run, by name."""
 
+    schema: Literal["proxies/1"] = "proxies/1"
+    scale: Literal["tiny"]
+    videos: int
     measures: Mapping[str, ProxyValue]
 
     def column(self, column: str) -> ProxyValue | None:
@@ -92,20 +96,5 @@ class ProxyRecord:
 
 
 def read_proxies(path: Path) -> ProxyRecord:
-    """Reads the record that `hiar-vbench proxies DIR --out FILE` wrote.
-
-    Raises:
-        RecordError: Another schema or a missing key.
-    """
-    data = read_json(path, PROXIES_SCHEMA)
-    measures = {}
-    for name, found in member(path, data, "measures").items():
-        interval = member(path, found, "ci95")
-        measures[name] = ProxyValue(
-            mean=float(member(path, found, "mean")),
-            ci95=None if interval is None else (float(interval[0]), float(interval[1])),
-            unit=member(path, found, "unit"),
-            how=member(path, found, "how"),
-            videos={video: float(v) for video, v in member(path, found, "videos").items()},
-        )
-    return ProxyRecord(measures=measures)
+    """Reads the record that `hiar-vbench proxies DIR --out FILE` wrote."""
+    return read_record(path, ProxyRecord)

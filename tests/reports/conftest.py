@@ -11,10 +11,11 @@ import pytest
 import eval as eval_
 import hiar
 from reports.paper.spec import load_preset
-from reports.records.drift_record import DriftRecord, MetricCurve
+from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
 from reports.records.speed_records import BenchRecord
 from reports.records.video_records import VideoRecord
+from reports.schemas.drift_records import MetricSummary, Shape
 
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
 
@@ -94,15 +95,17 @@ def reproduction(
 
 def drift_record(run: str, scores: tuple[float, ...]) -> DriftRecord:
     mean = sum(scores) / len(scores)
-    curve = MetricCurve(
-        unit="S",
-        means=(0.1, 0.2, 0.3, 0.4, 0.5),
-        ci95=((0.0, 0.6),) * 5,
-        mean_slope=0.1,
-        mean_slope_ci95=(0.05, 0.15),
-        mean_abs_slope=0.1,
-        noise_floor=0.04,
+    shape = Shape(
+        kinds={"gradual": 1}, line_r2=1.0, step_r2=0.8, curvature=0.0, curvature_ci95=None
     )
+    curve = MetricSummary(
+        unit="S", better="steady", family="low-level", segment_means=(0.1, 0.2, 0.3, 0.4, 0.5),
+        segment_ci95=((0.0, 0.6),) * 5, mean_slope=0.1, ci95=(0.05, 0.15), mean_abs_slope=0.1,
+        mean_slope_per_s=None, mean_abs_slope_per_s=None, noise_floor=0.04,
+        floor_corrected_slope=0.09, total_change=0.4, label="saturating", labels={"saturating": 1},
+        scale=0.15, weight=0.5, drift=1.0, drift_ci95=(1.0, 1.0), drift_noise_floor=0.3,
+        shape=shape, framepack_delta15=0.4, vde=None, vde_videos=0, share=0.5,
+    )  # fmt: skip
     return DriftRecord(
         run=run,
         value=mean,

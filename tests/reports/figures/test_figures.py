@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from drift.errors import UsageError
 from hiar.codecs.video import write_mp4
 from reports.figures import FIGURES, write_figure
 from reports.figures.correlation import pearson_with_interval
@@ -17,7 +18,6 @@ from reports.figures.frame_grid import build_mosaic, pick_frames
 from reports.figures.single_step import measure_sharpening, rise
 from reports.records.figure_records import read_dynamics, read_lengths, read_strips
 from reports.records.measurements import Measurements
-from reports.records.record_files import RecordError
 from reports.records.video_records import VideoRecord
 
 PNG = b"\x89PNG"
@@ -112,11 +112,20 @@ def lengths_record(**changes: Any) -> dict[str, Any]:
              "score": {"value": value, "ci95": [value - 0.01, value + 0.01], "noise_floor": 0.02}}
             for seconds, value in zip((20, 60), scores, strict=True)
         ]  # fmt: skip
-        about = {"videos": 8, "segments": 5, "metrics": ["saturation"], "preset": {"name": "v1"}}
+        about = {
+            "videos": 8,
+            "prompts": 8,
+            "segments": 5,
+            "metrics": ["saturation"],
+            "missing_metrics": [],
+            "preset": {"name": "v1", "sha256": "0"},
+            "provenance": {},
+        }
         return {"name": name, "lengths": lengths, **about, **changes.get(name, {})}
 
     runs = [run("tiny-self-forcing", (0.1, 0.3)), run("tiny-hiar", (0.05, 0.2))]
-    return {"schema": "drift-lengths/1", "runs": runs}
+    bootstrap = {"resamples": 2000, "seed": 0, "level": 0.95, "unit": "prompt"}
+    return {"schema": "drift-lengths/1", "seconds": [20, 60], "runs": runs, "bootstrap": bootstrap}
 
 
 def test_drift_by_length_draws_every_run_and_length(
@@ -141,7 +150,7 @@ def test_drift_by_length_draws_every_run_and_length(
 def test_lengths_of_runs_scored_differently_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "lengths.json"
     path.write_text(json.dumps(lengths_record(**{"tiny-hiar": {"segments": 4}})))
-    with pytest.raises(RecordError, match="runs differ in videos, segments, metrics, preset"):
+    with pytest.raises(UsageError, match="runs differ in videos, segments, metrics, preset"):
         read_lengths(path)
 
 
@@ -209,7 +218,11 @@ def test_correlation_is_pearson_s_with_fisher_s_interval() -> None:
     [
         ([(1, 0.5, 0.5)], {}, "steps [1]; a line needs two points or more"),
         ([(1, 0.5, 0.5), (1, 0.4, 0.4)], {}, "steps [1, 1]"),
-        ([(1, float("nan"), 0.5), (2, 0.4, 0.4)], {}, "a point needs two numbers"),
+        (
+            [(1, float("nan"), 0.5), (2, 0.4, 0.4)],
+            {},
+            "line 1.bidirectional is nan",
+        ),
         ([], {"schema": "reports-dynamics/2"}, "this version reads 'reports-dynamics/1'"),
     ],
 )
@@ -217,7 +230,7 @@ def test_a_log_that_cannot_be_drawn_is_refused(
     tmp_path: Path, points: list[tuple[int, float, float]], changes: dict[str, Any], words: str
 ) -> None:
     path = write_dynamics(tmp_path / "d.json", points, **changes)
-    with pytest.raises(RecordError, match=re.escape(words)):
+    with pytest.raises(UsageError, match=re.escape(words)):
         read_dynamics(path)
 
 
@@ -227,7 +240,7 @@ def test_a_log_that_a_kill_cut_is_read_up_to_the_cut(tmp_path: Path) -> None:
     log.write_text(log.read_text() + '{"step": 3, "bidir')
     assert len(read_dynamics(path).points) == 2
     log.write_text("{cut\n" + log.read_text())
-    with pytest.raises(RecordError, match="line 1 is no JSON"):
+    with pytest.raises(UsageError, match="line 1 is no JSON"):
         read_dynamics(path)
 
 
@@ -247,7 +260,13 @@ def write_strips(folder: Path, clips: int = 2) -> Path:
         write_blur(folder / f"{index}-c.mp4", list(np.linspace(2.0, 1.0 + 0.1 * index, 16)))
         items.append({"prompt": f"prompt {index} $", "seed": index,
                       "bidirectional": f"{index}-b.mp4", "causal": f"{index}-c.mp4"})  # fmt: skip
-    data = {"schema": "reports-strips/1", "scale": "tiny", "timestep": 1000.0, "clips": items}
+    data = {
+        "schema": "reports-strips/1",
+        "scale": "tiny",
+        "timestep": 1000.0,
+        "clips": items,
+        "provenance": {},
+    }
     (folder / "strips.json").write_text(json.dumps(data))
     return folder / "strips.json"
 
@@ -277,5 +296,5 @@ def test_rise_compares_the_outer_quarters() -> None:
 def test_a_strip_without_its_clip_is_refused(tmp_path: Path) -> None:
     path = write_strips(tmp_path)
     (tmp_path / "1-c.mp4").unlink()
-    with pytest.raises(RecordError, match=r"1-c\.mp4 is not there; copy it beside the record"):
+    with pytest.raises(UsageError, match=r"1-c\.mp4 is not there; copy it beside the record"):
         read_strips(path)

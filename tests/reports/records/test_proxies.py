@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from drift.errors import UsageError
 from reports.plan.inputs import InputHashes
 from reports.plan.planning import plan_jobs
 from reports.records.figure_records import read_dynamics
 from reports.records.measurements import Measurements, load_measurements
-from reports.records.record_files import RecordError
 from reports.records.study_dynamics import write_dynamics
 from reports.records.vbench_records import read_proxies
 from reports.render.as_markdown import to_markdown
@@ -86,13 +86,13 @@ def test_claims_about_motion_are_judged_by_pairs(
 
 
 def test_damaged_records_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="schema"):
+    with pytest.raises(UsageError, match="schema"):
         read_proxies(_changed(record(tmp_path, "a", (1.0,)), schema="proxies/2"))
     path = record(tmp_path, "b", (1.0,))
     data = json.loads(path.read_text())
     del data["measures"]["dynamic_degree"]["how"]
     path.write_text(json.dumps(data))
-    with pytest.raises(RecordError, match="how"):
+    with pytest.raises(UsageError, match="how"):
         read_proxies(path)
 
 
@@ -142,5 +142,5 @@ def test_a_record_counts_only_where_its_job_is_done(
 
 
 def test_a_training_without_points_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"1 points of Fig\. 4; train it with run.sample_every"):
+    with pytest.raises(UsageError, match=r"1 points of Fig\. 4; train it with run.sample_every"):
         write_dynamics(training(tmp_path, 1), tmp_path / "records")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from drift import score_folder
+from drift.errors import UsageError
 from reports.records.measurements import Measurements
-from reports.records.record_files import RecordError
 from reports.records.variants import read_variants
 from reports.records.vbench_records import read_vbench
 from reports.tables import TABLES
@@ -27,6 +27,8 @@ SCORES = {
     "semantic": None,
     "dimensions": {"dynamic_degree": {"raw": 0.5, "normalised": 0.5}},
     "missing": ["color"],
+    "ignored": [],
+    "provenance": {},
 }
 
 
@@ -100,7 +102,7 @@ def test_a_record_that_does_not_fit_is_refused(
     tmp_path: Path, scored: Path, changes: dict[str, Any], words: str
 ) -> None:
     out = write_variant(tmp_path, scored, **changes)
-    with pytest.raises(RecordError, match=re.escape(words)) as error:
+    with pytest.raises(UsageError, match=re.escape(words)) as error:
         read_variants(out, "tiny")
     assert "\n" not in str(error.value)
 
@@ -108,7 +110,7 @@ def test_a_record_that_does_not_fit_is_refused(
 def test_two_records_of_one_row_are_refused(tmp_path: Path, scored: Path) -> None:
     write_variant(tmp_path, scored)
     out = write_variant(tmp_path, scored, name="two")
-    with pytest.raises(RecordError, match=r"two\.json: row 'no-fkl' has a record already"):
+    with pytest.raises(UsageError, match=r"two\.json: row 'no-fkl' has a record already"):
         read_variants(out, "tiny")
 
 
