@@ -39,6 +39,17 @@ FIGURES: dict[str, FigureEntry] = {
     entry.name: entry
     for entry in (
         FigureEntry(
+            name="mechanism",
+            title="What the order does, and what the context's noise level does",
+            short="Mechanism",
+            caption="One model, trained to take context of any noise level, and nothing else "
+            "changed: sampled block-first and step-first, with earlier blocks seen clean, at fixed "
+            "noise levels, and at the levels of the current step (Sec. 3.1 and Table 2 of the "
+            "paper, without a confound of training).",
+            reads="mechanism",
+            leads=True,
+        ),
+        FigureEntry(
             name="segment_curves",
             title="How each metric moves over a video",
             short="Curves",

@@ -40,6 +40,7 @@ class FigureEntry:
             measurements and returns a `Drawing`.
         caption: What the figure shows, for the page and for LaTeX.
         short: Title in the page's list of contents; empty takes the number out of the title.
+        leads: Whether the figure stands at the top of the page, above the claims.
         reads: Prefix of the names of the jobs whose outputs the figure reads: sample, score ...
     """
 
@@ -48,6 +49,7 @@ class FigureEntry:
     caption: str
     short: str = ""
     reads: str = ""
+    leads: bool = False
 
     def jobs(self, names: Iterable[str]) -> tuple[str, ...]:
         """Picks, of these job names, those whose outputs the figure reads."""

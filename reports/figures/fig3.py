@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def draw(measurements: Measurements) -> Drawing:
     """Draws the first prompts of all sampled runs."""
     spec = measurements.preset.figures
-    runs = [run for run in measurements.preset.runs if measurements.videos.get(run.name)]
+    runs = [run for run in measurements.shown_runs if measurements.videos.get(run.name)]
     if not runs:
         return Drawing(needs=("a sampled run",))
     blocks = [

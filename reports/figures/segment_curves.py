@@ -27,7 +27,7 @@ PANELS_A_ROW = 3
 
 def draw(measurements: Measurements) -> Drawing:
     """Draws every metric of the scored runs."""
-    runs = [run for run in measurements.preset.runs if run.name in measurements.drifts]
+    runs = [run for run in measurements.shown_runs if run.name in measurements.drifts]
     if not runs:
         return Drawing(needs=("a scored run",))
     names = list(measurements.drifts[runs[0].name].metrics)
@@ -43,7 +43,7 @@ def draw(measurements: Measurements) -> Drawing:
         axis.axis("off")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    videos = max(record.videos for record in measurements.drifts.values())
+    videos = max(measurements.drifts[run.name].videos for run in runs)
     figure.suptitle(
         f"Change since the first segment; right: total change with its 95 % interval, {videos} "
         f"videos a run (scale {measurements.preset.scale})",

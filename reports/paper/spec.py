@@ -123,7 +123,9 @@ class Preset:
     def sha256(self) -> str:
         """Hash of everything that decides a result: not of captions, costs and tables."""
         parts = {
-            "runs": [_without(asdict(run), "label", "cost", "gpus") for run in self.runs],
+            "runs": [
+                _without(asdict(run), "label", "cost", "gpus", "in_figures") for run in self.runs
+            ],
             "samples": [asdict(sample) for sample in self.samples],
             "score": _without(asdict(self.score), "cost", "gpus"),
             "bench": _without(asdict(self.bench), "expected_s"),

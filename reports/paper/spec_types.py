@@ -78,13 +78,14 @@ class RunSpec:
     Attributes:
         tool: Command that makes them: hiar (`hiar sample`) or baselines
             (`hiar-baselines generate`).
-        order, context: Options of `hiar sample`; the tool baselines has none.
+        order, context, context_noise: Options of `hiar sample`; the tool baselines has none.
         weights: Checkpoint instead of the model's own; begins with `{data}`, or with `{packages}`
             where it ships.
         seconds: Length of a video, where it is not the preset's.
         gpus: Number of GPUs that one job takes.
         videos_per_job: Number of videos that one job makes; 0 puts all videos of a prompt set and
             seed into one job.
+        in_figures: Whether films and the figures of all runs show it.
     """
 
     name: str
@@ -94,10 +95,12 @@ class RunSpec:
     cost: Cost
     order: str = ""
     context: str = ""
+    context_noise: float = 0.0
     weights: str = ""
     seconds: float = 0.0
     gpus: int = 0
     videos_per_job: int = 0
+    in_figures: bool = True
 
     def __post_init__(self) -> None:
         if self.tool == "hiar" and not (self.order and self.context):

@@ -51,6 +51,8 @@ def _hiar_argv(part: Part) -> tuple[str, ...]:
         "--window": str(sample.window),
         "--seed": str(part.seed),
     }
+    if run.context_noise:
+        options["--context-noise"] = f"{run.context_noise:.12g}"
     if run.weights:
         options["--weights"] = run.weights
     if run.gpus:

@@ -20,6 +20,11 @@ from reports.records.figure_records import (
     read_lengths,
     read_strips,
 )
+from reports.records.mechanism_record import (
+    MECHANISM_RECORD,
+    MechanismRecord,
+    read_mechanism,
+)
 from reports.records.speed_records import BenchRecord, read_bench, read_timing
 from reports.records.variants import VariantRecord, read_variants
 from reports.records.vbench_records import ProxyRecord, VBenchRecord, read_proxies, read_vbench
@@ -42,6 +47,7 @@ class Measurements:
         dynamics: What Fig. 4 is drawn from, None where there is no record.
         strips: What Fig. 5 is drawn from, None where there is no record.
         lengths: Drift against length, None where there is no record.
+        mechanism: The mechanism study with what was made here, None where there is no record.
     """
 
     preset: Preset
@@ -55,6 +61,12 @@ class Measurements:
     dynamics: DynamicsRecord | None = None
     strips: StripsRecord | None = None
     lengths: LengthsRecord | None = None
+    mechanism: MechanismRecord | None = None
+
+    @property
+    def shown_runs(self) -> tuple[RunSpec, ...]:
+        """The runs that films and figures show."""
+        return tuple(run for run in self.preset.runs if run.in_figures)
 
     def notes(self) -> tuple[str, ...]:
         """Returns what a reader must know about all measured numbers, the drift score above all."""
@@ -150,4 +162,5 @@ def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
         "dynamics": found("records/dynamics.json", read_dynamics),
         "strips": found("records/strips.json", read_strips),
         "lengths": found(LENGTHS_RECORD, read_lengths),
+        "mechanism": found(MECHANISM_RECORD, read_mechanism),
     }

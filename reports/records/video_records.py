@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,13 @@ def read_sidecars(folders: Iterable[Path]) -> list[VideoRecord]:
         if path.name != "run.json" and path.with_suffix(".mp4").is_file()
     ]
     return sorted(videos, key=lambda video: (video.prompt_index, video.seed))
+
+
+def frames_sha256(folder: Path) -> str:
+    """One hash of all frames in a folder of videos: of their sidecars' hashes, by file name."""
+    sidecars = [path for path in sorted(folder.glob("*.json")) if path.name != "run.json"]
+    hashes = [json.loads(path.read_text(encoding="utf-8"))["frames_sha256"] for path in sidecars]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _read(path: Path) -> VideoRecord:

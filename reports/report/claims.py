@@ -13,10 +13,13 @@ from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 from drift.typed_data import checked
 from reports.tables import TABLES
+from reports.tables.cells import Change
 
 CLAIMS_SCHEMA = "reports-claims/1"
 VERDICTS_SCHEMA = "reports-verdicts/1"
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+POWER_FACTOR = (1.96 + 0.84) / 1.96
+"""Normal quantiles of a two-sided test at 5 % and of a power of 80 %."""
 VERDICTS = (HOLDS, FAILS, UNDECIDED, NOT_RUN)
 
 
@@ -31,6 +34,7 @@ class Claim:
         group: Group of rows that `others` is limited to; empty for none.
         order: Order whose speed the claim is about; empty for claims not about speed.
         factor: Whether the change is worded as a ratio.
+        paper: What the paper says, for a table that it does not have.
     """
 
     id: str
@@ -45,6 +49,7 @@ class Claim:
     group: str = ""
     order: str = ""
     factor: bool = False
+    paper: str = ""
 
     def __post_init__(self) -> None:
         if self.kind == "change" and self.table not in TABLES:
@@ -62,6 +67,8 @@ class Verdict:
         paper: The paper's value, in words.
         measured: What was measured, with its interval, in words; empty if it was not run.
         why: Why the claim was not run or is undecided; empty otherwise.
+        changes: The measured changes or correlations that were judged.
+        published: The paper's changes, as many; empty where it gives no number.
     """
 
     claim: Claim
@@ -69,6 +76,20 @@ class Verdict:
     paper: str
     measured: str = ""
     why: str = ""
+    changes: tuple[Change, ...] = ()
+    published: tuple[float, ...] = ()
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest change that would have been seen four times in five, as a fraction.
+
+        Taken from the widest interval: one whose half width is h lies on one side of 0 with a
+        power of 80 % if the change is h (1.96 + 0.84) / 1.96. None where there is no interval.
+        """
+        if not self.changes or any(change.interval is None for change in self.changes):
+            return None
+        widest = max(c.interval[1] - c.interval[0] for c in self.changes if c.interval)
+        return POWER_FACTOR * widest / 2
 
 
 @cache
@@ -103,7 +124,8 @@ def write_claims(verdicts: list[Verdict], scale: str, out: Path) -> list[Path]:
 
 
 def _record(verdict: Verdict) -> dict[str, Any]:
-    return {**asdict(verdict.claim), **{k: v for k, v in asdict(verdict).items() if k != "claim"}}
+    found = {k: v for k, v in asdict(verdict).items() if k != "claim"}
+    return {**asdict(verdict.claim), **found, "detectable": verdict.detectable}
 
 
 def to_markdown(verdicts: list[Verdict], scale: str) -> str:
@@ -111,14 +133,25 @@ def to_markdown(verdicts: list[Verdict], scale: str) -> str:
     lines = [
         f"## Claims of the paper, judged at scale {scale}",
         "",
-        "| claim | where | the paper | measured here | verdict |",
-        "| --- | --- | --- | --- | --- |",
+        "| claim | where | the paper | measured here | could be seen | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for v in verdicts:
         said = v.verdict + (f": {v.why}" if v.why else "")
-        cells = (v.claim.text, v.claim.where, v.paper, v.measured or "–", said)
+        seen = detectable_text(v)
+        cells = (v.claim.text, v.claim.where, v.paper, v.measured or "–", seen or "–", said)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, "", *(f"- {line}" for line in how_judged(scale)), ""])
+
+
+def detectable_text(verdict: Verdict) -> str:
+    """Words the smallest change that would have been seen: `25 %`, or `0.4` of a correlation."""
+    seen = verdict.detectable
+    if seen is None:
+        return ""
+    if verdict.claim.kind != "change":
+        return f"{seen:.2g}"
+    return f"{100 * seen:.2g} %" if seen < 1 else f"{100 * seen:.0f} %"
 
 
 def how_judged(scale: str) -> list[str]:
@@ -129,8 +162,11 @@ def how_judged(scale: str) -> list[str]:
         "other side. Undecided: neither. Against several rows, the change that supports it least "
         "is shown.",
         "A drift score and a tiny proxy of VBench's have an interval over prompts, paired by "
-        "video. A speed's brackets hold all pairs of its repeats. A VBench score has none: the "
+        "video; drift over trainings has one over trainings and prompts together. A speed's "
+        "brackets hold all pairs of its repeats. A VBench score has none: the "
         "value alone decides.",
+        "Could be seen: the smallest change that would have come out as decided four times in "
+        "five, at the width of the widest interval.",
         "Intervals of correlations take the checkpoints as independent; those of one training are "
         "not quite, so they are too narrow.",
     ]

@@ -56,7 +56,7 @@ class Clip:
 
 def clips_to_make(measurements: Measurements) -> list[tuple[str, VideoRecord]]:
     """Lists, for every run, its label and its video of the first prompt that was sampled."""
-    runs = [run for run in measurements.preset.runs if measurements.videos.get(run.name)]
+    runs = [run for run in measurements.shown_runs if measurements.videos.get(run.name)]
     if not runs:
         return []
     prompt_index = measurements.videos[runs[0].name][0].prompt_index

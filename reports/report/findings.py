@@ -10,7 +10,7 @@ from reports.tables.cells import Change
 from reports.tables.changes import change
 from reports.tables.needs import NotRun
 from reports.tables.row_sources import DRIFT
-from reports.tables.text import signed
+from reports.tables.text import percent, signed
 
 FLICKERING = "temporal_flickering"
 BASE, OURS = "self-forcing", "hiar"
@@ -18,7 +18,7 @@ BASE, OURS = "self-forcing", "hiar"
 
 def findings(measurements: Measurements) -> list[str]:
     """Returns the sentences; each can be read without the others."""
-    parts = (_scope, _drift, _noise, _flickering, _speed, _not_measured)
+    parts = (_scope, _mechanism, _drift, _noise, _flickering, _speed, _not_measured)
     return [line for part in parts if (line := part(measurements))]
 
 
@@ -33,6 +33,27 @@ def _scope(measurements: Measurements) -> str:
         f"Measured: the drift of {len(measurements.drifts)} runs, each a model and a way to sample "
         f"it, over {record.videos} prompts{length} (seed {preset.sample.seed}), by "
         f"{' and '.join(record.metrics)}."
+    )
+
+
+def _mechanism(measurements: Measurements) -> str:
+    """Says what the order and the context's noise level do to one model."""
+    record = measurements.mechanism
+    if record is None:
+        return ""
+    changes = {
+        "the order alone": "step-first-0",
+        "context at the step's output level": "step-first-output",
+        "at its input level": "step-first-input",
+    }
+    shown = "; ".join(
+        f"{what} {percent(Change(value=value, interval=interval))}"
+        for what, row in changes.items()
+        for value, interval in [record.change(row, record.reference)]
+    )
+    return (
+        f"One model of {len(record.seeds)} trainings, sampled in {len(record.rows)} ways: against "
+        f"block-first with clean context, {shown} of drift. The figure below has every level."
     )
 
 
@@ -59,12 +80,15 @@ def _drift(measurements: Measurements) -> str:
 def _noise(measurements: Measurements) -> str:
     """Compares slopes with those of the same segments in random order."""
     parts = []
-    for run, record in measurements.drifts.items():
+    for run in measurements.shown_runs:
+        record = measurements.drifts.get(run.name)
+        if record is None:
+            continue
         ratios = {n: c.mean_abs_slope / c.noise_floor for n, c in record.metrics.items()
                   if c.noise_floor > 0}  # fmt: skip
         shown = ", ".join(f"{name} {ratio:.1f}" for name, ratio in ratios.items())
         if shown:
-            parts.append(f"{run}: {shown}")
+            parts.append(f"{run.name}: {shown}")
     if not parts:
         return ""
     return (
@@ -76,9 +100,10 @@ def _noise(measurements: Measurements) -> str:
 def _flickering(measurements: Measurements) -> str:
     """Gives the one dimension of VBench that needs no weights; no table of the paper prints it."""
     parts = [
-        f"{run} {found.mean:.4f}"
-        for run, record in measurements.proxies.items()
-        if (found := record.measures.get(FLICKERING))
+        f"{run.name} {found.mean:.4f}"
+        for run in measurements.shown_runs
+        if (record := measurements.proxies.get(run.name))
+        and (found := record.measures.get(FLICKERING))
     ]
     if not parts:
         return ""

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from reports.figures.correlation import Correlation, pearson_with_interval
 from reports.figures.single_step import Rise, measure_sharpening
-from reports.paper.published import PublishedTable, load_published, published_table
+from reports.paper.published import PublishedTable, load_published
 from reports.records.figure_records import ATTENTIONS
 from reports.records.measurements import Measurements
 from reports.records.vbench_records import MARK
 from reports.report.claims import FAILS, HOLDS, NOT_RUN, UNDECIDED, Claim, Verdict, load_claims
 from reports.tables import TABLES
+from reports.tables.build import TableSpec
 from reports.tables.cells import Change, Measured
 from reports.tables.changes import SPEEDS, change, speed_range
 from reports.tables.columns import COLUMNS
 from reports.tables.needs import NotRun
-from reports.tables.row_sources import DRIFT, RowRecords, measured
+from reports.tables.row_sources import DRIFT, DRIFT_TRAININGS, RowRecords, measured
 from reports.tables.text import measured_text, percent, published_text, signed
 
 NEEDS_DYNAMICS = "needs records/dynamics.json of a training run"
@@ -67,10 +68,10 @@ def weakest(changes: Sequence[Change], direction: str) -> Change:
 
 def _change(claim: Claim, measurements: Measurements) -> Verdict:
     """Judges a change of a column between the claim's row and every row that it names."""
-    table = published_table(claim.table)
-    others = rows_against(claim, table)
-    paper = _published_words(claim, table, others)
     spec = TABLES[claim.table]
+    table = spec.published
+    others = rows_against(claim, table)
+    paper = claim.paper or _published_words(claim, table, others)
     records = {row: spec.records(measurements, row) for row in (claim.row, *others)}
     cells = {
         row: found if isinstance(found, NotRun) else measured(found, claim.column, measurements)
@@ -78,7 +79,7 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
     }
     found = {row: r for row, r in records.items() if isinstance(r, RowRecords)}
     numbers = {row: cell.value for row, cell in cells.items() if isinstance(cell, Measured)}
-    why = _why_not_run(claim, table, cells) or _other_order(claim, found)
+    why = _why_not_run(spec, cells) or _other_order(claim, found)
     if why:
         return Verdict(claim=claim, verdict=NOT_RUN, paper=paper, why=why)
     compare = speed_range if claim.column in SPEEDS else change
@@ -90,23 +91,32 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
     said = _words(claim, numbers[claim.row], [numbers[row] for row in others], known)
     verdict, why = _side_of_rows(claim, found, known)
     return Verdict(
-        claim=claim, verdict=verdict, paper=paper, measured=said + _marks(claim, found), why=why
-    )
+        claim=claim, verdict=verdict, paper=paper, measured=said + _marks(claim, found), why=why,
+        changes=tuple(known), published=_published_changes(claim, table, others),
+    )  # fmt: skip
 
 
 def _published_words(claim: Claim, table: PublishedTable, others: Sequence[str]) -> str:
-    ours, *theirs = (
-        value
-        for row in (claim.row, *others)
-        if (value := table.row(row).values[claim.column]) is not None
-    )
+    ours, *theirs = _published_values(claim, table, others)
     changes = [Change(value=ours / value - 1) for value in theirs]
     return _words(claim, ours, theirs, changes, published=True)
 
 
-def _why_not_run(
-    claim: Claim, table: PublishedTable, cells: Mapping[str, Measured | NotRun]
-) -> str:
+def _published_changes(
+    claim: Claim, table: PublishedTable, others: Sequence[str]
+) -> tuple[float, ...]:
+    if claim.paper:
+        return ()
+    ours, *theirs = _published_values(claim, table, others)
+    return tuple(ours / value - 1 for value in theirs)
+
+
+def _published_values(claim: Claim, table: PublishedTable, others: Sequence[str]) -> list[float]:
+    rows = (table.row(row) for row in (claim.row, *others))
+    return [value for row in rows if (value := row.values[claim.column]) is not None]
+
+
+def _why_not_run(spec: TableSpec, cells: Mapping[str, Measured | NotRun]) -> str:
     """Says which rows have no number and what they need; empty when all have one."""
     missing = {row: cell for row, cell in cells.items() if isinstance(cell, NotRun)}
     if not missing:
@@ -114,7 +124,7 @@ def _why_not_run(
     needs = "; ".join(dict.fromkeys(cell.summary for cell in missing.values()))
     if len(missing) > 2:
         return f"no number for {len(missing)} of {len(cells)} rows: {needs}"
-    return f"no number for {' and '.join(table.row(row).label for row in missing)}: {needs}"
+    return f"no number for {' and '.join(map(spec.label, missing))}: {needs}"
 
 
 def _other_order(claim: Claim, found: Mapping[str, RowRecords]) -> str:
@@ -130,7 +140,7 @@ def _side_of_rows(
     claim: Claim, found: Mapping[str, RowRecords], changes: Sequence[Change]
 ) -> tuple[str, str]:
     """Returns the verdict of the changes, and why it is undecided where it is."""
-    needs_interval = claim.column == DRIFT or _has_proxy(claim, found)
+    needs_interval = claim.column in (DRIFT, DRIFT_TRAININGS) or _has_proxy(claim, found)
     if needs_interval and any(c.interval is None for c in changes):
         return UNDECIDED, (
             "a change has no interval: fewer than two videos in common, or a mean that may be 0"
@@ -233,7 +243,9 @@ def _by_intervals(
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, measured=said, why=without)
     verdict = side(changes, direction)
     why = INTERVAL_HOLDS_0 if verdict == UNDECIDED else ""
-    return Verdict(claim=claim, verdict=verdict, paper=paper, measured=said, why=why)
+    return Verdict(
+        claim=claim, verdict=verdict, paper=paper, measured=said, why=why, changes=tuple(changes)
+    )
 
 
 def _sharpening(claim: Claim, measurements: Measurements) -> Verdict:

@@ -12,9 +12,10 @@ from reports.figures.drawing import Drawn
 from reports.plan.jobs import clock
 from reports.records.measurements import Measurements
 from reports.render.pages import page_environment
-from reports.report.claims import VERDICTS, Verdict, how_judged
+from reports.report.claims import VERDICTS, Verdict, detectable_text, how_judged
 from reports.report.clips import Clip
 from reports.report.findings import findings
+from reports.report.forest import forest
 from reports.report.page_tables import table_view
 from reports.run.execute import Outcome
 from reports.tables.cells import Table
@@ -49,6 +50,8 @@ def render_page(
     """
     environment = page_environment("reports.report")
     environment.filters["clock"] = clock
+    environment.globals["forest"] = forest
+    environment.globals["detectable_text"] = detectable_text
     counts = Counter(verdict.verdict for verdict in claims)
     return environment.get_template("report.html").render(
         preset=measurements.preset,
@@ -59,7 +62,10 @@ def render_page(
         judging=how_judged(measurements.preset.scale),
         tables=[table_view(table, measurements, outcomes) for table in tables],
         reading=shared_legend(tables),
-        figures=[(drawn, _embed(drawn.png)) for drawn in figures],
+        leading=[
+            (drawn, _embed(drawn.png)) for drawn in figures if drawn.entry.leads and drawn.png
+        ],
+        figures=[(drawn, _embed(drawn.png)) for drawn in figures if not drawn.entry.leads],
         clips=clips,
         outcomes=outcomes,
         failed=[outcome for outcome in outcomes.values() if not outcome.ok],

@@ -67,6 +67,10 @@ class TableSpec:
             name=self.name, caption=self.caption, columns=self.columns, rows=(), source=NOT_IN_PAPER
         )
 
+    def label(self, row_id: str) -> str:
+        """Returns the label of a row."""
+        return self.extra.get(row_id) or self.published.row(row_id).label
+
     def runs(self, scale: str) -> tuple[str, ...]:
         """Names the runs that the table reads at a scale."""
         return tuple(source.run for source in self.sources.get(scale, {}).values())
@@ -106,7 +110,7 @@ class TableSpec:
         records = self.records(measurements, row_id)
         return Row(
             id=row_id,
-            label=paper.label if paper else self.extra[row_id],
+            label=self.label(row_id),
             group=paper.group if paper else None,
             has_source=isinstance(records, RowRecords),
             origin=records.origin if isinstance(records, RowRecords) else records.reason,

@@ -137,8 +137,9 @@ class Table:
 
     @property
     def title(self) -> str:
-        """Number and caption, such as `Table 1. Quantitative comparison`."""
-        return f"Table {self.name.removeprefix('table')}. {self.caption}"
+        """Number and caption, such as `Table 1. Quantitative comparison`, or the caption alone."""
+        number = self.name.removeprefix("table")
+        return f"Table {number}. {self.caption}" if number.isdigit() else self.caption
 
     def row(self, row_id: str) -> Row:
         """Returns the row with that id."""

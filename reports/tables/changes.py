@@ -7,7 +7,7 @@ from reports.records.measurements import paired_change_ci
 from reports.records.speed_records import BenchRecord
 from reports.records.vbench_records import VBENCH_PREFIX, ProxyValue
 from reports.tables.cells import Change
-from reports.tables.row_sources import DRIFT, RowRecords
+from reports.tables.row_sources import DRIFT, DRIFT_TRAININGS, RowRecords
 
 SPEEDS = {"throughput_fps": -1, "latency_s": 1}
 """Speed columns and the power of the measured seconds that each goes with: 1/s or s."""
@@ -16,12 +16,15 @@ SPEEDS = {"throughput_fps": -1, "latency_s": 1}
 def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     """Returns the relative change of a column between two rows, where both have a number.
 
-    The interval of drift, and of a proxy, is a paired bootstrap over videos. A speed has none (its
+    The interval of drift, and of a proxy, is a paired bootstrap over videos; that of drift over
+    trainings is over trainings and prompts. A speed has none (its
     spread over repeats is in the cell's note), and a VBench score has none: upstream gives one
     number.
     """
     if column == DRIFT:
         return _drift_change(ours.drift, theirs.drift)
+    if column == DRIFT_TRAININGS:
+        return _change_over_trainings(ours, theirs)
     proxies = [records.proxy(column) for records in (ours, theirs)]
     if proxies[0] is not None and proxies[1] is not None:
         return _proxy_change(proxies[0], proxies[1])
@@ -63,6 +66,13 @@ def _drift_change(ours: DriftRecord | None, theirs: DriftRecord | None) -> Chang
         value=ours.value / theirs.value - 1,
         interval=paired_change_ci(ours.video_scores, theirs.video_scores),
     )
+
+
+def _change_over_trainings(ours: RowRecords, theirs: RowRecords) -> Change | None:
+    if ours.mechanism is None or theirs.mechanism is None:
+        return None
+    value, interval = ours.mechanism.change(ours.mechanism_row, theirs.mechanism_row)
+    return Change(value=value, interval=interval)
 
 
 def _speed_change(

@@ -29,5 +29,13 @@ COLUMNS: dict[str, Column] = {
         Column(id="vbench_dynamic_degree", label="Dynamic", unit="", better="higher", decimals=3),
         Column(id="vbench_motion_smoothness", label="Smooth", unit="", better="higher", decimals=3),
         Column(id="drift", label="Drift", unit="", better="lower", decimals=3, relative=True),
+        Column(
+            id="drift_trainings",
+            label="Drift over trainings",
+            unit="",
+            better="lower",
+            decimals=3,
+            relative=True,
+        ),
     )
 }

@@ -8,12 +8,14 @@ from dataclasses import dataclass, fields
 from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
 from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
+from reports.records.mechanism_record import MECHANISM_RECORD, RUN_PREFIX, MechanismRecord
 from reports.records.speed_records import BenchRecord
 from reports.records.vbench_records import VBENCH_PREFIX, ProxyRecord, ProxyValue, VBenchRecord
 from reports.tables.cells import Measured
 from reports.tables.needs import VBENCH, NotRun, no_result
 
 DRIFT = "drift"
+DRIFT_TRAININGS = "drift_trainings"
 SPEED_COLUMNS = frozenset(field.name for field in fields(BenchRecord))
 
 
@@ -43,6 +45,7 @@ class RowRecords:
 
     Attributes:
         job: The job, or the record, that the drift score and VBench's scores come from.
+        mechanism: The mechanism study, where the run samples a row of it.
         reasons: Why there is no number, by kind of record: drift, vbench or bench.
         run: Name of the run, empty for a trained model's record.
     """
@@ -55,6 +58,12 @@ class RowRecords:
     reasons: Mapping[str, NotRun]
     proxies: ProxyRecord | None = None
     run: str = ""
+    mechanism: MechanismRecord | None = None
+
+    @property
+    def mechanism_row(self) -> str:
+        """Name of the row of the mechanism study that the run samples."""
+        return self.run.removeprefix(RUN_PREFIX)
 
     def proxy(self, column: str) -> ProxyValue | None:
         """Returns the proxy in a column of VBench, where VBench itself was not run."""
@@ -101,6 +110,7 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
         vbench=measurements.vbench.get(source.run),
         proxies=measurements.proxies.get(source.run),
         run=source.run,
+        mechanism=measurements.mechanism if source.run.startswith(RUN_PREFIX) else None,
         bench=next((measurements.bench[o] for o in source.orders if o in measurements.bench), None),
         reasons={
             DRIFT: no_result(measurements.why(job)),
@@ -122,6 +132,8 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
             value=records.drift.value, n=records.drift.videos, n_of="videos",
             interval=records.drift.ci95, job=records.job, scale=scale,
         )  # fmt: skip
+    if column == DRIFT_TRAININGS:
+        return _over_trainings(records, scale)
     if column.startswith(VBENCH_PREFIX):
         return _vbench(records, column, scale)
     if column not in SPEED_COLUMNS:
@@ -142,6 +154,17 @@ def _speed_note(bench: BenchRecord) -> str:
         low, high = (100 * (bound - 1) for bound in bench.seconds_range)
         note += f", repeats from {low:+.0f} % to {high:+.0f} % of the median time"
     return note
+
+
+def _over_trainings(records: RowRecords, scale: str) -> Measured | NotRun:
+    if records.mechanism is None:
+        return NotRun(cause=f"no {MECHANISM_RECORD}")
+    record = records.mechanism
+    return Measured(
+        value=float(record.rows[records.mechanism_row].values[DRIFT].mean()), n=len(record.seeds),
+        n_of=f"trainings x {record.num_prompts} videos", interval=None,
+        job=MECHANISM_RECORD, scale=scale, note="of the shipped record",
+    )  # fmt: skip
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:

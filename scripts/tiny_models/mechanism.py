@@ -7,7 +7,6 @@ ship and are sampled; and `videos/<row>`, `drift/<row>`, `proxies/<row>.json`.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,8 +24,9 @@ from hiar.tiny.mechanism import FOLDER, REFERENCE, SAMPLINGS, SETTINGS, Sampling
 from hiar.tiny.preset import HELD_OUT_PROMPTS
 from hiar.tiny.study import WEIGHTS_FILE
 from reports.plan.jobs import Job
+from reports.records.mechanism_record import MECHANISM_SCHEMA
+from reports.records.video_records import frames_sha256
 
-SCHEMA = "mechanism/1"
 SECONDS, WINDOW, NOISE_SEED = 20, 21, 0
 """Length of the videos, latent frames visible, seed of the noise: as in preset `tiny`."""
 TRAINING_S, SAMPLING_S, SCORING_S, PROXIES_S = 420.0, 25.0, 18.0, 6.0
@@ -55,7 +55,7 @@ def run_mechanism(work: Path, out: Path, record: Path, *, seeds: Sequence[int], 
 def describe(work: Path, seeds: Sequence[int]) -> dict[str, Any]:
     """The record: every video's numbers, by row and training seed."""
     return {
-        "schema": SCHEMA,
+        "schema": MECHANISM_SCHEMA,
         "scale": "tiny",
         "prompts": read_prompts(HELD_OUT_PROMPTS),
         "seconds": SECONDS,
@@ -136,7 +136,6 @@ def _export(work: Path, out: Path, seed: int) -> None:
 def _training_facts(work: Path, seed: int) -> dict[str, Any]:
     made = json.loads((work / f"s{seed}/training" / RECORD).read_text(encoding="utf-8"))
     return {
-        "schema": SCHEMA,
         "command": f"python scripts/train_tiny.py --mechanism --seeds {seed}",
         "seed": seed,
         "settings": made["settings"],
@@ -153,11 +152,6 @@ def _measured(folder: Path, row: Sampling) -> dict[str, Any]:
     summary = json.loads((folder / "drift" / row.name / "summary.json").read_text("utf-8"))
     proxies = json.loads((folder / f"proxies/{row.name}.json").read_text("utf-8"))["measures"]
     videos = sorted(scores)
-    sidecars = [
-        json.loads((folder / "videos" / row.name / video).with_suffix(".json").read_text("utf-8"))
-        for video in videos
-    ]
-    frames = "".join(sidecar["frames_sha256"] for sidecar in sidecars)
     return {
         "drift": [scores[video] for video in videos],
         "noise_floor": {
@@ -168,5 +162,5 @@ def _measured(folder: Path, row: Sampling) -> dict[str, Any]:
             name: [measure["videos"][video] for video in videos]
             for name, measure in proxies.items()
         },
-        "frames_sha256": hashlib.sha256(frames.encode()).hexdigest(),
+        "frames_sha256": frames_sha256(folder / "videos" / row.name),
     }  # fmt: skip

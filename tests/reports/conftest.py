@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mechanism_records import mechanism_record
 
 import eval as eval_
 import hiar
+from hiar.tiny.mechanism import FOLDER, REFERENCE
+from hiar.tiny.study import WEIGHTS_FILE
 from reports.paper.spec import load_preset
 from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
@@ -52,6 +55,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"__path__.append({str(Path(eval_.__file__).parent)!r})\n"
     )
     shutil.copy(Path(__file__).with_name("fake_eval_commands.py"), fake_eval / "__main__.py")
+    record = root / "reports/measured/tiny-mechanism.json"
+    record.parent.mkdir(parents=True)  # no package: the real `reports` is found after it
+    record.write_text(json.dumps(mechanism_record({REFERENCE: 0.4})), encoding="utf-8")
+    any_level = assets / FOLDER
+    any_level.mkdir(parents=True)
+    (any_level / WEIGHTS_FILE).write_bytes(b"weights")
     (assets / "heldout_prompts.txt").write_text("\n".join(PROMPTS), encoding="utf-8")
     (assets / "transformer/model.safetensors").write_bytes(b"weights")
     (assets / "transformer/config.json").write_text("{}")
