@@ -5,11 +5,10 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from drift.cli.layout import aligned
-from drift.cli.runs import chosen_metrics
+from drift.cli.runs import chosen_metrics, run_or_folder
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 
@@ -142,18 +141,13 @@ def _from_published(
 
 
 def _reference_run(path: Path, metrics: str | None) -> "NamedRun":
-    """Reads a run; a folder of videos is scored first, into a temporary run."""
+    """Reads a run; a folder of videos is measured first."""
     from drift.compare.comparable import NamedRun  # noqa: PLC0415
-    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
-    from drift.run.score_folder import score_folder  # noqa: PLC0415
+    from drift.metrics.networks.settings import MetricSettings  # noqa: PLC0415
     from drift.score.config import ScoreConfig  # noqa: PLC0415
 
-    if (path / FRAMES_FILE).is_file():
-        return NamedRun(name=path.resolve().name, data=read_frames(path / FRAMES_FILE))
-    with TemporaryDirectory(prefix="drift-calibrate-") as scratch:
-        config = ScoreConfig(metrics=chosen_metrics(metrics) or ("fast",))
-        score_folder(path, out=scratch, config=config, workers=None, progress=sys.stderr)
-        return NamedRun(name=path.resolve().name, data=read_frames(Path(scratch) / FRAMES_FILE))
+    config = ScoreConfig(metrics=chosen_metrics(metrics) or ("fast",))
+    return NamedRun(name=path.resolve().name, data=run_or_folder(path, config, MetricSettings()))
 
 
 def _split(text: str) -> tuple[Path, float]:

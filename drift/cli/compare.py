@@ -1,14 +1,12 @@
 """`drift compare`: compares runs, paired video by video."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from drift.cli.layout import aligned, between, number
+from drift.cli.layout import add_pair_by, aligned, between, deliver, number
 from drift.cli.runs import chosen_metrics, read_runs
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json
 from drift.video.discover import printable
 
 
@@ -21,14 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "16 prompts), Holm corrects them over runs. Nothing is decoded."
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument(
-        "--pair-by",
-        choices=("prompt", "name"),
-        default="prompt",
-        help="what the videos of a pair share: the prompt (default), or the file name without "
-        "suffix. Videos without prompts are refused (exit 2) unless you say --pair-by name; "
-        "drift score --prompts FILE gives a scored run its prompts without decoding again",
-    )
+    add_pair_by(parser)
     parser.add_argument("--metrics", metavar="A,B", help="compare on these metrics only")
     parser.add_argument(
         "--preset", metavar="FILE", help="score every run with this preset (v1, or a file)"
@@ -55,11 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         preset=None if arguments.preset is None else load_preset(arguments.preset),
         allow_mixed=arguments.allow_mixed,
     )
-    if arguments.out is not None:
-        atomic_write_text(arguments.out, dump_json(result))
-    for note in result["notes"]:
-        sys.stderr.write(f"drift: note: {note}\n")
-    sys.stdout.write(dump_json(result) if arguments.json else _text(result))
+    deliver(arguments, result, _text)
     return 0
 
 

@@ -5,9 +5,8 @@ import sys
 from typing import Any
 
 from drift.cli.networks import add_weights_dir
+from drift.command_line import FAILED, OK
 from drift.files import dump_json
-
-OK, FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,11 @@
 """What several commands share: tables of text for a terminal, options, and lists in an option."""
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from drift.files import atomic_write_text, dump_json
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -34,6 +38,36 @@ def number(value: float | None, spec: str) -> str:
 def names_of(text: str) -> tuple[str, ...]:
     """The names of an option such as `--metrics A,B`, without spaces around them or empty ones."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def deliver(
+    arguments: argparse.Namespace, record: dict[str, Any], text: Callable[[dict[str, Any]], str]
+) -> None:
+    """Writes a record to `--out` if it was given, and prints it; its notes go to stderr.
+
+    Args:
+        arguments: Arguments of a command that has `--out` and `--json`.
+        record: What the command found.
+        text: Makes text for a terminal of the record.
+    """
+    if arguments.out is not None:
+        atomic_write_text(arguments.out, dump_json(record))
+    invalid = record.get("invalid") or record.get("provenance", {}).get("invalid")
+    for note in dict.fromkeys([*([invalid] if invalid else []), *record.get("notes", [])]):
+        sys.stderr.write(f"drift: note: {note}\n")
+    sys.stdout.write(dump_json(record) if arguments.json else text(record))
+
+
+def add_pair_by(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that says what the videos of a pair share."""
+    parser.add_argument(
+        "--pair-by",
+        choices=("prompt", "name"),
+        default="prompt",
+        help="what the videos of a pair share: the prompt (default), or the file name without "
+        "suffix. Videos without prompts are refused (exit 2) unless you say --pair-by name; "
+        "drift score --prompts FILE gives a scored run its prompts without decoding again",
+    )
 
 
 def add_blocks(parser: argparse.ArgumentParser) -> None:

@@ -1,14 +1,12 @@
 """`drift lengths`: shows how the drift of runs grows with the length of their videos."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from drift.cli.layout import aligned, between
+from drift.cli.layout import aligned, between, deliver
 from drift.cli.runs import chosen_metrics, read_runs
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json
 from drift.video.discover import printable
 
 DEFAULT_SECONDS = "5,10,20"
@@ -41,11 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = chosen_metrics(arguments.metrics)
     runs = [select(one, metrics, preset) for one in read_runs(arguments.runs)]
     result = drift_by_length(runs, _seconds(arguments.at))
-    if arguments.out is not None:
-        atomic_write_text(arguments.out, dump_json(result))
-    if "invalid" in result:
-        sys.stderr.write(f"drift: note: {result['invalid']}\n")
-    sys.stdout.write(dump_json(result) if arguments.json else _text(result))
+    deliver(arguments, result, _text)
     return 0
 
 

@@ -10,6 +10,9 @@ from drift.errors import UsageError
 
 if TYPE_CHECKING:
     from drift.compare.comparable import NamedRun
+    from drift.metrics.networks.settings import MetricSettings
+    from drift.record.tables import RunData
+    from drift.score.config import ScoreConfig
 
 
 def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
@@ -25,6 +28,40 @@ def read_runs(paths: Sequence[Path]) -> list["NamedRun"]:
         NamedRun(name=name, data=read_frames(path / FRAMES_FILE))
         for name, path in zip(_names(paths), paths, strict=True)
     ]
+
+
+def run_or_folder(
+    place: Path,
+    config: "ScoreConfig",
+    settings: "MetricSettings",
+    *,
+    recursive: bool = False,
+    workers: int | None = None,
+) -> "RunData":
+    """Reads a run, or measures the videos of a folder as one that is not kept.
+
+    Args:
+        place: Folder of a run, or of videos.
+        config: Metrics and segments, for videos.
+        settings: Device, precision and weights, for videos.
+        recursive: Look for videos in sub-folders too.
+        workers: Processes that measure; None takes one a CPU.
+    """
+    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
+    from drift.run.pool import num_cpus  # noqa: PLC0415
+    from drift.run.progress import video_counter  # noqa: PLC0415
+    from drift.run.unsaved import measure_unsaved  # noqa: PLC0415
+
+    if (place / FRAMES_FILE).is_file():
+        return read_frames(place / FRAMES_FILE)
+    return measure_unsaved(
+        [place],
+        config,
+        settings,
+        recursive=recursive,
+        workers=workers or num_cpus(),
+        on_video=video_counter(),
+    )
 
 
 def chosen_metrics(text: str | None) -> tuple[str, ...] | None:

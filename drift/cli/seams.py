@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drift.cli.layout import add_blocks, aligned, between, names_of
+from drift.cli.layout import add_blocks, aligned, between, deliver, names_of
+from drift.cli.networks import add_weights_dir
+from drift.cli.runs import run_or_folder
+from drift.command_line import FAILED, OK
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json
+from drift.metrics.networks.settings import MetricSettings
 from drift.score.config import ScoreConfig, checked_blocks
 from drift.video.discover import printable
 
 if TYPE_CHECKING:
     from drift.record.tables import RunData
 
-OK, FAILED = 0, 1
 METRICS = ("difference", "luminance", "lpips", "dino")
 
 
@@ -48,31 +50,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, help="processes that decode (default: one a CPU)")
     parser.add_argument("--device", default="cpu", help="for lpips and dino (default cpu)")
-    parser.add_argument(
-        "--weights-dir", type=Path, metavar="DIR", help="where the weights of lpips and dino are"
-    )
+    add_weights_dir(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints, writes and draws."""
     from drift.seams.figure import draw_profiles  # noqa: PLC0415
-    from drift.seams.periodic import Borders  # noqa: PLC0415
     from drift.seams.record import seams_record  # noqa: PLC0415
 
     beside = {path.stem: read_record(path) for path in arguments.beside}
     metrics = _chosen(arguments.metrics)
     blocks = checked_blocks(arguments.first, arguments.block)
-    record = seams_record(
-        _measured(arguments, metrics),
-        metrics=metrics,
-        given=blocks and Borders(first=blocks[0], block=blocks[1], source="given"),
-    )
-    if arguments.out is not None:
-        atomic_write_text(arguments.out, dump_json(record))
+    record = seams_record(_measured(arguments, metrics), metrics=metrics, blocks=blocks)
     if arguments.figure is not None:
         name = arguments.place.resolve().name
         draw_profiles(arguments.figure, {name: record, **beside})
-    sys.stdout.write(dump_json(record) if arguments.json else _text(record))
+    deliver(arguments, record, _text)
     for failed in record["failed"]:
         line = f"{printable(failed['path'])}: {failed['status']}: {failed['reason']}"
         sys.stderr.write(f"drift: {line}\n")
@@ -81,22 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _measured(arguments: argparse.Namespace, metrics: Sequence[str]) -> "RunData":
     """The run, or a folder's videos measured as one."""
-    from drift.metrics.networks.settings import MetricSettings  # noqa: PLC0415
-    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
-    from drift.run.pool import num_cpus  # noqa: PLC0415
-    from drift.run.progress import video_counter  # noqa: PLC0415
-    from drift.run.unsaved import measure_unsaved  # noqa: PLC0415
     from drift.seams.pairs import PAIR_METRICS  # noqa: PLC0415
 
-    if (arguments.place / FRAMES_FILE).is_file():
-        return read_frames(arguments.place / FRAMES_FILE)
-    return measure_unsaved(
-        [arguments.place],
+    return run_or_folder(
+        arguments.place,
         ScoreConfig(metrics=tuple(PAIR_METRICS[name].metric for name in metrics), segments=2),
         MetricSettings(device=arguments.device, weights_dir=arguments.weights_dir),
         recursive=arguments.recursive,
-        workers=arguments.workers or num_cpus(),
-        on_video=video_counter(),
+        workers=arguments.workers,
     )
 
 

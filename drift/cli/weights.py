@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.cli.networks import add_weights_dir
+from drift.command_line import FAILED, OK
 from drift.errors import UsageError
 from drift.files import dump_json
 from drift.metrics.weights.local import (
@@ -23,8 +24,6 @@ from drift.metrics.weights.local import (
     state_of,
     weights_folder,
 )
-
-OK, FAILED = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,6 +20,12 @@ class NamedRun:
     data: RunData
 
 
+def invalid_mark(runs: Sequence[NamedRun]) -> dict[str, str]:
+    """`invalid`, and why the numbers of the first run that has none mean nothing; or nothing."""
+    marks = (run.data.provenance.get("invalid") for run in runs)
+    return next(({"invalid": mark} for mark in marks if mark), {})
+
+
 def select(run: NamedRun, metrics: Sequence[str] | None, preset: Preset | None) -> NamedRun:
     """Replaces the preset of a run or leaves metrics out.
 

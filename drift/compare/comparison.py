@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.compare.comparable import NamedRun, check_comparable, select
+from drift.compare.comparable import NamedRun, check_comparable, invalid_mark, select
 from drift.compare.pairing import PairBy, Pairing, pair_videos
 from drift.errors import UsageError
 from drift.metrics.preset import Preset
@@ -16,9 +16,7 @@ from drift.score.aggregate import mean
 from drift.seams.record import OF_A_VIDEO, seams_of_run
 from drift.stats import sensitivity
 from drift.stats.bootstrap import (
-    LEVEL,
-    RESAMPLES,
-    SEED,
+    ABOUT,
     bootstrap_means,
     change_interval,
     percentile_interval,
@@ -85,8 +83,8 @@ def compare_runs(
         "comparisons": comparisons,
         "rank_stability": _rank_stability([[row[i] for i in weighted] for row in means]),
         "unpaired": {r.name: list(p) for r, p in zip(used, pairing.unpaired, strict=True)},
-        "notes": [*_invalid(used), *notes, *_size_notes(heading["prompts"])],
-        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+        "notes": [*invalid_mark(used).values(), *notes, *_size_notes(heading["prompts"])],
+        "bootstrap": ABOUT,
     }
 
 
@@ -106,19 +104,12 @@ def _run_entry(run: NamedRun, means: dict[str, float]) -> dict[str, Any]:
     return {"name": run.name, "score": score, "drift": means, "seams": _seams(run.data)}
 
 
-def _invalid(runs: Sequence[NamedRun]) -> list[str]:
-    """Why the first run whose numbers mean nothing is invalid; empty if all mean something."""
-    marks = (run.data.provenance.get("invalid") for run in runs)
-    return [mark for mark in marks if mark][:1]
-
-
 def _heading(runs: Sequence[NamedRun], pairing: Pairing) -> dict[str, Any]:
     """Says what is compared, and `invalid` if some run was measured with random weights."""
     data = runs[0].data
-    invalid = _invalid(runs)
     return {
         "schema": COMPARE_SCHEMA,
-        **({"invalid": invalid[0]} if invalid else {}),
+        **invalid_mark(runs),
         "preset": {"name": data.preset.name, "sha256": data.preset.sha256},
         "segments": data.config.segments,
         "metrics": list(data.config.metrics),

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from drift.compare.comparable import NamedRun
+from drift.compare.comparable import NamedRun, invalid_mark
 from drift.errors import UsageError
 from drift.record.summary import score_videos
 from drift.record.tables import RunData, VideoRow
 from drift.score.aggregate import aggregate
 from drift.score.score import is_too_short
-from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
+from drift.stats.bootstrap import ABOUT
 
 LENGTHS_SCHEMA = "drift-lengths/1"
 
@@ -34,13 +34,12 @@ def drift_by_length(runs: Sequence[NamedRun], seconds: Sequence[float]) -> dict[
     if not seconds or min(seconds) <= 0:
         raise UsageError(f"lengths {_words(seconds) or 'none'}: give one or more above 0 seconds")
     lengths = sorted(set(seconds))
-    invalid = [run.data.provenance["invalid"] for run in runs if "invalid" in run.data.provenance]
     return {
         "schema": LENGTHS_SCHEMA,
-        **({"invalid": invalid[0]} if invalid else {}),
+        **invalid_mark(runs),
         "seconds": lengths,
         "runs": [_run(run, lengths) for run in runs],
-        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+        "bootstrap": ABOUT,
     }
 
 

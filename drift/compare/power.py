@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.compare.comparable import NamedRun, check_comparable
+from drift.compare.comparable import NamedRun, check_comparable, invalid_mark
 from drift.compare.comparison import FEW_PROMPTS, pair_table
 from drift.compare.pairing import PairBy, pair_videos
 from drift.errors import UsageError
@@ -65,6 +65,7 @@ def power_of_runs(
     }
     return {
         "schema": POWER_SCHEMA,
+        **invalid_mark(runs),
         "runs": [
             {"name": run.name, "prompts": len(each["score"])}
             for run, each in zip(runs, columns, strict=True)

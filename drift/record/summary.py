@@ -13,7 +13,7 @@ from drift.score.aggregate import aggregate
 from drift.score.by_distance import by_distance
 from drift.score.cuts import CUT_JUMPS
 from drift.score.score import VideoScore, score_video
-from drift.stats.bootstrap import LEVEL, RESAMPLES, SEED
+from drift.stats.bootstrap import ABOUT
 from drift.video.discover import printable
 from drift.video.media import media_warnings
 
@@ -81,7 +81,7 @@ def build_summary(run: RunData, scores: Sequence[VideoScore], preset: Preset) ->
         "failed": [{"path": r.path, "status": r.status, "reason": r.reason} for r in failed],
         "media": media,
         "warnings": [*run.warnings, *_warnings(media, scores, run)],
-        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"},
+        "bootstrap": ABOUT,
         "provenance": dict(run.provenance),
     }
 

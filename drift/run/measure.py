@@ -22,6 +22,7 @@ from drift.run.plan import Plan
 from drift.video.batch import FrameBatch
 from drift.video.content import State, content_sha256, content_state
 from drift.video.decode import BrokenVideoError, MediaInfo, open_video
+from drift.video.discover import VideoFile
 from drift.video.resample import as_rate
 from drift.video.sidecars import Schedule
 from drift.video.thumbnails import LARGE, Filmstrip
@@ -44,6 +45,11 @@ class Task:
     run: Path
     plan: Plan
     prompts: Schedule = ()
+
+    @classmethod
+    def of(cls, video: VideoFile, run: Path, plan: Plan) -> "Task":
+        """The task of a video that was found."""
+        return cls(path=video.path, file=video.file, run=run, plan=plan, prompts=video.prompts)
 
     @property
     def keys(self) -> dict[str, str]:

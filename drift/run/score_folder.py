@@ -221,9 +221,7 @@ def _measure_videos(
             run.mkdir(parents=True, exist_ok=True)
             remove_leftovers(run, run / "records")
         gather(ranks, None)  # wait until the folder is there
-        tasks = [
-            Task(path=v.path, file=v.file, run=run, plan=plan, prompts=v.prompts) for v in videos
-        ]
+        tasks = [Task.of(video, run, plan) for video in videos]
         mine = ranks.share(tasks)
         stream = sys.stderr if progress == "stderr" else progress
         stream = stream if ranks.is_first else None

@@ -45,7 +45,7 @@ def measure_unsaved(
     no_run = places[0] / ".none"  # no video and no record has ever been there
     found = find_videos(places, recursive=recursive, skip=no_run)
     plan = make_plan(config, settings)
-    tasks = [Task(path=v.path, file=v.file, run=no_run, plan=plan) for v in found.videos]
+    tasks = [Task.of(video, no_run, plan) for video in found.videos]
     records = {}
     for done in measure_all(tasks, workers):
         records[done.path] = done.record

@@ -27,14 +27,18 @@ WINDOW_S = 5.0
 
 
 def seams_record(
-    data: RunData, *, metrics: Sequence[str] = DEFAULT_METRICS, given: Borders | None = None
+    data: RunData,
+    *,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    blocks: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Measures the seams of a run, over all its videos and of each one.
 
     Args:
         data: Run that measured what the metrics are made of.
         metrics: Names in `PAIR_METRICS`.
-        given: Borders; None takes those that the sidecars told, else an estimate.
+        blocks: Frames of the first block and of each later one; None takes what the run was given,
+            else what the sidecars told, else an estimate.
 
     Returns:
         The record `seams/1`.
@@ -44,6 +48,8 @@ def seams_record(
     """
     _check_measured(data, metrics)
     whole = [row for row in data.rows if row.status == "ok"]
+    blocks = blocks or data.config.blocks
+    given = blocks and Borders(first=blocks[0], block=blocks[1], source="given")
     borders = _borders(whole, metrics, given) if whole else given
     kept = [row for row in whole if _has_borders(row, borders)]
     measured = {row.path for row in kept}
@@ -74,10 +80,8 @@ def seams_of_run(data: RunData) -> dict[str, Any]:
         its fields; or empty `metrics` and `videos`, and a `reason`.
     """
     metrics = [name for name, pair in PAIR_METRICS.items() if pair.metric in data.config.metrics]
-    blocks = data.config.blocks
-    given = blocks and Borders(first=blocks[0], block=blocks[1], source="given")
     try:
-        record = seams_record(data, metrics=metrics, given=given)
+        record = seams_record(data, metrics=metrics)
     except UsageError as error:
         return {"metrics": {}, "videos": [], "reason": str(error)}
     videos = [

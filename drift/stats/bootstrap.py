@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 RESAMPLES = 10_000
 SEED = 0
 LEVEL = 0.95
+ABOUT = {"resamples": RESAMPLES, "seed": SEED, "level": LEVEL, "unit": "prompt"}
+"""What a record says about its intervals."""
 _BATCH_CELLS = 2**21  # drawn indices held in memory at once
 
 

@@ -1,15 +1,13 @@
 """`drift power`: how many prompts a comparison needs, from the variance of runs that are there."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drift.cli.layout import aligned
+from drift.cli.layout import add_pair_by, aligned, deliver
 from drift.cli.runs import read_runs
 from drift.errors import UsageError
-from drift.files import atomic_write_text, dump_json
 from drift.video.discover import printable
 
 
@@ -28,12 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="difference to find: a share of RUN's mean, such as 20%% (default), or a drift, such "
         "as 0.05",
     )  # fmt: skip
-    parser.add_argument(
-        "--pair-by",
-        choices=("prompt", "name"),
-        default="prompt",
-        help="what the videos of a pair share (default: prompt)",
-    )
+    add_pair_by(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result as JSON")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw power against prompts")
 
@@ -48,13 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     record = power_of_runs(
         read_runs(paths), detect=detect, relative=relative, pair_by=arguments.pair_by
     )
-    if arguments.out is not None:
-        atomic_write_text(arguments.out, dump_json(record))
     if arguments.figure is not None:
         draw_power(arguments.figure, record)
-    for note in record["notes"]:
-        sys.stderr.write(f"drift: note: {note}\n")
-    sys.stdout.write(dump_json(record) if arguments.json else _text(record))
+    deliver(arguments, record, _text)
     return 0
 
 

@@ -1,7 +1,6 @@
 """`drift validate`: what each metric sees of planted faults, and what it is blind to."""
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.cli import networks
-from drift.cli.layout import aligned, names_of
-from drift.files import atomic_write_text, dump_json
+from drift.cli.layout import aligned, deliver, names_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,13 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
             settings=networks.settings(arguments),
             workers=arguments.workers,
         )
-    if arguments.out is not None:
-        atomic_write_text(arguments.out, dump_json(record))
     if arguments.figure is not None:
         draw_heat_map(arguments.figure, record)
-    if "invalid" in record:
-        sys.stderr.write(f"drift: note: {record['invalid']}\n")
-    sys.stdout.write(dump_json(record) if arguments.json else _text(record))
+    deliver(arguments, record, _text)
     return 0
 
 

@@ -1,6 +1,7 @@
 """`drift power` and the smallest difference of `drift compare`, from runs in memory and on disk."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,16 @@ def test_runs_of_other_prompts_give_unpaired_numbers_and_a_note(model, drifts, m
 def test_a_run_without_drift_has_nothing_to_find_a_share_of(model):
     entry = power_of_runs([model("a", [0.0] * NUM_PROMPTS)])["score"]
     assert (entry["difference"], entry["unpaired"]) == (0, None)
+
+
+def test_random_weights_are_marked(model, drifts):
+    run = model("a", drifts[0])
+    mark = "INVALID: random weights"
+    marked = replace(
+        run, data=replace(run.data, provenance={**run.data.provenance, "invalid": mark})
+    )
+    assert "invalid" not in power_of_runs([run])
+    assert power_of_runs([marked])["invalid"] == mark
 
 
 def test_one_prompt_tells_nothing(model):

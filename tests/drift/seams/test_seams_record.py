@@ -161,6 +161,8 @@ def test_given_blocks_stay_with_the_run_and_change_no_score(folder: Path, tmp_pa
     again = rebuild(tmp_path, blocks=(9, 12))
     assert again.summary["seams"]["metrics"]["luminance"]["found"]
     assert rebuild(tmp_path).summary == again.summary
+    record = seams_record(read_frames(tmp_path / "frames.parquet"))  # as `drift seams RUN` does
+    assert (record["first"], record["block"], record["borders_from"]) == (9, 12, "given")
     assert again.summary["drift_score"] == run.summary["drift_score"]
 
 
