@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drift.cli.layout import aligned
-from drift.cli.runs import chosen_metrics, run_or_folder
+from drift.cli.runs import chosen_metrics, read_runs, run_or_folder
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 
@@ -109,19 +109,15 @@ def _from_reference(
 def _from_published(
     arguments: argparse.Namespace, name: str, base: "Preset"
 ) -> tuple["Preset", dict[str, Any]]:
-    from drift.compare.comparable import NamedRun, check_comparable, select  # noqa: PLC0415
+    from drift.compare.comparable import check_comparable, select  # noqa: PLC0415
     from drift.record.summary import score_videos  # noqa: PLC0415
-    from drift.record.tables import FRAMES_FILE, read_frames  # noqa: PLC0415
     from drift.score.calibrate import Published, check_valid, published_preset  # noqa: PLC0415
 
     targets = [_split(text) for text in arguments.published]
-    runs = []
-    for path, _ in targets:
-        named = NamedRun(name=path.name, data=read_frames(arguments.runs / path / FRAMES_FILE))
-        check_valid(named.name, named.data.provenance)
-        runs.append(select(named, chosen_metrics(arguments.metrics), base))
-    if len({run.name for run in runs}) < len(runs):
-        raise UsageError("a model is given twice; name each once")
+    named = read_runs([arguments.runs / path for path, _ in targets])
+    for run in named:
+        check_valid(run.name, run.data.provenance)
+    runs = [select(run, chosen_metrics(arguments.metrics), base) for run in named]
     notes = check_comparable(runs) if len(runs) > 1 else []
     for note in notes:
         sys.stderr.write(f"drift: note: {note}\n")

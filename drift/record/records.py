@@ -74,17 +74,8 @@ def load_record(run: Path, sha256: str, fps: float | None = None) -> VideoRecord
         return None  # a record is only a cache: the video is measured again
 
 
-def load_thumbnails(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
-    """Content hash -> thumbnails, for those of these hashes whose record the run still has."""
-    return {record.sha256: record.thumbnails for record in _records(run, contents, fps)}
-
-
-def load_pictures(run: Path, contents: Iterable[str], fps: float | None) -> dict[str, str]:
-    """Content hash -> large picture, likewise."""
-    return {record.sha256: record.picture for record in _records(run, contents, fps)}
-
-
-def _records(run: Path, contents: Iterable[str], fps: float | None) -> Iterator[VideoRecord]:
+def load_records(run: Path, contents: Iterable[str], fps: float | None) -> Iterator[VideoRecord]:
+    """Those records with these content hashes that the run still has."""
     for sha256 in set(contents):
         record = load_record(run, sha256, fps)
         if record is not None:

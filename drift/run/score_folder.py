@@ -14,8 +14,7 @@ from drift.metrics.preset import Preset, preset_v1
 from drift.metrics.registry import METRICS
 from drift.record.records import (
     VideoRecord,
-    load_pictures,
-    load_thumbnails,
+    load_records,
     read_summary,
     save_record,
 )
@@ -280,9 +279,12 @@ def write_results(run: RunData, out: Path, *, write: bool = True) -> RunResult:
     if write:
         write_videos(out / "videos.csv", run, scores)
         contents = {row.path: row.sha256 for row in run.rows}
-        thumbnails = load_thumbnails(out, contents.values(), run.config.fps)
-        worst = (contents[score.path] for score in most_drift_first(scores)[:WORST])
-        large = load_pictures(out, worst, run.config.fps)
+        fps = run.config.fps
+        worst = [contents[score.path] for score in most_drift_first(scores)[:WORST]]
+        large = {one.sha256: one.picture for one in load_records(out, worst, fps)}
+        thumbnails = {
+            one.sha256: one.thumbnails for one in load_records(out, contents.values(), fps)
+        }
         page = render_report(run, scores, summary, thumbnails, large)
         atomic_write_text(out / "report.html", page)
         atomic_write_text(out / "summary.json", dump_json(summary))
