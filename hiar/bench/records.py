@@ -107,16 +107,24 @@ def compare(before: BenchRecord, after: BenchRecord) -> tuple[list[Comparison], 
     for row in before.rows:
         twin = next((other for other in others if identity(other) == identity(row)), None)
         if twin is None:
-            notes.append(f"only in the first: {row.label}")
+            notes.append(f"only in the first: {_described(row)}")
             continue
         others.remove(twin)
         pairs.append(Comparison(before=row, after=twin))
-    notes += [f"only in the second: {row.label}" for row in others]
+    notes += [f"only in the second: {_described(row)}" for row in others]
     for name in CONDITIONS:
         values = [record.provenance.get(name) for record in (before, after)]
         if values[0] != values[1]:
             notes.append(f"{name} differs: {_short(values[0])} and {_short(values[1])}")
     return pairs, notes
+
+
+def _described(row: Row) -> str:
+    """A row with the options that tell it from one of equal order."""
+    parts = [row.label, row.config, row.dtype, f"{row.latent_frames} latent frames"]
+    parts += [f"window {row.window or 'all'}", row.backend]
+    parts += [f"decoded by {row.pictures.decoder or 'vae'}"] if row.pictures else []
+    return ", ".join(parts)
 
 
 def _short(value: Any) -> str:

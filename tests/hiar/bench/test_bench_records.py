@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from record_schema import check_record
 
 from hiar.bench.config import BenchConfig
 from hiar.bench.end_to_end import UMT5_XXL, WAN_VAE, RandomVae
@@ -169,10 +170,11 @@ def test_records_are_compared_row_by_row() -> None:
     assert (pair.ratio("seconds"), pair.ratio("throughput_fps")) == (0.5, 2.0)
     assert pair.is_clear
     assert pair.same_bits is False
-    assert notes == [
+    assert [note.split(",")[0] for note in notes] == [
         "only in the first: pipelined x2", "only in the second: step_first x1",
         "commit differs: c0 and c1",
     ]  # fmt: skip
+    assert "15 latent frames, window 9" in notes[0]
     (same,) = compare(read(other), read(other))[0]
     assert (same.is_clear, same.same_bits, same.ratio("seconds")) == (False, True, 1.0)
     (single,) = compare(read(old | {"repeats": 1}), read(old))[0]
@@ -239,6 +241,7 @@ def test_a_pipelined_row_with_pictures_timeline_and_trace(hiar_main: Main, tmp_p
     assert code == 0, err
     assert "first frame" in printed
     block_first, row = json.loads(out.read_text())["rows"]
+    check_record(out)
     assert (row["order"], row["ranks"], row["gpus"], row["bytes_sent"]) == ("pipelined", 1, 0, 0)
     choice = row["fused"]
     assert choice["chosen"] == (choice["fused_s"] < choice["apart_s"])
