@@ -104,6 +104,7 @@ class MetricSummary:
     first_last_5s: FirstLast | None = None
     version: int | None = None
     by_distance: ByDistance | None = None
+    measured: Table | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,6 +357,7 @@ class Power:
     metrics: Mapping[str, PowerEntry]
     notes: tuple[str, ...]
     bootstrap: Bootstrap
+    invalid: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -380,4 +382,5 @@ class Validation:
     columns: Mapping[str, ValidationColumn]
     frozen: Mapping[str, int]
     provenance: Table
+    media: tuple[Table, ...] = ()
     invalid: str | None = None
