@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, file_sha256
@@ -56,7 +56,7 @@ class JobRecord:
     exit_code: int | None = None
     attempts: int = 1
     outputs: Mapping[str, OutputFile] = field(default_factory=dict)
-    schema: str = JOB_SCHEMA
+    schema: Literal["reports-job/2"] = "reports-job/2"
 
     @property
     def hashes(self) -> dict[str, str]:

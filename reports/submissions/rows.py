@@ -153,7 +153,7 @@ def _speed_rows(folder: Path, submission: Submission) -> Iterator[SpeedRow]:
                 scale=submission.scale,
                 what=row["model"],
                 cards="1 GPU",
-                passes=row.get("passes_per_block"),
+                passes=row.get("passes_per_chunk"),
                 steady_fps=row["throughput_fps"],
                 whole_fps=row["throughput_fps"],
                 end_to_end_fps=None,

@@ -27,6 +27,7 @@ INTRODUCTION = """\
 
 Every JSON that a command writes names its schema and that schema's version, as in
 `"schema": "drift/1"`. [How versions change](../CONTRIBUTING.md#versions-of-records-and-metrics).
+The main kinds have [JSON schemas](../schemas/README.md).
 This page is made from the code that writes the records. Where a record takes over the fields of
 another object, the list says *and more*.
 """

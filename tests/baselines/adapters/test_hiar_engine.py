@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from record_schema import check_record
 
 from baselines.adapters.adapter import Job, Made, Options
 from baselines.adapters.factory import open_adapter
@@ -172,6 +173,7 @@ def test_timing_says_what_it_counted(
     )  # fmt: skip
     assert record == json.loads(out.read_text())
     assert record["schema"] == "baselines-time/1"
+    check_record(record)
     [row] = record["rows"]
     frames = 4 if key == "causal-forcing-framewise" else 12
     assert row["chunk_frames"] == frames

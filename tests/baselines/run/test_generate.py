@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from killed import leave_behind
 from numpy.typing import NDArray
+from record_schema import check_record
 
 from baselines.adapters.adapter import Job, Made, Timing, random_seed
 from baselines.adapters.videos import read_frames, to_uint8, write_video
@@ -73,6 +74,7 @@ def test_videos_and_sidecars_appear(tmp_path: Path, read_video: ReadVideo) -> No
     assert (record["made"], record["already_there"], record["failed"]) == (4, 0, [])
     assert sorted(path.name for path in tmp_path.glob("*.mp4")) == sorted(record["videos"])
     sidecar = json.loads((tmp_path / record["videos"][3]).with_suffix(".json").read_text())
+    check_record(sidecar)
     assert (sidecar["prompt"], sidecar["seed"], sidecar["sample_index"]) == ("b", 1, 1)
     assert (sidecar["num_frames"], sidecar["fps"]) == (5, SPEC.fps)
     assert sidecar["model"] == {"key": "nova", "strength": 1.0, "list": [1, 2]}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from record_schema import check_record
 
 from drift.controls.control import UNDOSED
 
@@ -85,6 +86,7 @@ def test_the_picture_is_there_and_a_second_call_decodes_nothing(work, record, co
     code, out, said = command("validate", work / "controls", "--work", work, "--json")
     assert code == 0
     assert json.loads(out)["columns"] == record["columns"]
+    check_record(record)
     assert said.count("kept from before") == 72
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from record_schema import check_record
 
 from drift.errors import UsageError
 from eval.proxies.motion_smoothness import motion_smoothness
@@ -81,6 +82,7 @@ def test_a_folders_record(vbench, folder: Path, tmp_path: Path) -> None:
     assert "tiny proxies" in said
     record = json.loads(out.read_text())
     assert (record["schema"], record["videos"]) == ("proxies/1", 2)
+    check_record(record)
     measures = record["measures"]
     assert list(measures) == [proxy.name for proxy in PROXIES]
     assert all(list(m["videos"]) == ["moving.mp4", "still.mp4"] for m in measures.values())

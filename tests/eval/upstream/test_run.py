@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from killed import is_alive
+from record_schema import check_record
 
 from drift.errors import UsageError
 from eval.cli.run import choose_devices
@@ -53,11 +54,13 @@ def test_results_score_and_hold_no_paths(scene, vbench, tmp_path) -> None:
     assert [e["video_results"] for e in result[1]] == [size % 1000 / 1000 for size in sizes]
     record = read(tmp_path / "run" / "dynamic_degree_run.json")
     assert (record["status"], record["videos"], record["by"]) == ("done", 2, "vbench 0.1.5")
+    check_record(record)
     for path in (tmp_path / "run").glob("*.json"):
         assert str(tmp_path) not in path.read_text()
     assert "2 of 2 dimensions measured" in out
-    code, out, err = vbench("score", tmp_path / "run")
+    code, out, err = vbench("score", tmp_path / "run", "--out", tmp_path / "score.json")
     assert code == 1  # fourteen dimensions are missing
+    check_record(tmp_path / "score.json")
     assert f"{result[0]:.4f}" in out
 
 

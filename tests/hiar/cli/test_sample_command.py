@@ -19,6 +19,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKLWan
 from killed import kill_while_it_writes
+from record_schema import check_record
 from safetensors.torch import load_file
 from transformers import UMT5Config, UMT5EncoderModel
 
@@ -114,6 +115,7 @@ def test_every_prompt_has_one_video_and_a_sidecar(pipeline: HiARPipeline, tmp_pa
     for prompt, name in zip(PROMPTS, record["videos"], strict=True):
         sidecar = json.loads((out / name).read_text(encoding="utf-8"))
         assert sidecar["prompt"] == prompt
+        check_record(sidecar)
         assert (sidecar["seed"], sidecar["num_frames"]) == (1, num_frames(3))
         with av.open(str(out / sidecar["video"])) as container:
             stream = container.streams.video[0]
@@ -121,6 +123,7 @@ def test_every_prompt_has_one_video_and_a_sidecar(pipeline: HiARPipeline, tmp_pa
             assert stream.average_rate == sidecar["fps"] == 16
             assert (stream.height, stream.width) == (32, 48)
     assert json.loads((out / "run.json").read_text()) == json.loads(json.dumps(record))
+    check_record(record)
     hashes = identities(out).values()
     assert len({frames for frames, _ in hashes}) == len({latents for _, latents in hashes}) == 6
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from killed import leave_behind
+from record_schema import check_record
 from safetensors.torch import load_file
 
 from hiar.model.config import WanConfig
@@ -89,6 +90,7 @@ def test_killed_and_resumed_is_bit_identical(
     assert code == 0, err
     assert not left.exists()
     record = json.loads((tmp_path / "cut" / "training.json").read_text())
+    check_record(record)
     assert record["resumed_at"] >= 2
     assert f"{6 - record['resumed_at']} steps, 6 in all" in out
     for name in ("student", "student_ema"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from record_schema import check_record
 from safetensors.torch import load_file
 from tiny_models.study import (
     StudyConfig,
@@ -231,7 +232,7 @@ def test_strips_are_one_pass_under_each_attention(
     )
     assert code == 0, err
     record = json.loads((tmp_path / "out/strips.json").read_text())
-    assert record["schema"] == "reports-strips/1"
+    check_record(record)
     (clip,) = record["clips"]
     for name in ("bidirectional", "causal"):
         assert len(read_video(tmp_path / "out" / clip[name])) == 21

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from record_schema import check_record
 
 from drift.errors import UsageError
 from reports.plan.inputs import InputHashes
@@ -115,6 +116,7 @@ def training(tmp_path: Path, num_points: int) -> Path:
 
 def test_fig4_s_record_is_what_the_training_logged(tmp_path: Path) -> None:
     write_dynamics(training(tmp_path, 3), tmp_path / "records")
+    check_record(tmp_path / "records/dynamics.json")
     found = read_dynamics(tmp_path / "records/dynamics.json")
     assert [(p.step, p.bidirectional, p.causal) for p in found.points] == [
         (0, 3.0, 2.0), (100, 2.0, 1.5), (200, 1.0, 1.0),

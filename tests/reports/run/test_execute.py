@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from killed import is_alive, leave_behind
+from record_schema import check_record
 
 from drift.errors import UsageError
 from reports.plan.jobs import Job, clock, with_ids
@@ -152,6 +153,7 @@ def test_interrupt_kills_the_job_and_marks_it(tmp_path: Path) -> None:
     assert b"KeyboardInterrupt" in error
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+    check_record(tmp_path / "out/jobs/a.json")
     record = read_record(tmp_path / "out", "a")
     assert record is not None
     assert record.status == "interrupted"

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from record_schema import check_record
 
 from drift import score_folder
 from drift.errors import UsageError
@@ -75,6 +76,7 @@ def test_a_trained_model_fills_its_row(
     tmp_path: Path, scored: Path, measurements: Measurements
 ) -> None:
     out = write_variant(tmp_path, scored)
+    check_record(next((out / "records/variants").glob("*.json")))
     summary = json.loads((out / "drift/no-fkl/summary.json").read_text())
     table = TABLES["table3"].build(replace(measurements, variants=read_variants(out, "tiny")))
     row = table.row("no-fkl")
