@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from drift.typed_data import adapter
 from hiar.bench.rows import GROUPS, Row
 from reports.records.figure_records import DynamicsFile
@@ -74,10 +76,18 @@ MODELS: tuple[type[Any], ...] = (
 )  # fmt: skip
 
 
+class _Untitled(GenerateJsonSchema):
+    """Leaves out titles of fields, which only repeat their names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Whether a field gets a title."""
+        return False
+
+
 def json_schema(kind: type[Any]) -> dict[str, Any]:
     """The JSON schema of one kind of record."""
     model: Any = kind
-    found: dict[str, Any] = adapter(model).json_schema()
+    found: dict[str, Any] = adapter(model).json_schema(schema_generator=_Untitled)
     definitions = found["$defs"]
     root = definitions.pop(kind.__name__)
     if kind is Bench:
