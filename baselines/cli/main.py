@@ -26,7 +26,9 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show an error's traceback, and a report for an issue"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(
         commands.add_parser("list", help="all models: what runs here, what is missing"), list_models

@@ -37,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = CommandParser(prog="hiar-vbench", description="Score videos with VBench's protocol.")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument(
+        "--debug", action="store_true", help="show an error's traceback, and a report for an issue"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, words, module, handler in COMMANDS:
         command = commands.add_parser(name, help=words)

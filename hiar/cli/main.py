@@ -26,7 +26,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_module(commands.add_parser("doctor", help="what is here, what is missing"), doctor)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print the record, no table")
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            help="show an error's traceback, and a report for an issue",
+        )
     return parser
 
 

@@ -131,7 +131,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="print JSON instead of tables",
     )
     parser.add_argument(
-        "--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks of errors"
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="show an error's traceback, and a report for an issue",
     )
 
 
