@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drift.errors import UsageError
+from drift.files import atomic_write_text
 from eval.cli.options import OK, add_environment, add_suite, positive, suite_of
 from eval.protocol.own_list import read_own_list
 from eval.protocol.prompts import (
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(text)
     else:
-        _write(arguments.out, text)
+        atomic_write_text(arguments.out, text)
     videos = {name for row in rows for name in row["files"]}
     for note in (*notes, f"{len(rows)} prompts, {len(videos)} videos"):
         sys.stderr.write(f"hiar-vbench: {note}\n")
@@ -138,13 +139,3 @@ def _own_list(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], list
         rows.setdefault(video.prompt, row)["files"].append(video.name)
     note = f"measure the videos with: hiar-vbench run VIDEOS --custom {arguments.list} --out RUN"
     return list(rows.values()), [note]
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; give another --out") from error

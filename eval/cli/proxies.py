@@ -30,12 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `hiar-vbench proxies`."""
+    from drift.files import atomic_write_text, dump_json  # noqa: PLC0415
     from eval.proxies.proxies import measure_folder  # noqa: PLC0415
-    from eval.scores.results import write_record  # noqa: PLC0415
 
     record = measure_folder(arguments.folder, _progress, recursive=arguments.recursive)
     if arguments.out is not None:
-        write_record(record, arguments.out)
+        atomic_write_text(arguments.out, dump_json(record))
     sys.stdout.write(json.dumps(record, indent=2) + "\n" if arguments.json else _format(record))
     return OK
 

@@ -5,15 +5,10 @@ import json
 import sys
 from pathlib import Path
 
+from drift.files import atomic_write_text, dump_json
 from eval.cli.options import FAILED, OK
 from eval.protocol.dimensions import DIMENSIONS
-from eval.scores.results import (
-    RunFacts,
-    make_record,
-    read_results,
-    read_run_facts,
-    write_record,
-)
+from eval.scores.results import RunFacts, make_record, read_results, read_run_facts
 from eval.scores.score import VBenchScore, score_dimensions
 
 _GROUPS = {dimension.name: dimension.group for dimension in DIMENSIONS}
@@ -44,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     run_facts = read_run_facts(arguments.folder, results)
     record = make_record(score, results, run_facts)
     if arguments.out is not None:
-        write_record(record, arguments.out)
+        atomic_write_text(arguments.out, dump_json(record))
     if arguments.json:
         sys.stdout.write(json.dumps(record, indent=2) + "\n")
     else:

@@ -219,25 +219,3 @@ def make_record(score: VBenchScore, results: RawResults, run: RunFacts) -> dict[
             "runs": {name: dict(record) for name, record in run.records.items()},
         },
     }
-
-
-def write_record(record: Mapping[str, Any], path: Path) -> None:
-    """Writes a record as strict JSON, under a temporary name first.
-
-    Args:
-        record: The record.
-        path: Target file; its folder is made if needed.
-
-    Raises:
-        ResultError: The file cannot be written.
-    """
-    text = json.dumps(record, indent=2, allow_nan=False) + "\n"
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ResultError(
-            f"cannot write {path}: {error.strerror}; give another --out FILE"
-        ) from error

@@ -14,11 +14,11 @@ from queue import Queue
 from threading import Event
 from typing import Any
 
-from drift.files import file_sha256
+from drift.files import atomic_write_text, dump_json, file_sha256
 from eval.protocol.clips import summarise_clips
 from eval.protocol.layout import Video, make_view
 from eval.protocol.long_tables import table_paths, write_tables
-from eval.scores.results import ResultError, record_path, result_path, write_record
+from eval.scores.results import ResultError, record_path, result_path
 from eval.upstream.checks import check_answer, count_failures
 from eval.upstream.isolated_process import Outcome, run_isolated
 from eval.upstream.run_inputs import (
@@ -118,7 +118,7 @@ def _split(settings: RunSettings, tell: Callable[[str], None]) -> str:
     request = _request(settings, view, "split", "cpu") | {"action": "split"}
     outcome = _call(settings, request, "split", "cpu", None)
     if not outcome.failure:
-        write_record(cut, done)
+        atomic_write_text(done, dump_json(cut))
     return outcome.failure
 
 
@@ -259,7 +259,7 @@ def save_result(
     path = result_path(settings.out, dimension)
     failed = settings.layout.failed if settings.own_list else ()
     counted = count_failures(entry, len(settings.layout.videos[dimension]), failed)
-    write_record({dimension: counted}, path)
+    atomic_write_text(path, dump_json({dimension: counted}))
     record = _record(settings, dimension, seconds, device) | {
         "status": "done",
         "value": counted[0],
@@ -271,7 +271,7 @@ def save_result(
     }
     if settings.protocol.long and dimension not in _TWO_SPEEDS:
         record["clips"] = summarise_clips(entry[1])
-    write_record(record, record_path(settings.out, dimension))
+    atomic_write_text(record_path(settings.out, dimension), dump_json(record))
     return record
 
 
@@ -284,7 +284,7 @@ def _fail(
 ) -> dict[str, Any]:
     result_path(settings.out, dimension).unlink(missing_ok=True)  # it is of an earlier run
     record = _record(settings, dimension, seconds, device) | {"status": "failed", **facts}
-    write_record(record, record_path(settings.out, dimension))
+    atomic_write_text(record_path(settings.out, dimension), dump_json(record))
     return record
 
 
