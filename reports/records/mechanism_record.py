@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 from reports.records.drift_record import read_drift
-from reports.records.record_files import RecordError, member, read_json
+from reports.records.record_files import member, read_json
 from reports.records.video_records import frames_sha256
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def read_mechanism(path: Path) -> MechanismRecord:
     """Reads the record, as it ships or with what a reproduction made.
 
     Raises:
-        RecordError: Another schema, a missing key, or rows of different sizes.
+        UsageError: Another schema, a missing key, or rows of different sizes.
     """
     data = read_json(path, MECHANISM_SCHEMA)
     rows = {row["name"]: _row(path, row) for row in member(path, data, "rows")}
@@ -102,7 +103,7 @@ def read_mechanism(path: Path) -> MechanismRecord:
     for row in rows.values():
         for measure, values in row.values.items():
             if values.shape != (len(seeds), prompts):
-                raise RecordError(
+                raise UsageError(
                     f"{path}: {row.name}, {measure}: {values.shape} values; there are {len(seeds)} "
                     f"trainings and {prompts} prompts: write the record again"
                 )
@@ -135,7 +136,7 @@ def compare_with_record(record: Path, out: Path) -> dict[str, Any]:
     """The shipped record with, at each row that `out` sampled, how near its videos came.
 
     Raises:
-        RecordError: The record cannot be read, or a run has other videos than it.
+        UsageError: The record cannot be read, or a run has other videos than it.
     """
     data = read_json(record, MECHANISM_SCHEMA)
     for row in data["rows"]:
@@ -145,7 +146,7 @@ def compare_with_record(record: Path, out: Path) -> dict[str, Any]:
         scores = read_drift(out / "drift" / run).video_scores
         here, there = [scores[video] for video in sorted(scores)], row["trainings"][0]["drift"]
         if len(here) != len(there):
-            raise RecordError(f"{record}: {len(there)} videos of {run}; {len(here)} were made here")
+            raise UsageError(f"{record}: {len(there)} videos of {run}; {len(here)} were made here")
         row["made_here"] = {
             "mean": sum(here) / len(here),
             "largest_difference": max(abs(a - b) for a, b in zip(here, there, strict=True)),
@@ -166,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = compare_with_record(args.record, args.runs)
         args.out.mkdir(parents=True, exist_ok=True)
         atomic_write_text(args.out / Path(MECHANISM_RECORD).name, dump_json(found))
-    except (RecordError, OSError) as error:
+    except (UsageError, OSError) as error:
         sys.stderr.write(f"mechanism_record: {error}\n")
         return 2
     return 0

@@ -13,10 +13,6 @@ from drift.typed_data import checked
 T = TypeVar("T")
 
 
-class RecordError(UsageError):
-    """A record cannot be read; the message is one line for the user."""
-
-
 def schema_of(kind: type[Any]) -> str:
     """Name and version of a model's records, which its field `schema` allows."""
     name: str = get_args(get_type_hints(kind)["schema"])[0]
@@ -36,15 +32,15 @@ def read_json(path: Path, schema: str) -> dict[str, Any]:
     """Reads a JSON record and checks its schema.
 
     Raises:
-        RecordError: The file is no JSON object, or its schema is another one.
+        UsageError: The file is no JSON object, or its schema is another one.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); write it again") from error
+        raise UsageError(f"{path}: cannot be read ({error}); write it again") from error
     found = data.get("schema") if isinstance(data, dict) else None
     if found != schema:
-        raise RecordError(
+        raise UsageError(
             f"{path}: schema is {found!r}; this version reads {schema!r}: write the record again, "
             "or remove it"
         )
@@ -56,10 +52,10 @@ def member(path: Path, data: Mapping[str, Any], key: str) -> Any:
     """Returns a value of a record.
 
     Raises:
-        RecordError: The key is not there.
+        UsageError: The key is not there.
     """
     if key not in data:
-        raise RecordError(f"{path}: {key!r} is missing; write the record again")
+        raise UsageError(f"{path}: {key!r} is missing; write the record again")
     return data[key]
 
 
@@ -72,7 +68,7 @@ def read_lines(path: Path, kind: type[T]) -> list[T]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); copy it there") from error
+        raise UsageError(f"{path}: cannot be read ({error}); copy it there") from error
     lines = text.splitlines()
     found: list[T] = []
     for number, line in enumerate(lines, start=1):
@@ -81,6 +77,6 @@ def read_lines(path: Path, kind: type[T]) -> list[T]:
         except ValueError as error:
             if number == len(lines) and not text.endswith("\n"):
                 break
-            raise RecordError(f"{path}: line {number} is no JSON; copy the file again") from error
+            raise UsageError(f"{path}: line {number} is no JSON; copy the file again") from error
         found.append(checked(kind, item, f"{path}: line {number}", unknown="ignore"))
     return found

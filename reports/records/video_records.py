@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.records.record_files import RecordError
+from drift.errors import UsageError
 
 VIDEO_SCHEMAS = ("hiar-sample/1", "baselines-video/1")
 """Schemas of the JSON that `hiar sample` and `hiar-baselines generate` write beside a video."""
@@ -32,7 +32,7 @@ def read_sidecars(folders: Iterable[Path]) -> list[VideoRecord]:
     """Reads the videos of some folders, in the order of prompts and seeds.
 
     Raises:
-        RecordError: A sidecar is of a schema that this version does not read.
+        UsageError: A sidecar is of a schema that this version does not read.
     """
     videos = [
         _read(path)
@@ -54,7 +54,7 @@ def _read(path: Path) -> VideoRecord:
     data = json.loads(path.read_text(encoding="utf-8"))
     if data.get("schema") not in VIDEO_SCHEMAS:
         known = " and ".join(VIDEO_SCHEMAS)
-        raise RecordError(
+        raise UsageError(
             f"{path}: schema is {data.get('schema')!r}; this version reads {known}: make the "
             "video again"
         )
