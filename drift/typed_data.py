@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
+UNKNOWN_KEY = "unexpected_keyword_argument"
+"""pydantic's name of an unknown key of a dataclass."""
 
 
 def checked(
@@ -49,8 +51,11 @@ def checked(
         found: T = adapter(cast("Any", kind), unknown).validate_json(
             json.dumps([data], default=str)
         )[0]
-    except ValidationError as errors:
-        raise UsageError(_message(errors.errors()[0], kind, where)) from None
+    except ValidationError as found_wrong:
+        errors = found_wrong.errors()
+        # A misspelt key is a missing one too; the unknown key says more.
+        first = next((error for error in errors if error["type"] == UNKNOWN_KEY), errors[0])
+        raise UsageError(_message(first, kind, where)) from None
     return found
 
 
@@ -64,19 +69,23 @@ def adapter(kind: Any, unknown: Literal["forbid", "ignore"] = "forbid") -> TypeA
 
 
 def _message(error: ErrorDetails, kind: Any, where: str) -> str:
-    keys = error["loc"][1:]
-    full = ".".join(filter(None, (where, *map(str, keys))))
-    if error["type"] == "value_error":  # raised by the object, which knows more of its rules
-        return f"{full}: {error['ctx']['error']}"
-    place, _, key = full.rpartition(".")
-    if error["type"] == "unexpected_keyword_argument":
-        known = _fields(kind, keys[:-1])
-        close = difflib.get_close_matches(key, known, n=1)
+    *parents, key = ("", *error["loc"][1:])
+    place = _joined(".", where, *map(str, parents))
+    if error["type"] == UNKNOWN_KEY:
+        known = _fields(kind, parents[1:])
+        close = difflib.get_close_matches(str(key), known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-        return f"{place}: unknown key {key!r}; {hint}"
+        return _joined(": ", place, f"unknown key {key!r}; {hint}")
     if error["type"].startswith("missing"):
-        return f"{place}: key {key!r} is missing; add it"
+        return _joined(": ", place, f"key {key!r} is missing; add it")
+    full = _joined(".", place, str(key))
+    if error["type"] == "value_error":  # raised by the object, which knows more of its rules
+        return _joined(": ", full, str(error["ctx"]["error"]))
     return f"{full} is {error['input']!r:.60}; {error['msg'].replace('Input', 'it')}"
+
+
+def _joined(separator: str, *parts: str) -> str:
+    return separator.join(filter(None, parts))
 
 
 def _fields(kind: Any, keys: Sequence[object]) -> list[str]:

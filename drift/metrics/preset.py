@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from drift.errors import UsageError
+from drift.typed_data import checked
 
 PRESET_SCHEMA = "drift-preset/1"
+ABOUT = ("schema", "sha256", "origin")
+"""Keys of a preset file that say what it is and where it is from, beside the preset itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +154,9 @@ def preset_from_data(data: Mapping[str, Any]) -> Preset:
     """Builds a preset from the data of `dataclasses.asdict`.
 
     Raises:
-        ValueError: a field is missing or unknown, or a scale or weight is impossible.
+        UsageError: a field is missing or unknown, or a scale or weight is impossible.
     """
-    try:
-        terms = tuple(PresetTerm(**term) for term in data["terms"])
-        return Preset(name=data["name"], terms=terms)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a preset needs a name and terms ({error})") from None
+    return checked(Preset, {key: data[key] for key in data if key not in ABOUT})
 
 
 def dump_preset(preset: Preset, origin: Mapping[str, Any]) -> dict[str, Any]:

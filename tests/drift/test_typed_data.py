@@ -33,6 +33,7 @@ def test_data_becomes_objects_and_a_whole_number_will_do_for_a_float() -> None:
     [
         ({}, "x.parts.a: key 'times_s' is missing"),
         ({"times_s": [], "cuont": 2}, "x.parts.a: unknown key 'cuont'; did you mean 'count'?"),
+        ({"time_s": []}, "x.parts.a: unknown key 'time_s'; did you mean 'times_s'?"),
         ({"times_s": [], "other": 2}, "x.parts.a: unknown key 'other'; known: count, times_s"),
         ({"times_s": [], "count": "2"}, "x.parts.a.count is '2'; it should be a valid integer"),
         ({"times_s": [], "count": True}, "x.parts.a.count is True; it should be a valid integer"),

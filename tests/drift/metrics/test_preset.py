@@ -90,8 +90,8 @@ def test_a_preset_file_comes_back_and_a_changed_one_is_refused(tmp_path):
     [
         ("{", "is no preset"),
         ("[]", "its schema is not 'drift-preset/1'"),
-        ('{"schema": "drift-preset/1", "name": "x"}', "needs a name and terms"),
-        ('{"schema": "drift-preset/1", "name": "x", "terms": [{"colour": 1}]}', "needs a name"),
+        ('{"schema": "drift-preset/1", "name": "x"}', "key 'terms' is missing"),
+        ('{"schema": "drift-preset/1", "name": "x", "terms": [{"colour": 1}]}', "key 'colour'"),
         ('{"schema": "drift-preset/1", "name": "x", "terms": []}', "do not sum to 1"),
     ],
 )
