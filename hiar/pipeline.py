@@ -22,6 +22,7 @@ from hiar.codecs.frames import (
 )
 from hiar.codecs.text_cache import CachedTextEncoder
 from hiar.codecs.vae import VideoAutoencoder, from_uint8, named_memory_error
+from hiar.codecs.wan_decoder.staged import StagedDecoder
 from hiar.errors import UsageError
 from hiar.loading import load_parts
 from hiar.model.geometry import num_blocks, num_latent_frames, token_grid
@@ -97,6 +98,8 @@ class HiARPipeline:
         self.device = transformer.device
         self.group: PipelineGroup | None = None
         """Processes that share the steps of a stream; the last one gets the clean blocks."""
+        self.staged: StagedDecoder | None = None
+        """This process's share of the decoder, where several share it."""
         self._offloads = False
 
     @classmethod
@@ -157,6 +160,18 @@ class HiARPipeline:
     def _move(self, device: torch.device | str) -> None:
         for network in dict.fromkeys((self.transformer, self.autoencoder, self.decoder)):
             network.to(device)
+
+    def share_steps(self, group: PipelineGroup) -> None:
+        """Sample with other processes, of which the last ones may share the decoder.
+
+        Raises:
+            UsageError: If a decoder is to be shared that is not the VAE.
+        """
+        self.group = group
+        if group.decoder_ranks and self.decoder is not self.autoencoder:
+            raise UsageError("--decoder-ranks shares the VAE only: leave --decoder out")
+        if group.decoder_stage is not None:
+            self.staged = StagedDecoder(self.autoencoder, group)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -288,7 +303,7 @@ class HiARPipeline:
         Raises:
             UsageError: If the GPU's memory is too small.
         """
-        decoder = self.decoder.stream()
+        decoder = (self.staged or self.decoder).stream()
         for latents in blocks:
             with self._at_work(self.decoder), named_memory_error():
                 video = decoder.decode_block(latents)

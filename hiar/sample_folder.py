@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from hiar.pipeline import HiARPipeline
     from hiar.runtime.progress import Progress
+    from hiar.sampling.pipelined.group import PipelineGroup
 
 SIDECAR_SCHEMA = "hiar-sample/1"
 RUN_SCHEMA = "hiar-run/1"
@@ -227,15 +228,16 @@ def make_batch(
     )
     group = pipeline.group
     if group is not None and not group.ranks.is_last:
-        for _ in blocks:
-            pass
+        run_before_last(pipeline, blocks, group)
         return
     for sample in batch:
         # A sidecar left in place would mark the new file as complete while it is being written.
         for suffix in (".json", LATENTS, PARTIAL):
             (out / f"{sample.name}{suffix}").unlink(missing_ok=True)
     started = time.monotonic()
-    watched = Watched(pipeline.sampled_ahead(blocks), keep=run.save_latents)
+    staged = pipeline.staged
+    ahead = pipeline.sampled_ahead(blocks) if staged is None else staged.blocks()
+    watched = Watched(ahead, keep=run.save_latents)
     hashes = write_videos(pipeline, watched, [out / f"{sample.name}.mp4" for sample in batch])
     seconds = {
         "batch_size": len(batch),
@@ -258,6 +260,21 @@ def make_batch(
         }
         text = json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n"
         atomic_write_text(sidecar_path(out, sample), text)
+
+
+def run_before_last(
+    pipeline: HiARPipeline, blocks: Iterator[torch.Tensor], group: PipelineGroup
+) -> None:
+    """The part of a process that does not write: its steps, or its share of the decoder."""
+    from hiar.codecs.wan_decoder.staged import send_blocks  # noqa: PLC0415  (imports torch)
+
+    if pipeline.staged is not None:
+        pipeline.staged.run()
+    elif group.decoder_ranks and group.denoising.is_last:
+        send_blocks(blocks, group, pipeline.device)
+    else:
+        for _ in blocks:
+            pass
 
 
 def write_videos(

@@ -121,6 +121,11 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
         help="pipelined: longest wait for another process's block (default 600)",
     )  # fmt: skip
     parser.add_argument(
+        "--decoder-ranks", type=int, default=0, metavar="K",
+        help="pipelined: the last K processes share the decoder and denoise nothing (default 0: "
+        "the last process decodes)",
+    )  # fmt: skip
+    parser.add_argument(
         "--block-first-steps", type=int, metavar="N",
         help="hybrid: first steps that each block runs at once",
     )  # fmt: skip
@@ -245,6 +250,7 @@ def _same_on_all_ranks(
     names = (
         "model", "prompt_range", "seed", "samples", "batch_size", "latent_frames", "frames",
         "seconds", "minutes", "size", "dtype", "attention", "compile", "fp8", "save_latents",
+        "decoder_ranks",
     )  # fmt: skip
     digest = hashlib.sha256("\n".join(prompts).encode()).hexdigest()
     return {"prompts": digest, **changes, **{name: getattr(args, name) for name in names}}
@@ -256,6 +262,8 @@ def _joined(
 ) -> Iterator[tuple[Ranks, PipelineGroup | None]]:
     """Join the processes of torchrun; with a group they share each video's steps, else the list."""
     if args.order != PIPELINED:
+        if args.decoder_ranks:
+            raise UsageError("--decoder-ranks needs --order pipelined")
         from hiar.runtime.ranks import joined_ranks  # noqa: PLC0415
 
         with joined_ranks(same) as ranks:
@@ -268,8 +276,11 @@ def _joined(
     if args.low_memory:
         raise UsageError("--low-memory moves networks about: leave it out with --order pipelined")
     config = apply_changes(sampler_of(args.model), changes)
-    split_steps(len(config.steps), num_ranks_of())  # raises if a process would own none
-    with joined_group(args.device, timeout_s=args.rank_timeout, same=same) as group:
+    num_denoising = num_ranks_of() - args.decoder_ranks
+    split_steps(len(config.steps), max(1, num_denoising))  # raises if a process would own none
+    with joined_group(
+        args.device, timeout_s=args.rank_timeout, same=same, decoder_ranks=args.decoder_ranks
+    ) as group:
         yield group.ranks, group
 
 
@@ -281,8 +292,8 @@ def _share_steps(
     from hiar.sampling.pipelined.group import check_same  # noqa: PLC0415
 
     check_same(group.ranks, same_on_all_ranks(pipeline, prompts, run))
-    pipeline.group = group
-    if group.ranks.is_last:
+    pipeline.share_steps(group)
+    if group.ranks.is_last and not group.decoder_ranks:
         _decode_elsewhere(pipeline)
 
 

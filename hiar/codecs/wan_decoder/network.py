@@ -6,7 +6,7 @@ wan/modules/vae.py. The tests compare it with diffusers'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -65,6 +65,10 @@ class DecoderSizes:
         )
 
 
+Part = Callable[[torch.Tensor, History], torch.Tensor]
+"""Takes frames [T, H, W, C] of a video one step further."""
+
+
 class UpBlock(nn.Module):
     """Residual blocks at one size, then the upsampling to the next, if there is one."""
 
@@ -86,16 +90,19 @@ class UpBlock(nn.Module):
             halved = Upsampler(out_channels, out_channels // 2, in_time=in_time)
             self.upsamplers = nn.ModuleList([halved])
 
+    def parts(self) -> list[Part]:
+        """What frames go through one after the other; a shortcut joins all to one part."""
+        if self.upsampler is not None:
+            return [self]
+        return [*self.resnets, *(self.upsamplers or [])]
+
     def forward(self, x: torch.Tensor, history: History) -> torch.Tensor:
-        """Frames [T, H, W, C] to [T', 2 H, 2 W, O], or [T, H, W, O] at the last size."""
+        """Frames [T, H, W, C] to [T', 2 H, 2 W, O], where the upsampling has a shortcut."""
+        assert self.upsampler is not None
         small = x
         for block in self.resnets:
             x = block(x, history)
-        if self.upsampler is not None:
-            return add_copies(self.upsampler(x, history), small, self.times)
-        if self.upsamplers is not None:
-            x = self.upsamplers[0](x, history)
-        return x
+        return add_copies(self.upsampler(x, history), small, self.times)
 
 
 class Body(nn.Module):
@@ -118,13 +125,31 @@ class Body(nn.Module):
         self.norm_out = Norm(widths[-1])
         self.conv_out = CausalConv(widths[-1], sizes.out_channels)
 
-    def forward(self, x: torch.Tensor, history: History) -> torch.Tensor:
-        """Latent frame [1, h, w, C] to frames [T, H, W, O], T = 1 at the start, else 4."""
+    def parts(self) -> list[Part]:
+        """What a latent frame [1, h, w, C] goes through, to frames [T, H, W, O]."""
+        blocks = [block for block in self.up_blocks if isinstance(block, UpBlock)]
+        return [self._enter, *(part for block in blocks for part in block.parts()), self._leave]
+
+    def costs(self) -> list[float]:
+        """Work of each part for a latent frame: its weights, times the pixels that they meet."""
+        ends = sum(p.numel() for m in (self.conv_in, self.mid_block) for p in m.parameters())
+        found, pixels = [float(ends)], 1.0
+        for block in self.up_blocks:
+            assert isinstance(block, UpBlock)
+            for part in block.parts():
+                assert isinstance(part, nn.Module)
+                found.append(pixels * sum(p.numel() for p in part.parameters()))
+            if block.upsampler is not None or block.upsamplers is not None:
+                pixels *= 4 * block.times
+        return [*found, pixels * sum(p.numel() for p in self.conv_out.parameters())]
+
+    def _enter(self, x: torch.Tensor, history: History) -> torch.Tensor:
         buffer, new = self.conv_in.room(x, history)
         new.copy_(x)
-        x = self.mid_block(self.conv_in(buffer, history), history)
-        for block in self.up_blocks:
-            x = block(x, history)
+        found: torch.Tensor = self.mid_block(self.conv_in(buffer, history), history)
+        return found
+
+    def _leave(self, x: torch.Tensor, history: History) -> torch.Tensor:
         return normalised_conv(x, self.norm_out, self.conv_out, history)
 
 
@@ -164,9 +189,23 @@ class WanDecoder(nn.Module):
         Returns:
             Frames [3, T, H, W] in [-1, 1]; T = 1 at the start of the video, then 4.
         """
-        z = latents.permute(1, 2, 0)[None].contiguous()
-        frames: torch.Tensor = self.decoder(self.post_quant_conv(z), history).clamp_(-1, 1)
+        return self.end(self.run(self.begin(latents), history))
+
+    def begin(self, latents: torch.Tensor) -> torch.Tensor:
+        """A latent frame [C, h, w] as the first part takes it, [1, h, w, C]."""
+        found: torch.Tensor = self.post_quant_conv(latents.permute(1, 2, 0)[None].contiguous())
+        return found
+
+    def run(self, x: torch.Tensor, history: History, share: slice = slice(None)) -> torch.Tensor:
+        """Pass a latent frame, or what earlier parts made of it, through a share of the parts."""
+        for part in self.decoder.parts()[share]:
+            x = part(x, history)
         history.is_empty = False
+        return x
+
+    def end(self, frames: torch.Tensor) -> torch.Tensor:
+        """What the last part made, [T, H, W, O], as frames [3, T, H, W] in [-1, 1]."""
+        frames = frames.clamp_(-1, 1)
         # The pixels of a patch came out as channels: colour, column, row.
         patch = (-1, self.patch_size, self.patch_size)
         parts: torch.Tensor = frames.unflatten(-1, patch).permute(3, 0, 1, 5, 2, 4)

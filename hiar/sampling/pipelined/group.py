@@ -43,15 +43,29 @@ class PipelineGroup:
         ranks: This process among its peers.
         timeout_s: Longest wait for a neighbour's block.
         shares_gpu: Whether the processes use one GPU and pass blocks on through the CPU's memory.
+        decoder_ranks: How many of the processes, the last ones, decode and denoise nothing.
     """
 
     ranks: Ranks = field(default_factory=Ranks)
     timeout_s: float = 600.0
     shares_gpu: bool = False
+    decoder_ranks: int = 0
+
+    @property
+    def denoising(self) -> Ranks:
+        """This process among those that denoise; after the last of them where it decodes."""
+        return Ranks(rank=self.ranks.rank, num_ranks=self.ranks.num_ranks - self.decoder_ranks)
+
+    @property
+    def decoder_stage(self) -> int | None:
+        """Which part of the decoder this process runs, from 0 on; None where it denoises."""
+        stage = self.ranks.rank - self.denoising.num_ranks
+        return stage if stage >= 0 else None
 
     def own_steps(self, num_steps: int) -> range:
         """The denoising steps that this process runs."""
-        return split_steps(num_steps, self.ranks.num_ranks)[self.ranks.rank]
+        shares = split_steps(num_steps, self.denoising.num_ranks)
+        return range(0) if self.decoder_stage is not None else shares[self.ranks.rank]
 
     def transport(self, device: torch.device) -> torch.device:
         """Where blocks lie while they pass from one process to the next.
@@ -82,6 +96,7 @@ def joined_group(
     timeout_s: float = 600.0,
     same: Mapping[str, Any] | None = None,
     shares_gpu: bool = False,
+    decoder_ranks: int = 0,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[PipelineGroup]:
     """Join the processes that torchrun started to a pipeline; without torchrun, it has one.
@@ -94,6 +109,7 @@ def joined_group(
         timeout_s: Longest wait for a neighbour's block.
         same: Settings that all ranks must have been started with, by name.
         shares_gpu: Whether the ranks use one GPU. NCCL needs one each, so gloo connects them.
+        decoder_ranks: How many ranks, the last ones, decode.
         environment: Environment variables that torchrun set.
 
     Raises:
@@ -102,6 +118,11 @@ def joined_group(
     """
     if not timeout_s > 0:
         raise UsageError(f"--rank-timeout {timeout_s:g} must be above 0 s")
+    if not 0 <= decoder_ranks < num_ranks_of(environment):
+        raise UsageError(
+            f"--decoder-ranks {decoder_ranks} of {num_ranks_of(environment)}: at least one rank "
+            "denoises, so start more with torchrun --nproc_per_node"
+        )
     use_one_thread(device, environment)
     if num_ranks_of(environment) == 1:
         yield PipelineGroup(timeout_s=timeout_s, shares_gpu=shares_gpu)
@@ -111,7 +132,9 @@ def joined_group(
     store, rank, num_ranks = join(backend, same or {}, environment)
     ranks = Ranks(rank=rank, num_ranks=num_ranks)
     try:
-        yield PipelineGroup(ranks=ranks, timeout_s=timeout_s, shares_gpu=shares_gpu)
+        yield PipelineGroup(
+            ranks=ranks, timeout_s=timeout_s, shares_gpu=shares_gpu, decoder_ranks=decoder_ranks
+        )
     except KeyboardInterrupt:
         line = f"rank {rank} was told to stop: another one ended, or you"
         _leave(ranks, store, INTERRUPTED, line)

@@ -280,6 +280,11 @@ def test_a_call_cuts_to_the_frames_asked_for(pipeline: HiARPipeline) -> None:
         (["--out", "x", "--prompt", "a", "--order", "row_first"], "invalid choice"),
         (["--out", "x", "--prompt", "a", "--order", "block_first", "--context", "input"], "clean"),
         (["--out", "x", "--prompt", "a", "--window", "2"], "window 2"),
+        (["--out", "x", "--prompt", "a", "--decoder-ranks", "1"], "needs --order pipelined"),
+        (
+            ["--out", "x", "--prompt", "a", "--order", "pipelined", "--decoder-ranks", "1"],
+            "--decoder-ranks 1 of 1: at least one rank denoises",
+        ),
         (["--out", "x", "--prompt", "a", "--cache", "sinks"], "invalid choice"),
         (["--out", "x", "--prompt", "a", "--cache", "aligned-sink"], "needs a sink"),
         (["--out", "x", "--prompt", "a", "--cache", "all", "--window", "9"], "'all' has no window"),

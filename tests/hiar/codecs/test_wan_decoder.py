@@ -15,6 +15,7 @@ from hiar.codecs.vae import StoredVae, VideoAutoencoder, load_autoencoder
 from hiar.codecs.wan_decoder import kernels, winograd
 from hiar.codecs.wan_decoder.layers import History
 from hiar.codecs.wan_decoder.network import WanDecoder, build_decoder
+from hiar.codecs.wan_decoder.staged import split_parts
 from hiar.codecs.wan_decoder.upsampling import Upsampler
 from hiar.errors import UsageError
 from hiar.tiny.preset import VAE_CONFIG, asset
@@ -87,6 +88,33 @@ def test_a_video_is_the_same_in_every_batch(
         assert torch.equal(together, torch.cat(alone))
     backwards = tiny.decode(latents.flip(0)).flip(0)
     assert torch.equal(backwards, torch.cat(alone))
+
+
+@pytest.mark.parametrize("num_stages", [1, 2, 3, 5])
+@torch.no_grad()
+def test_shares_of_the_parts_make_the_same_frames(
+    vae: Any, draw: Callable[..., torch.Tensor], num_stages: int
+) -> None:
+    """Each share remembers earlier frames of its own, as in a process of its own."""
+    decoder = build_decoder(vae.config, vae.state_dict(), "random")
+    z = draw(vae.config.z_dim, 4, 4, 6)
+    shares = split_parts(decoder.decoder.costs(), num_stages)
+    assert len(decoder.decoder.costs()) == len(decoder.decoder.parts())
+    histories = [History() for _ in shares]
+    frames = []
+    for frame in z.unbind(dim=1):
+        x = decoder.begin(frame)
+        for share, history in zip(shares, histories, strict=True):
+            x = decoder.run(x, history, share)
+        frames.append(decoder.end(x))
+    assert torch.equal(torch.cat(frames, dim=1), decode(decoder, z))
+
+
+def test_the_largest_share_is_as_small_as_can_be() -> None:
+    assert split_parts([1, 1, 1, 3], 2) == [slice(0, 3), slice(3, 4)]
+    assert split_parts([3, 1, 1, 1], 3) == [slice(0, 1), slice(1, 2), slice(2, 4)]
+    with pytest.raises(UsageError, match="3 decoder ranks: the decoder has 2 parts"):
+        split_parts([1, 1], 3)
 
 
 @pytest.mark.parametrize("num_frames", list(winograd.POINTS))

@@ -16,10 +16,11 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 from hiar.codecs.text import TextEncoder
 from hiar.codecs.vae import VideoAutoencoder
-from hiar.errors import RankLostError
+from hiar.errors import RankLostError, UsageError
 from hiar.model.transformer import CausalWan
 from hiar.pipeline import HiARPipeline
 from hiar.runtime.progress import Progress
+from hiar.runtime.ranks import Ranks
 from hiar.sample_folder import PARTIAL, SampleRun, sample_folder, write_videos
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.pipelined.group import PipelineGroup
@@ -113,22 +114,45 @@ def test_nothing_is_kept_of_nothing(
 
 
 @pytest.mark.slow
-def test_two_processes_make_one_video_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("num_ranks", "decoder_ranks"), [(2, 0), (2, 1), (4, 2), (4, 3)])
+def test_processes_make_one_video_together(
+    tmp_path: Path, num_ranks: int, decoder_ranks: int
+) -> None:
     tiny = HiARPipeline.from_pretrained("tiny")
     run = SampleRun(config=tiny.sampler, latent_frames=6)  # step_first
+    prompts = ["a red disc", "a blue ring"]
     alone, chained = tmp_path / "alone", tmp_path / "chained"
-    sample_folder(tiny, ["a red disc"], alone, run, Progress("test", None))
+    sample_folder(tiny, prompts, alone, run, Progress("test", None))
     done = subprocess.run(
         [
-            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-            "-m", "hiar", "sample", "--prompt", "a red disc", "--order", "pipelined",
+            sys.executable, "-m", "torch.distributed.run", "--standalone",
+            f"--nproc_per_node={num_ranks}", "-m", "hiar", "sample",
+            *(word for prompt in prompts for word in ("--prompt", prompt)),
+            "--order", "pipelined", "--decoder-ranks", str(decoder_ranks),
             "--latent-frames", "6", "--out", chained,
         ],
         cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
         timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "1 made" in done.stdout
-    assert json.loads((chained / "run.json").read_text())["num_ranks"] == 2
-    assert len(hashes(alone)) == 1
+    assert "2 made" in done.stdout
+    assert json.loads((chained / "run.json").read_text())["num_ranks"] == num_ranks
+    assert len(hashes(alone)) == 2
     assert hashes(alone) == hashes(chained)
+
+
+def test_who_denoises_and_who_decodes() -> None:
+    groups = [
+        PipelineGroup(ranks=Ranks(rank=rank, num_ranks=5), decoder_ranks=3) for rank in range(5)
+    ]
+    assert [group.decoder_stage for group in groups] == [None, None, 0, 1, 2]
+    assert [len(group.own_steps(4)) for group in groups] == [2, 2, 0, 0, 0]
+    assert [group.denoising.is_last for group in groups[:2]] == [False, True]
+
+
+def test_only_the_vae_is_shared(pipeline: HiARPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "decoder", object())
+    monkeypatch.setattr(pipeline, "group", None)
+    group = PipelineGroup(ranks=Ranks(rank=0, num_ranks=2), decoder_ranks=1)
+    with pytest.raises(UsageError, match="leave --decoder out"):
+        pipeline.share_steps(group)
