@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from accessibility import faults_of
 from chromium import Chromium
 from docs_reference.commands import PARSERS, new_parser, sub_commands
 from docs_reference.docstrings import as_markdown, as_text, documented_attributes
@@ -126,6 +127,12 @@ def test_pages_fit_a_phone(site: Path, browser: Chromium) -> None:
             browser.open(page, width=390)
             assert browser.run("document.documentElement.scrollWidth") <= 390, page
             assert browser.problems() == []
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_reader_and_a_keyboard_get_all_of_a_page(site: Path, browser: Chromium) -> None:
+    assert faults_of(browser, site / "errors.html") == []
 
 
 @pytest.mark.slow
