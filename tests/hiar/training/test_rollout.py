@@ -341,6 +341,10 @@ def test_window_and_sink_are_those_of_the_ring(
             {"config": replace(STEP_FIRST, order="hybrid", block_first_blocks=1)},
             "block_first_blocks 1",
         ),
+        (
+            {"config": replace(STEP_FIRST, window=6, sink=3, cache="aligned-sink")},
+            "train with cache 'sink'",
+        ),
     ],
 )
 def test_bad_input(
