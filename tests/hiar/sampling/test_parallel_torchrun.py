@@ -106,7 +106,8 @@ def test_wrong_use_is_said_once_and_exit_2(tmp_path: Path) -> None:
         5, "-m", "hiar", *BENCH, "--orders", "pipelined", "--out", tmp_path / "bench.json"
     )
     assert own_lines(done.stderr) == [
-        "hiar: 5 ranks for 4 denoising steps: a rank owns at least one step; start 1 to 4 ranks"
+        "hiar: 5 ranks for 4 denoising steps: a rank owns at least one step; "
+        "start 1 to 4 ranks [hiar-sampling]"
     ]
     assert "exitcode  : 2" in done.stderr
     assert not list(tmp_path.glob("*.json"))
@@ -116,15 +117,15 @@ def test_wrong_use_is_said_once_and_exit_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("bench", "--bogus"), "hiar: unrecognized arguments: --bogus; see hiar --help"),
+        (("bench", "--bogus"), "hiar: unrecognized arguments: --bogus; see hiar --help [options]"),
         (
             ("sample", "--prompts", "/no/such/file", "--out", "out"),
-            "hiar: no prompt file /no/such/file: give a text file, one prompt a line",
+            "hiar: no prompt file /no/such/file: give a text file, one prompt a line [hiar-codecs]",
         ),
         (
             ("sample", "--prompt", "a", "--order", "pipelined", "--out", "{out}"),
             "hiar: 5 ranks for 4 denoising steps: a rank owns at least one step; "
-            "start 1 to 4 ranks",
+            "start 1 to 4 ranks [hiar-sampling]",
         ),
     ],
 )
