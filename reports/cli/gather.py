@@ -1,7 +1,8 @@
 """`python -m reports.cli.gather`: links the videos of many jobs under the names VBench looks for.
 
 Makes a folder of links `{short prompt}-{sample}.mp4`. VBench's list has two of its prompts twice;
-the videos of the first line serve for both.
+the videos of the first line serve for both. Own prompts are numbered, as `hiar-vbench run --custom`
+looks for them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, file_sha256
+from eval.protocol.own_list import numbered_names
 from eval.protocol.prompts import check_file_name
 from reports.records.video_records import VideoRecord, read_sidecars
 
@@ -22,13 +24,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reports.cli.gather", description=__doc__)
     parser.add_argument("videos", type=Path, help="folder of folders of videos")
     parser.add_argument("--names", type=Path, required=True, help="short prompts, one a line")
+    parser.add_argument("--numbered", action="store_true", help="number the prompts: 0000-0.mp4")
     parser.add_argument("--out", type=Path, required=True, help="folder of the links")
     parser.add_argument("--listing", type=Path, required=True, help="file to list them in")
     args = parser.parse_args(argv)
     try:
         names = args.names.read_text(encoding="utf-8").splitlines()
         videos = read_sidecars(sorted({path.parent for path in args.videos.rglob("*.mp4")}))
-        links = link_names(videos, names)
+        links = link_names(videos, names, numbered=args.numbered)
         make_links(links, args.out)
         write_listing(links, args.listing)
     except (ValueError, OSError) as error:
@@ -38,12 +41,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def link_names(videos: Iterable[VideoRecord], names: Sequence[str]) -> dict[str, Path]:
+def link_names(
+    videos: Iterable[VideoRecord], names: Sequence[str], *, numbered: bool = False
+) -> dict[str, Path]:
     """Maps VBench's file name of each video to the video.
 
     Args:
         videos: Videos in order of their prompts; the seeds, in order, are samples 0, 1, ...
         names: Short prompts, in the order of the list.
+        numbered: Whether a video is called by its prompt's number, and not by the prompt.
 
     Raises:
         UsageError: A video is of a prompt past the end of the list, or a prompt is no file name.
@@ -56,9 +62,13 @@ def link_names(videos: Iterable[VideoRecord], names: Sequence[str]) -> dict[str,
             raise UsageError(
                 f"{video.path.name}: prompt {video.prompt_index}; the list has {len(names)} names"
             )
+        sample = samples[video.seed]
+        if numbered:
+            links[numbered_names(video.prompt_index, sample + 1)[sample]] = video.path
+            continue
         name = names[video.prompt_index].strip()
         check_file_name(name, f"line {video.prompt_index + 1}")
-        links.setdefault(f"{name}-{samples[video.seed]}.mp4", video.path)
+        links.setdefault(f"{name}-{sample}.mp4", video.path)
     if not links:
         raise UsageError("no videos: none of the folders holds an mp4 with its JSON")
     return links

@@ -25,7 +25,8 @@ Runs the paper's experiments at the scale of a preset and writes Tables 1-3, the
 self-contained report.html. What is done already is kept, so running it again is quick."""
 PRESETS_HELP = """\
 tiny, the default: the embedded model on a CPU, without downloads. smoke: the same in seconds, for
-CI. quick: the distilled models on one GPU, an evening. paper: everything, for a cluster"""
+CI. quick: the distilled models on one GPU, an evening. field: models of
+late 2026 at 60 s on one GPU, an evening. paper: everything, for a cluster"""
 EPILOG = """\
 exit codes: 0 all done; 1 a job failed or could not run, and is listed; 2 wrong use; 130
 interrupted

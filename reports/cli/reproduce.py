@@ -71,6 +71,12 @@ class Request:
     def parts(self, preset: Preset) -> tuple[str, ...]:
         """Returns the parts to make, in the order of the report."""
         wanted = self.only or (*preset.tables, FIGURES_PART)
+        for part in wanted:
+            if part in TABLES and not TABLES[part].row_ids(preset.scale):
+                raise UsageError(
+                    f"--only {part}: preset {preset.name} has no row of it; choose from "
+                    f"{', '.join((*preset.tables, FIGURES_PART))}"
+                )
         return tuple(part for part in PARTS if part in wanted)
 
 

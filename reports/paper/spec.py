@@ -92,16 +92,17 @@ class Preset:
 
     def _check_lengths(self, spec: LengthsSpec) -> None:
         where, most = "lengths", self.score.prompts.count
-        if not 0 < spec.num_prompts <= most:
+        if spec.longer and not 0 < spec.num_prompts <= most:
             raise UsageError(f"{where}: num_prompts {spec.num_prompts} must lie in 1 to {most}")
         for run in map(self.run, spec.runs):
-            if run.tool != "hiar":
+            if spec.longer and run.tool != "hiar":
                 raise UsageError(f"{where}: {run.name} is not sampled by hiar; leave it out")
-            seconds = num_frames(spec.latent_frames) / run.fps
+            frames = num_frames(spec.latent_frames) if spec.longer else self.sample.num_frames(run)
+            seconds = frames / run.fps
             if not spec.at_s or max(spec.at_s) > seconds:
                 raise UsageError(
                     f"{where}: at_s {list(spec.at_s)} must be lengths up to {seconds:g} s, that of "
-                    f"{spec.latent_frames} latent frames"
+                    f"the videos of {run.name}"
                 )
 
     @property
@@ -129,7 +130,7 @@ class Preset:
             "samples": [asdict(sample) for sample in self.samples],
             "score": _without(asdict(self.score), "cost", "gpus"),
             "bench": _without(asdict(self.bench), "expected_s"),
-            "vbench": self.vbench and self.vbench.prompts.name,
+            "vbench": self.vbench and self.vbench.identity,
             "proxies": self.proxies and self.proxies.prompts.name,
             "timing": self.timing and asdict(self.timing),
             "lengths": self.lengths and asdict(self.lengths),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from baselines.lengths import TOLERANCE_S
 from baselines.registry import UnknownModelError, find_model
 from baselines.spec import ModelSpec
 from drift.errors import UsageError
@@ -161,7 +162,8 @@ class SampleSpec:
             return num_frames(self.latent_frames)
         spec, seconds = run.baseline, run.seconds or self.seconds
         lengths = [length.num_frames for length in spec.lengths]
-        fitting = [frames for frames in lengths if frames >= round(seconds * spec.fps)]
+        least = (seconds - TOLERANCE_S) * spec.fps
+        fitting = [frames for frames in lengths if frames >= least]
         if not fitting:
             raise UsageError(
                 f"runs.{run.name}: {seconds:g} s is longer than {spec.label} supports; give "
@@ -190,11 +192,19 @@ class VBenchSpec:
     Attributes:
         seconds_per_video_s: Seconds that all dimensions take for a second of video.
         source: Where that estimate comes from.
+        custom: Whether the prompts are not VBench's own: upstream's custom mode has the seven
+            quality dimensions only.
     """
 
     prompts: PromptSet
     seconds_per_video_s: float
     source: str
+    custom: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What decides its results: the prompts, and whether they are VBench's own."""
+        return f"{self.prompts.name}, custom" if self.custom else self.prompts.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,19 +217,25 @@ class ProxySpec:
 
 @dataclass(frozen=True, kw_only=True)
 class LengthsSpec:
-    """Drift against length: longer videos of some runs, scored after each of some lengths.
+    """Drift against length: videos of some runs, scored after each of some lengths.
 
     Attributes:
-        runs: Names of the runs; their tool must be hiar.
-        num_prompts: Number of prompts, the first ones of those that are scored.
-        latent_frames: Length of each video; the window is that of the preset's videos.
+        runs: Names of the runs; longer videos need the tool hiar.
         at_s: Lengths at which drift is scored, in seconds, none longer than the videos.
+        latent_frames: Length of longer videos, made for this; the window is that of the preset's
+            videos. With 0 the runs' own videos are scored.
+        num_prompts: Number of prompts of longer videos, the first ones of those that are scored.
     """
 
     runs: tuple[str, ...]
-    num_prompts: int
-    latent_frames: int
     at_s: tuple[float, ...]
+    latent_frames: int = 0
+    num_prompts: int = 0
+
+    @property
+    def longer(self) -> bool:
+        """Whether longer videos are made for it."""
+        return self.latent_frames > 0
 
 
 @dataclass(frozen=True, kw_only=True)

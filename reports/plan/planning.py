@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -14,6 +14,7 @@ from reports.plan.jobs import (
     Job,
     lengths_name,
     long_name,
+    score_name,
     with_ids,
 )
 from reports.plan.sample_jobs import sample_job
@@ -56,12 +57,16 @@ def plan_jobs(preset: Preset, hashes: InputHashes) -> tuple[Job, ...]:
 
 
 def _length_jobs(preset: Preset, inputs: JobInputs) -> Iterator[Job]:
-    """Plans longer videos of some runs, made and scored as the others, and their drift by length.
+    """Plans drift by length, of longer videos of some runs or of the runs' own.
 
-    These jobs have no `run`, since no table depends on them.
+    Longer videos are made and scored as the others. These jobs have no `run`, since no table
+    depends on them.
     """
     spec = preset.lengths
     if spec is None:
+        return
+    if not spec.longer:
+        yield _lengths_job(preset, inputs, {score_name(r): f"drift/{r}" for r in spec.runs})
         return
     sample = replace(preset.sample, latent_frames=spec.latent_frames)
     scores = []
@@ -80,9 +85,15 @@ def _length_jobs(preset: Preset, inputs: JobInputs) -> Iterator[Job]:
         score = score_job(preset, run, [part], inputs, folder=f"{LONG}/drift/{name}")
         scores.append(replace(score, name=long_name(score.name), kind="long score", run=""))
     yield from scores
-    at = ",".join(f"{seconds:g}" for seconds in spec.at_s)
-    folders = [f"{{out}}/{score.outputs[0]}" for score in scores]
-    yield Job(
+    yield _lengths_job(preset, inputs, {score.name: score.outputs[0] for score in scores})
+
+
+def _lengths_job(preset: Preset, inputs: JobInputs, scores: Mapping[str, str]) -> Job:
+    """Plans the drift by length of scored runs, given as folders by the name of their job."""
+    assert preset.lengths is not None
+    at = ",".join(f"{seconds:g}" for seconds in preset.lengths.at_s)
+    folders = [f"{{out}}/{folder}" for folder in scores.values()]
+    return Job(
         name=lengths_name(preset.name),
         kind="lengths",
         argv=("{python}", "-m", "drift", "lengths", *folders, "--at", at,
@@ -90,7 +101,7 @@ def _length_jobs(preset: Preset, inputs: JobInputs) -> Iterator[Job]:
         outputs=(LENGTHS_RECORD,),
         required_outputs=(LENGTHS_RECORD,),
         inputs=inputs.score,
-        dependencies=tuple(score.name for score in scores),
+        dependencies=tuple(scores),
         expected_s=3.0,
     )  # fmt: skip
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from eval.protocol.dimensions import DIMENSIONS
+from eval.protocol.protocols import PROTOCOLS
 from reports.paper.spec_types import RunSpec, VBenchSpec
 from reports.plan.inputs import JobInputs
 from reports.plan.jobs import CRASH_RETRIES, Job
 from reports.plan.sample_jobs import VIDEO_BYTES_PER_S, prompts_path
-from reports.plan.video_parts import Part
+from reports.plan.video_parts import Part, videos_of
 
 LONG_FROM_S = 5.0
 """VBench's own rule: VBench-Long, which cuts videos into clips, is for videos of 5 s and more."""
@@ -24,22 +24,23 @@ def vbench_jobs(
     One job runs all dimensions, each in a process of its own. They share the clips of VBench-Long,
     and a job that is cut short keeps the dimensions that it has measured.
     """
-    mine = [part for part in parts if part.sample.prompts.name == spec.prompts.name]
+    mine, videos, _ = videos_of(run, parts, spec.prompts)
     seconds = run.seconds or mine[0].sample.seconds
     video_s = seconds * sum(part.last - part.first for part in mine)
-    protocol = "vbench-long" if seconds >= LONG_FROM_S else "vbench"
+    long = seconds >= LONG_FROM_S
+    protocol = PROTOCOLS["vbench" + "-long" * long + "-custom" * spec.custom]
     folder, gather, measure = f"vbench/{run.name}", f"gather-{run.name}", f"vbench-{run.name}"
     job = partial(Job, inputs=inputs.vbench, run=run.name)
-    whole = f"{{out}}/videos/{run.name}/{spec.prompts.name}"
     names = prompts_path(spec.prompts.name_file)
     argv: tuple[str, ...] = (
-        "reports.cli.gather", whole, "--names", names, "--out", f"{{out}}/{folder}/videos",
-        "--listing", f"{{out}}/{folder}/gathered.txt",
+        "reports.cli.gather", f"{{out}}/{videos}", "--names", names, "--out",
+        f"{{out}}/{folder}/videos", "--listing", f"{{out}}/{folder}/gathered.txt",
     )  # fmt: skip
+    own = ("--custom", names) if spec.custom else ()
     yield job(
         name=gather,
         kind="gather",
-        argv=("{python}", "-m", *argv),
+        argv=("{python}", "-m", *argv, *(("--numbered",) if spec.custom else ())),
         outputs=(f"{folder}/gathered.txt",),
         required_outputs=(f"{folder}/gathered.txt",),
         dependencies=tuple(part.name for part in mine),
@@ -47,19 +48,19 @@ def vbench_jobs(
         expected_s=60.0,
     )
     argv = ("run", f"{{out}}/{folder}/videos", "--samples", str(len(mine[0].sample.seeds)),
-            "--protocol", protocol, "--out", f"{{out}}/{folder}/run")  # fmt: skip
+            "--protocol", protocol.name, "--out", f"{{out}}/{folder}/run", *own)  # fmt: skip
     yield job(
         name=measure,
         kind="vbench",
         argv=("{python}", "-m", "eval", *argv),
         outputs=(f"{folder}/run",),
-        required_outputs=tuple(f"{folder}/run/{d.name}_eval_results.json" for d in DIMENSIONS),
+        required_outputs=tuple(f"{folder}/run/{d}_eval_results.json" for d in protocol.dimensions),
         dependencies=(gather,),
         requires=("vbench",),
         gpus=1,
         retries=CRASH_RETRIES,
         expected_s=60.0 + video_s * spec.seconds_per_video_s,
-        disk_bytes=round(video_s * VIDEO_BYTES_PER_S) if protocol == "vbench-long" else 0,
+        disk_bytes=round(video_s * VIDEO_BYTES_PER_S) if protocol.long else 0,
     )
     argv = ("score", f"{{out}}/{folder}/run", "--out", f"{{out}}/{folder}.json")
     yield job(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from drift.errors import UsageError
 from reports.records.record_files import read_record
-from reports.schemas.drift_records import MetricSummary, Summary
+from reports.schemas.drift_records import MetricSummary, ShortSeam, Summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class DriftRecord:
         preset: sha256 of the metrics' scales and weights; scores of two presets do not compare.
         metrics: Curves by metric.
         video_scores: Scores by the name of the video file, for paired comparisons.
+        seam: How much more frames change where two blocks meet than elsewhere; None where the
+            videos have no blocks.
     """
 
     run: str
@@ -36,6 +38,7 @@ class DriftRecord:
     preset: str
     metrics: Mapping[str, MetricSummary]
     video_scores: Mapping[str, float]
+    seam: ShortSeam | None = None
 
 
 def read_drift(folder: Path) -> DriftRecord:
@@ -60,6 +63,7 @@ def read_drift(folder: Path) -> DriftRecord:
         preset=summary.preset.sha256,
         metrics=summary.metrics,
         video_scores=scores,
+        seam=summary.seams.metrics.get("difference") if summary.seams else None,
     )
 
 

@@ -3,11 +3,11 @@
 One file a table, listed in `TABLES`. Imports `reports.records` and the rooms it stands on.
 """
 
-from reports.tables import mechanism, table1, table2, table3
+from reports.tables import field, mechanism, table1, table2, table3
 from reports.tables.build import TableSpec
 
 TABLES: dict[str, TableSpec] = {
-    spec.name: spec for spec in (mechanism.SPEC, table1.SPEC, table2.SPEC, table3.SPEC)
+    spec.name: spec for spec in (mechanism.SPEC, table1.SPEC, table2.SPEC, table3.SPEC, field.SPEC)
 }
 FIGURES_PART = "figures"
 PARTS = (*TABLES, FIGURES_PART)

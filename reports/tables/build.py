@@ -75,6 +75,11 @@ class TableSpec:
         """Names the runs that the table reads at a scale."""
         return tuple(source.run for source in self.sources.get(scale, {}).values())
 
+    def row_ids(self, scale: str) -> tuple[str, ...]:
+        """Names the rows at a scale: the paper's, then further ones that have a source there."""
+        further = [row_id for row_id in self.extra if row_id in self.sources.get(scale, {})]
+        return (*(row.id for row in self.published.rows), *further)
+
     def run(self, measurements: Measurements, row_id: str) -> str | None:
         """Names the run that is measured for a row, None where this preset has none."""
         source = self.sources.get(measurements.preset.scale, {}).get(row_id)
@@ -88,15 +93,13 @@ class TableSpec:
         """Builds the table from what was measured."""
         published = self.published
         scale = measurements.preset.scale
-        rows = [row.id for row in published.rows]
-        rows += [row_id for row_id in self.extra if row_id in self.sources.get(scale, {})]
         return Table(
             name=self.name,
             caption=published.caption,
             source=published.source,
             scale=scale,
             columns=tuple(COLUMNS[column] for column in published.columns),
-            rows=tuple(self._row(measurements, row_id) for row_id in rows),
+            rows=tuple(self._row(measurements, row_id) for row_id in self.row_ids(scale)),
             reference=self.reference,
             reference_label=self.reference_label,
             bold_groups=self.bold_groups,

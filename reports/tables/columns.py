@@ -29,6 +29,7 @@ COLUMNS: dict[str, Column] = {
         Column(id="vbench_dynamic_degree", label="Dynamic", unit="", better="higher", decimals=3),
         Column(id="vbench_motion_smoothness", label="Smooth", unit="", better="higher", decimals=3),
         Column(id="drift", label="Drift", unit="", better="lower", decimals=3, relative=True),
+        Column(id="seam", label="Seam", unit="", better="lower", decimals=2),
         Column(
             id="drift_trainings",
             label="Drift over trainings",

@@ -16,6 +16,7 @@ from reports.tables.needs import VBENCH, NotRun, no_result
 
 DRIFT = "drift"
 DRIFT_TRAININGS = "drift_trainings"
+SEAM = "seam"
 SPEED_COLUMNS = frozenset(field.name for field in fields(BenchRecord))
 
 
@@ -132,8 +133,8 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
             value=records.drift.value, n=records.drift.videos, n_of="videos",
             interval=records.drift.ci95, job=records.job, scale=scale,
         )  # fmt: skip
-    if column == DRIFT_TRAININGS:
-        return _over_trainings(records, scale)
+    if column in BESIDE_DRIFT:
+        return BESIDE_DRIFT[column](records, scale)
     if column.startswith(VBENCH_PREFIX):
         return _vbench(records, column, scale)
     if column not in SPEED_COLUMNS:
@@ -143,6 +144,21 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
     return Measured(
         value=getattr(records.bench, column), n=records.bench.repeats, n_of="repeats",
         interval=None, job=BENCH_NAME, scale=scale, note=_speed_note(records.bench),
+    )  # fmt: skip
+
+
+def _seam(records: RowRecords, scale: str) -> Measured | NotRun:
+    if records.drift is None:
+        return records.reasons[DRIFT]
+    seam = records.drift.seam
+    if seam is None:
+        return NotRun(cause="its videos have no blocks")
+    found = "above" if seam.found else "not above"
+    return Measured(
+        value=seam.seam_ratio, n=records.drift.videos, n_of="videos", interval=seam.ci95,
+        job=records.job, scale=scale,
+        note=f"{found} the largest ratio at any other phase of a block, "
+        f"{seam.largest_other_phase:.2f}",
     )  # fmt: skip
 
 
@@ -165,6 +181,9 @@ def _over_trainings(records: RowRecords, scale: str) -> Measured | NotRun:
         n_of=f"trainings x {record.num_prompts} videos", interval=None,
         job=MECHANISM_RECORD, scale=scale, note="of the shipped record",
     )  # fmt: skip
+
+
+BESIDE_DRIFT = {SEAM: _seam, DRIFT_TRAININGS: _over_trainings}
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:

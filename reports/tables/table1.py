@@ -21,6 +21,7 @@ SOURCES = {
             origin=f"{model.repository}, {model.how}",
         )
         for model in MODELS
+        if model.in_paper
     },
 }
 """What each row shows. Speed at the paper's scale is the model's own timing, for HiAR the pipelined

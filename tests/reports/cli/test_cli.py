@@ -38,6 +38,7 @@ def test_help_needs_no_heavy_package() -> None:
     [
         (["--only", "table9"], "--only 'table9': unknown; choose from mechanism, table1, table2"),
         (["--only", ""], "choose from"),
+        (["--only", "field"], "--only field: preset tiny has no row of it; choose from table1"),
     ],
 )
 def test_wrong_use_is_one_line(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.protocol.own_list import read_own_list
 from reports.cli.gather import main
 from reports.records.video_records import read_sidecars
 
@@ -19,11 +20,11 @@ def make_video(folder: Path, index: int, seed: int, schema: str = "hiar-sample/1
     return path
 
 
-def gather(tmp_path: Path, names: str) -> int:
+def gather(tmp_path: Path, names: str, *options: str) -> int:
     (tmp_path / "names.txt").write_text(names, encoding="utf-8")
     return main([
         str(tmp_path / "in"), "--names", str(tmp_path / "names.txt"),
-        "--out", str(tmp_path / "out"), "--listing", str(tmp_path / "listing.txt"),
+        "--out", str(tmp_path / "out"), "--listing", str(tmp_path / "listing.txt"), *options,
     ])  # fmt: skip
 
 
@@ -43,6 +44,18 @@ def test_videos_of_many_jobs_get_the_names_that_vbench_looks_for(tmp_path: Path)
     make_video(tmp_path / "in/s3-p0000", 0, 3, "baselines-video/1")
     assert gather(tmp_path, "a cat\nrock-carved façades\na cat\n") == 0
     assert (tmp_path / "listing.txt").read_text() != listing  # a remade video shows
+
+
+def test_own_prompts_are_numbered_as_a_list_of_them_is(tmp_path: Path) -> None:
+    for seed in (3, 7):
+        make_video(tmp_path / "in" / f"s{seed}", 0, seed)
+        make_video(tmp_path / "in" / f"s{seed}", 1, seed)
+    prompts = "a cat / a dog, then\nanother\n"  # as no file may be called
+    assert gather(tmp_path, prompts, "--numbered") == 0
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    listed = read_own_list(tmp_path / "names.txt", samples=2)
+    assert sorted(found) == [video.name for video in listed.videos]
+    assert found["0001-0.mp4"] == b"video 1 3"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from baselines.lengths import find_length
 from drift.errors import UsageError
 from reports.paper.spec import SPEC_SCHEMA, Preset, load_preset, read_spec
 from reports.tables import TABLES
 
 SHIPPED = files("reports").joinpath("paper/spec.toml").read_text(encoding="utf-8")
-PRESETS = ("tiny", "smoke", "quick", "paper")
+PRESETS = ("tiny", "smoke", "quick", "field", "paper")
 
 
 def changed(old: str, new: str) -> dict[str, Preset]:
@@ -57,6 +58,17 @@ def test_lengths_are_those_that_each_model_supports() -> None:
     assert frames["hiar"] == frames["causvid"] == frames["no-retraining"] == 321
 
 
+def test_field_s_videos_are_the_lengths_that_its_models_make() -> None:
+    preset = load_preset("field")
+    frames = {run.name: preset.sample.num_frames(run) for run in preset.runs}
+    assert frames.pop("reward-forcing") == 477
+    assert set(frames.values()) == {957}
+    for run in preset.runs:
+        if run.tool == "baselines":  # what `generate` will look up
+            length = find_length(run.baseline, run.seconds or preset.sample.seconds)
+            assert length.num_frames == preset.sample.num_frames(run)
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_shipped_prompt_files_have_as_many_lines_as_the_spec_says(name: str) -> None:
     for sample in load_preset(name).samples:
@@ -86,7 +98,8 @@ def test_captions_costs_and_gpus_do_not_change_a_preset_s_hash() -> None:
         ('runs = ["tiny-hiar", "tiny-self-forcing"]', 'runs = ["nothing"]',
          "presets.tiny: lengths: 'nothing' is not in its runs"),
         ("num_prompts = 8", "num_prompts = 17", "num_prompts 17 must lie in 1 to 16"),
-        ("40.0, 60.0]", "40.0, 61.0]", "must be lengths up to 60.5625 s, that of 243 latent"),
+        ("40.0, 60.0]", "40.0, 61.0]", "must be lengths up to 60.5625 s, that of the videos of"),
+        ("30.0, 59.8]", "30.0, 60.0]", "must be lengths up to 59.8125 s, that of the videos of"),
         ('model = "nova"', 'model = "novas"', "runs.nova: unknown model 'novas'; choose one of"),
         ('metrics = ["fast"]', 'metrics = ["blur"]', "score: .*blur"),
         ('prompts = "tiny-heldout"', 'prompts = "none"',
@@ -118,7 +131,7 @@ def test_videos_must_be_made_of_the_prompts_that_are_scored() -> None:
 
 
 def test_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="choose from tiny, smoke, quick, paper"):
+    with pytest.raises(UsageError, match="choose from tiny, smoke, quick, field, paper"):
         load_preset("huge")
 
 

@@ -18,7 +18,7 @@ from reports.plan.planning import plan_jobs
 from reports.plan.summary import Plan, plan_record, plan_text, summarise
 from reports.plan.video_parts import video_parts
 
-PRESETS = ("tiny", "smoke", "quick", "paper")
+PRESETS = ("tiny", "smoke", "quick", "field", "paper")
 OUT = Path("/out")
 
 
@@ -126,6 +126,37 @@ def test_hours_are_frames_over_the_sourced_rate() -> None:
     assert plan_of("tiny").gpu_s == 0
 
 
+def test_field_is_an_evening_of_one_gpu_at_sourced_rates() -> None:
+    plan = plan_of("field")
+    lines = {(line.run, line.kind): line for line in plan.lines}
+    # LongLive: 8 videos of 957 frames at 17 frames/s, decoded at 18.4, in one job.
+    assert lines["longlive", "sample"].gpu_s == pytest.approx(8 * 957 * (1 / 17 + 1 / 18.4) + 60)
+    # Reward Forcing's longest are 477 frames; HiAR has 8 passes a block where others have 5.
+    assert lines["reward-forcing", "sample"].gpu_s == pytest.approx(
+        8 * 477 * (1 / 17 + 1 / 18.4) + 60
+    )
+    assert lines["hiar-60s", "sample"].gpu_s > lines["self-forcing-60s", "sample"].gpu_s
+    assert 2 * 3600 < plan.wall_s(1) < 6 * 3600
+
+
+def test_field_measures_vbench_s_quality_on_its_own_prompts() -> None:
+    jobs = {job.name: job for job in jobs_of("field")}
+    gather, run = jobs["gather-longlive"], jobs["vbench-longlive"]
+    assert "--numbered" in gather.argv
+    prompts = "{data}/prompts/moviegen-8.txt"
+    assert run.argv[run.argv.index("--custom") + 1] == prompts
+    assert run.argv[run.argv.index("--protocol") + 1] == "vbench-long-custom"
+    assert len(run.required_outputs) == 7
+    assert "--custom" not in jobs_of("paper")[-1].argv
+
+
+def test_drift_by_length_of_a_run_s_own_videos_makes_no_others() -> None:
+    jobs = {job.kind: job for job in jobs_of("field")}
+    assert "long sample" not in jobs
+    assert "score-longlive" in jobs["lengths"].dependencies
+    assert "score-reward-forcing" not in jobs["lengths"].dependencies  # its videos end at 30 s
+
+
 def test_more_gpus_take_less_time_but_no_less_than_the_longest_job() -> None:
     plan = plan_of("paper")
     times = [plan.wall_s(gpus) for gpus in (4, 8, 64, 10**6)]
@@ -161,7 +192,7 @@ def test_a_plan_is_text_that_fits_and_says_that_it_is_an_estimate(name: str) -> 
     table = text.split("\n\n")[1].splitlines()
     assert max(map(len, table)) <= 100
     assert "estimates, not measurements; they rest on" in text
-    assert ("HiAR Table 1" in text) == (name in ("quick", "paper"))
+    assert ("HiAR Table 1" in text) == (name in ("quick", "field", "paper"))
 
 
 def test_a_plan_is_also_data() -> None:

@@ -13,14 +13,17 @@ from reports.records.measurements import Measurements, paired_change_ci
 from reports.render.as_data import to_csv, to_json
 from reports.render.as_latex import escape, to_latex
 from reports.render.as_markdown import to_markdown, to_terminal
+from reports.schemas.drift_records import ShortSeam
 from reports.tables import TABLES
 from reports.tables.build import TableSpec
 from reports.tables.cells import Cell, Measured, Table
 from reports.tables.needs import GPU, VBENCH, Need, NotRun
 from reports.tables.row_sources import RowSource
 
+TINY = {name: spec for name, spec in TABLES.items() if spec.row_ids("tiny")}
 
-@pytest.fixture(params=list(TABLES))
+
+@pytest.fixture(params=list(TINY))
 def table(request: pytest.FixtureRequest, measurements: Measurements) -> Table:
     return TABLES[request.param].build(measurements)
 
@@ -79,6 +82,26 @@ def test_paper_scale_is_differenced() -> None:
     measured = Measured(value=0.3, n=8, n_of="videos", interval=None, job="x", scale="paper")
     cell = Cell(published=0.25, measured=measured)
     assert cell.difference == pytest.approx(0.05)
+
+
+def test_field_has_drift_seam_and_the_speed_of_a_model_s_order(measurements: Measurements) -> None:
+    seam = ShortSeam(seam_ratio=1.4, ci95=(1.2, 1.6), largest_other_phase=1.1, found=True)
+    ours = replace(measurements.drifts["tiny-hiar"], seam=seam)
+    theirs = measurements.drifts["tiny-self-forcing"]
+    filled = replace(
+        measurements,
+        preset=load_preset("field"),
+        drifts={"hiar-60s": ours, "self-forcing-60s": theirs},
+    )
+    table = TABLES["field"].build(filled)
+    cells = {name: cell.measured for name, cell in table.row("hiar-60s").cells.items()}
+    assert isinstance(found := cells["seam"], Measured)
+    assert (found.value, found.interval, found.n) == (1.4, (1.2, 1.6), 2)
+    assert isinstance(fps := cells["throughput_fps"], Measured)
+    assert fps.value == measurements.bench["step_first"].throughput_fps
+    assert table.row("hiar-60s").changes["drift"].value == pytest.approx(0.375 / 0.5 - 1)
+    assert isinstance(table.row("self-forcing-60s").cells["seam"].measured, NotRun)
+    assert [row.id for row in table.rows] == [run.name for run in filled.preset.runs]
 
 
 def test_table1_says_what_each_row_needs(measurements: Measurements) -> None:
@@ -148,7 +171,7 @@ def test_a_failed_row_of_a_measured_column_says_why_in_its_cell(measurements: Me
 
 
 def test_nothing_measured_still_renders() -> None:
-    for spec in TABLES.values():
+    for spec in TINY.values():
         table = spec.build(Measurements(preset=load_preset("tiny")))
         for render in (to_markdown, to_latex, to_json, to_csv):
             assert "not part of this run" in render(table)
@@ -232,7 +255,7 @@ def test_a_table_must_be_the_paper_s_or_say_its_columns(changes: dict[str, Any])
 
 
 def test_terminal_says_shared_notes_once(measurements: Measurements) -> None:
-    text = to_terminal([spec.build(measurements) for spec in TABLES.values()])
+    text = to_terminal([spec.build(measurements) for spec in TINY.values()])
     assert text.count("Square brackets") == 1
     assert text.count("one training seed") == 1
 
