@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 PANELS = {
     "drift": "drift score (saturation, sharpness), lower is better",
+    "seam_ratio": "jump at the borders of blocks, times that elsewhere",
     "dynamic_degree": "motion (tiny proxy, px a frame)",
     "prompt_following": "prompt followed (tiny proxy, share of frames)",
-    "motion_smoothness": "smoothness (tiny proxy)",
 }
 ORDERS = {"block_first": "block-first", "step_first": "step-first"}
 FOLLOWING = {"step-first-output": "output", "step-first-input": "input"}

@@ -29,7 +29,7 @@ MECHANISM_SCHEMA = "mechanism/1"
 MECHANISM_RECORD = "records/mechanism.json"
 RUN_PREFIX = "tiny-any-"
 """A run of the spec has this before the name of the row that it samples."""
-MEASURES = ("drift", "dynamic_degree", "motion_smoothness", "prompt_following")
+MEASURES = ("drift", "seam_ratio", "dynamic_degree", "motion_smoothness", "prompt_following")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def _row(path: Path, data: Mapping[str, Any]) -> MechanismRow:
     trainings = member(path, data, "trainings")
     values = {
         measure: np.array([
-            training["drift"] if measure == "drift" else training["proxies"][measure]
+            training[measure] if measure in training else training["proxies"][measure]
             for training in trainings
         ])
         for measure in MEASURES

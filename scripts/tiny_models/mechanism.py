@@ -1,7 +1,8 @@
 """The mechanism study as jobs: train one model a seed, sample each in every way, score, record.
 
 The folder of a seed holds its `training`; `model.safetensors`, those weights in bfloat16, as they
-ship and are sampled; and `videos/<row>`, `drift/<row>`, `proxies/<row>.json`.
+ship and are sampled; and `videos/<row>`, `drift/<row>`, `seams/<row>.json`,
+`proxies/<row>.json`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from reports.records.video_records import frames_sha256
 
 SECONDS, WINDOW, NOISE_SEED = 20, 21, 0
 """Length of the videos, latent frames visible, seed of the noise: as in preset `tiny`."""
-TRAINING_S, SAMPLING_S, SCORING_S, PROXIES_S = 420.0, 25.0, 18.0, 6.0
+FIRST_FRAMES, BLOCK_FRAMES = 9, 12
+"""Frames of the first block of three latent frames, and of every later one."""
+SEAM_METRIC = "difference"
+TRAINING_S, SAMPLING_S, SCORING_S, SEAMS_S, PROXIES_S = 420.0, 25.0, 18.0, 4.0, 6.0
 """Seconds of each job on one core, to begin an estimate with."""
 
 
@@ -103,10 +107,15 @@ def _samplings(work: Path, seed: int) -> Iterator[Job]:
             "drift", "score", videos, "--metrics", "fast", "--workers", "1",
             "--out", str(folder / "drift" / row.name),
         )  # fmt: skip
+        seams = (
+            "drift", "seams", videos, "--first", str(FIRST_FRAMES), "--block", str(BLOCK_FRAMES),
+            "--metrics", SEAM_METRIC, "--out", str(folder / f"seams/{row.name}.json"),
+        )  # fmt: skip
         measure = ("eval", "proxies", videos, "--out", str(folder / f"proxies/{row.name}.json"))
         jobs = (
             ("sample", sample, (), SAMPLING_S),
             ("score", score, (f"sample-{name}",), SCORING_S),
+            ("seams", seams, (f"sample-{name}",), SEAMS_S),
             ("proxies", measure, (f"sample-{name}",), PROXIES_S),
         )
         for kind, words, needs, expected_s in jobs:
@@ -149,6 +158,8 @@ def _measured(folder: Path, row: Sampling) -> dict[str, Any]:
     """The numbers of one training's videos of a row, in the order of the prompts."""
     with (folder / "drift" / row.name / "videos.csv").open(encoding="utf-8", newline="") as lines:
         scores = {Path(line["path"]).name: float(line["score"]) for line in csv.DictReader(lines)}
+    seams = json.loads((folder / f"seams/{row.name}.json").read_text("utf-8"))["videos"]
+    ratios = {video["path"]: video["metrics"][SEAM_METRIC]["seam_ratio"] for video in seams}
     summary = json.loads((folder / "drift" / row.name / "summary.json").read_text("utf-8"))
     proxies = json.loads((folder / f"proxies/{row.name}.json").read_text("utf-8"))["measures"]
     videos = sorted(scores)
@@ -162,5 +173,6 @@ def _measured(folder: Path, row: Sampling) -> dict[str, Any]:
             name: [measure["videos"][video] for video in videos]
             for name, measure in proxies.items()
         },
+        "seam_ratio": [ratios[video] for video in videos],
         "frames_sha256": frames_sha256(folder / "videos" / row.name),
     }  # fmt: skip

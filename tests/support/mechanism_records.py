@@ -17,7 +17,8 @@ def mechanism_record(drifts: dict[str, float], seeds: int = 3) -> dict[str, Any]
          "context_sigma": row.context_sigma,
          "trainings": [
              {"drift": values(drifts.get(row.name, 0.2), seed),
-              "proxies": {name: values(0.9, seed) for name in MEASURES[1:]},
+              "seam_ratio": values(1.2, seed),
+              "proxies": {name: values(0.9, seed) for name in MEASURES[2:]},
               "frames_sha256": "0" * 64}
              for seed in range(seeds)
          ]}
