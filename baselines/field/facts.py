@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 NOT_KNOWN = "not known"
+_GITHUB = "https://github.com/"
 
 Included = Literal["yes", "no", "not said"]
 
@@ -73,8 +74,13 @@ class Dispute:
 
     def __post_init__(self) -> None:
         """Refuses a dispute without its thread."""
-        if not self.link.startswith("https://github.com/"):
+        if not self.link.startswith(_GITHUB):
             raise ValueError(f"{self.model}, {self.what}: give the thread's address")
+
+    @property
+    def thread(self) -> str:
+        """The repository and the number of the thread."""
+        return self.link.removeprefix(_GITHUB).replace("/issues/", " ")
 
 
 @dataclass(frozen=True, kw_only=True)

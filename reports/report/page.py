@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from baselines.field.disputes import DISPUTES
 from reports.figures.drawing import Drawn
+from reports.paper.published import is_published
 from reports.plan.jobs import clock
 from reports.records.measurements import Measurements
 from reports.render.pages import page_environment
@@ -17,6 +19,7 @@ from reports.report.clips import Clip
 from reports.report.findings import findings
 from reports.report.forest import forest
 from reports.report.page_tables import table_view
+from reports.report.published_field import fair_rows
 from reports.run.execute import Outcome
 from reports.tables.cells import Table
 from reports.tables.text import shared_legend
@@ -52,10 +55,12 @@ def render_page(
     environment.filters["clock"] = clock
     environment.globals["forest"] = forest
     environment.globals["detectable_text"] = detectable_text
+    at_full_size = measurements.preset.scale == "paper"
     counts = Counter(verdict.verdict for verdict in claims)
     return environment.get_template("report.html").render(
         preset=measurements.preset,
         findings=findings(measurements),
+        of_paper=any(map(is_published, measurements.preset.tables)),
         claims=claims,
         counts=[(name, MARKS[name], counts[name]) for name in VERDICTS],
         marks=MARKS,
@@ -66,6 +71,8 @@ def render_page(
             (drawn, _embed(drawn.png)) for drawn in figures if drawn.entry.leads and drawn.png
         ],
         figures=[(drawn, _embed(drawn.png)) for drawn in figures if not drawn.entry.leads],
+        fair=fair_rows(measurements.preset) if at_full_size else (),
+        disputes=DISPUTES if at_full_size else (),
         clips=clips,
         outcomes=outcomes,
         failed=[outcome for outcome in outcomes.values() if not outcome.ok],
