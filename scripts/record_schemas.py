@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from drift.typed_data import adapter
 from hiar.bench.rows import GROUPS, Row
 from reports.records.figure_records import DynamicsFile
+from reports.records.mechanism_record import MechanismRecord
 from reports.records.record_files import schema_of
 from reports.records.variants import VariantFile
 from reports.records.vbench_records import ProxyRecord
@@ -72,7 +73,7 @@ MODELS: tuple[type[Any], ...] = (
     Bench, Timing, HiarVideo, BaselineVideo, SampleRun, Training, Strips,
     Summary, Comparison, Lengths, Power, Seams, Validation,
     DimensionRun, VBenchScore, ProxyRecord,
-    DynamicsFile, VariantFile, JobRecord, Submission,
+    DynamicsFile, MechanismRecord, VariantFile, JobRecord, Submission,
 )  # fmt: skip
 
 

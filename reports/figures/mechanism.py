@@ -47,7 +47,7 @@ def _panel(axis: Axes, record: MechanismRecord, measure: str) -> None:
         rows = _fixed(record, order)
         levels = [row.context_sigma or 0.0 for row in rows]
         colour = COLOURS[index + 1]
-        trainings = [row.values[measure].mean(axis=1) for row in rows]
+        trainings = [row.values(measure).mean(axis=1) for row in rows]
         axis.plot(levels, trainings, color=colour, alpha=0.25, linewidth=0.8)
         axis.plot(
             levels, [values.mean() for values in trainings], color=colour, linestyle=DASHES[index],
@@ -55,7 +55,7 @@ def _panel(axis: Axes, record: MechanismRecord, measure: str) -> None:
         )  # fmt: skip
     places = {name: 1.1 + 0.15 * place for place, name in enumerate(FOLLOWING)}
     for place, (name, x) in enumerate(places.items()):
-        values = record.rows[name].values[measure].mean(axis=1)
+        values = record.row(name).values(measure).mean(axis=1)
         axis.scatter([x] * len(values), values, color=COLOURS[2], alpha=0.3, s=10, linewidths=0)
         axis.scatter(
             [x], [values.mean()], color=COLOURS[2], marker=MARKERS[2 + place], s=48,
@@ -76,7 +76,7 @@ def _panel(axis: Axes, record: MechanismRecord, measure: str) -> None:
 
 def _fixed(record: MechanismRecord, order: str) -> list[MechanismRow]:
     """The rows of an order whose context has one level throughout, cleanest first."""
-    rows = [row for row in record.rows.values() if row.order == order]
+    rows = [row for row in record.rows if row.order == order]
     return sorted(
         (row for row in rows if row.context_sigma is not None),
         key=lambda row: row.context_sigma or 0.0,
@@ -85,24 +85,24 @@ def _fixed(record: MechanismRecord, order: str) -> list[MechanismRow]:
 
 def _data(record: MechanismRecord) -> list[dict[str, Any]]:
     found = []
-    for row in record.rows.values():
+    for row in record.rows:
         for measure in PANELS:
             value, interval = record.change(row.name, record.reference, measure)
             low, high = interval or (None, None)
             found.append({
                 "row": row.name, "order": row.order, "context_sigma": row.context_sigma,
-                "measure": measure, "mean": float(row.values[measure].mean()), "change": value,
+                "measure": measure, "mean": float(row.values(measure).mean()), "change": value,
                 "low": low, "high": high,
             })  # fmt: skip
     return found
 
 
 def _notes(record: MechanismRecord) -> tuple[str, ...]:
-    made = {row.name: row.made_here for row in record.rows.values() if row.made_here}
+    made = {row.name: row.made_here for row in record.rows if row.made_here}
     lines = [
         f"Scale tiny: {len(record.seeds)} trainings (seeds {', '.join(map(str, record.seeds))}), "
-        f"{record.num_prompts} held-out prompts of {record.seconds:g} s each, one noise seed. Thin "
-        "lines and small dots: one training each. Changes in the table and in the claims have "
+        f"{len(record.prompts)} held-out prompts of {record.seconds:g} s each, one noise seed. "
+        "Thin lines and small dots: one training each. Changes in the table and in the claims have "
         "intervals over trainings and prompts together.",
         "Of the shipped record; sampling all of it takes about an hour and a half of one core. "
         + (

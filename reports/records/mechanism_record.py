@@ -13,12 +13,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 from reports.records.drift_record import read_drift
-from reports.records.record_files import member, read_json
+from reports.records.record_files import read_json, read_record
 from reports.records.video_records import frames_sha256
 
 if TYPE_CHECKING:
@@ -49,32 +49,91 @@ class MadeHere:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowOfTraining:
+    """One training's videos of a row, a number a video in the order of the prompts.
+
+    Attributes:
+        noise_floor, mean_slope: By metric, as `drift score` gives them.
+        frames_sha256: One hash of all frames of all videos.
+    """
+
+    drift: tuple[float, ...]
+    seam_ratio: tuple[float, ...]
+    proxies: Mapping[str, tuple[float, ...]]
+    noise_floor: Mapping[str, float]
+    mean_slope: Mapping[str, float]
+    frames_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MechanismRow:
     """One way to sample, over all trainings.
 
     Attributes:
         context_sigma: Sigma at which context is seen, None where it follows the step.
-        values: (trainings, prompts) by measure.
         made_here: What a reproduction made of it, None where it made nothing.
     """
 
     name: str
     label: str
     order: str
+    context: str
     context_sigma: float | None
-    values: Mapping[str, NDArray[np.float64]]
-    made_here: MadeHere | None
+    trainings: tuple[RowOfTraining, ...]
+    made_here: MadeHere | None = None
+
+    def values(self, measure: str) -> NDArray[np.float64]:
+        """One of `MEASURES`, (trainings, prompts)."""
+        import numpy as np  # noqa: PLC0415  (keeps --help light)
+
+        known = {"drift": "drift", "seam_ratio": "seam_ratio"}
+        return np.array([
+            getattr(one, known[measure]) if measure in known else one.proxies[measure]
+            for one in self.trainings
+        ])  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class MechanismTraining:
+    """How one model was trained; `weights_sha256` is of what was sampled."""
+
+    schema: Literal["mechanism/1"]
+    command: str
+    seed: int
+    settings: Mapping[str, Any]
+    loss_curve: tuple[tuple[int, float], ...]
+    weights_sha256: str
+    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MechanismRecord:
-    """The study; `rows` by name, `reference` the row that changes are relative to."""
+    """Record of `scripts/train_tiny.py --mechanism`: one model, sampled in every way.
 
-    rows: Mapping[str, MechanismRow]
-    reference: str
-    seeds: tuple[int, ...]
-    num_prompts: int
+    Attributes:
+        window: Latent frames that a block sees.
+        reference: Row that changes are relative to.
+    """
+
+    schema: Literal["mechanism/1"]
+    scale: Literal["tiny"]
+    prompts: tuple[str, ...]
     seconds: float
+    window: int
+    noise_seed: int
+    reference: str
+    trainings: tuple[MechanismTraining, ...]
+    rows: tuple[MechanismRow, ...]
+    provenance: Mapping[str, Any]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the trainings."""
+        return tuple(training.seed for training in self.trainings)
+
+    def row(self, name: str) -> MechanismRow:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
 
     def change(
         self, row: str, against: str, measure: str = "drift"
@@ -85,7 +144,7 @@ class MechanismRecord:
         """
         from drift.stats.crossed import crossed_change_interval  # noqa: PLC0415
 
-        ours, theirs = (self.rows[name].values[measure] for name in (row, against))
+        ours, theirs = (self.row(name).values(measure) for name in (row, against))
         value = float(ours.mean() / theirs.mean() - 1)
         return value, crossed_change_interval(ours, theirs)
 
@@ -96,40 +155,16 @@ def read_mechanism(path: Path) -> MechanismRecord:
     Raises:
         UsageError: Another schema, a missing key, or rows of different sizes.
     """
-    data = read_json(path, MECHANISM_SCHEMA)
-    rows = {row["name"]: _row(path, row) for row in member(path, data, "rows")}
-    prompts = len(member(path, data, "prompts"))
-    seeds = tuple(training["seed"] for training in member(path, data, "trainings"))
-    for row in rows.values():
-        for measure, values in row.values.items():
-            if values.shape != (len(seeds), prompts):
-                raise UsageError(
-                    f"{path}: {row.name}, {measure}: {values.shape} values; there are {len(seeds)} "
-                    f"trainings and {prompts} prompts: write the record again"
-                )
-    return MechanismRecord(
-        rows=rows, reference=member(path, data, "reference"), seeds=seeds, num_prompts=prompts,
-        seconds=float(member(path, data, "seconds")),
-    )  # fmt: skip
-
-
-def _row(path: Path, data: Mapping[str, Any]) -> MechanismRow:
-    import numpy as np  # noqa: PLC0415  (keeps --help light)
-
-    trainings = member(path, data, "trainings")
-    values = {
-        measure: np.array([
-            training[measure] if measure in training else training["proxies"][measure]
-            for training in trainings
-        ])
-        for measure in MEASURES
-    }  # fmt: skip
-    made = data.get("made_here")
-    return MechanismRow(
-        name=member(path, data, "name"), label=member(path, data, "label"),
-        order=member(path, data, "order"), context_sigma=member(path, data, "context_sigma"),
-        values=values, made_here=None if made is None else MadeHere(**made),
-    )  # fmt: skip
+    record = read_record(path, MechanismRecord)
+    wanted = (len(record.trainings), len(record.prompts))
+    for row in record.rows:
+        sizes = {len(one.drift) for one in row.trainings}
+        if len(row.trainings) != wanted[0] or sizes != {wanted[1]}:
+            raise UsageError(
+                f"{path}: row {row.name} does not hold {wanted[0]} trainings and {wanted[1]} "
+                "prompts: write the record again"
+            )
+    return record
 
 
 def compare_with_record(record: Path, out: Path) -> dict[str, Any]:

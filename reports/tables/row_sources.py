@@ -177,8 +177,8 @@ def _over_trainings(records: RowRecords, scale: str) -> Measured | NotRun:
         return NotRun(cause=f"no {MECHANISM_RECORD}")
     record = records.mechanism
     return Measured(
-        value=float(record.rows[records.mechanism_row].values[DRIFT].mean()), n=len(record.seeds),
-        n_of=f"trainings x {record.num_prompts} videos", interval=None,
+        value=float(record.row(records.mechanism_row).values(DRIFT).mean()), n=len(record.seeds),
+        n_of=f"trainings x {len(record.prompts)} videos", interval=None,
         job=MECHANISM_RECORD, scale=scale, note="of the shipped record",
     )  # fmt: skip
 

@@ -19,13 +19,17 @@ def mechanism_record(drifts: dict[str, float], seeds: int = 3) -> dict[str, Any]
              {"drift": values(drifts.get(row.name, 0.2), seed),
               "seam_ratio": values(1.2, seed),
               "proxies": {name: values(0.9, seed) for name in MEASURES[2:]},
-              "frames_sha256": "0" * 64}
+              "noise_floor": {}, "mean_slope": {}, "frames_sha256": "0" * 64}
              for seed in range(seeds)
          ]}
         for row in SAMPLINGS
     ]  # fmt: skip
     return {
         "schema": MECHANISM_SCHEMA, "scale": "tiny", "prompts": ["one", "two"], "seconds": 20,
-        "reference": REFERENCE, "trainings": [{"seed": seed} for seed in range(seeds)],
+        "reference": REFERENCE, "window": 21, "noise_seed": 0, "trainings": [
+            {"schema": MECHANISM_SCHEMA, "command": "", "seed": seed, "settings": {},
+             "loss_curve": [], "weights_sha256": "", "provenance": {}}
+            for seed in range(seeds)
+        ],
         "rows": rows, "provenance": {},
     }  # fmt: skip
