@@ -23,7 +23,7 @@ _RAW_BOUND = 1.0 + 1e-3
 # Entries of a run's record that stand in the score's provenance.
 _RUN_KEYS = (
     "protocol", "samples", "videos", "failed", "missing", "full_info_sha256", "list_sha256",
-    "set_sha256", "by",
+    "set_sha256", "by", "seconds", "device",
 )  # fmt: skip
 
 
@@ -199,7 +199,12 @@ def parse_aggregate(name: str, source: str, value: object) -> float:
     return float(raw)
 
 
-def make_record(score: VBenchScore, results: RawResults, run: RunFacts) -> dict[str, Any]:
+def make_record(
+    score: VBenchScore,
+    results: RawResults,
+    run: RunFacts,
+    subset_errors: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
     """Builds the JSON record of one score, with its provenance and without machine paths.
 
     A dimension that the run's protocol cannot measure is not called missing.
@@ -212,6 +217,7 @@ def make_record(score: VBenchScore, results: RawResults, run: RunFacts) -> dict[
         "dimensions": {name: asdict(value) for name, value in score.dimensions.items()},
         "missing": [name for name in score.missing if name in run.dimensions],
         "ignored": list(results.ignored),
+        **({"subset_errors": dict(subset_errors)} if subset_errors else {}),
         "provenance": {
             **collect_provenance(),
             "constants": SOURCE,

@@ -58,3 +58,4 @@ class VBenchScore:
     missing: tuple[str, ...]
     ignored: tuple[str, ...]
     provenance: Table
+    subset_errors: Mapping[str, Mapping[str, float]] | None = None
