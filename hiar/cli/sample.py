@@ -429,8 +429,10 @@ def _print(record: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(record, indent=1))  # noqa: T201
         return
+    from hiar.runtime.progress import counted  # noqa: PLC0415
+
     sys.stdout.write(
-        f"{len(record['videos'])} videos in {args.out}: {record['made']} made in "
+        f"{counted(len(record['videos']), 'video')} in {args.out}: {record['made']} made in "
         f"{record['seconds']:.1f} s, {record['already_there']} there already\n"
     )
     if args.contact_sheet:

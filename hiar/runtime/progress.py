@@ -9,6 +9,11 @@ from typing import TextIO
 LINE_EVERY_S = 10.0
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s unless the number is 1."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Progress:
     """Counts finished units: one moving line on a terminal, else a line every ten seconds.
 

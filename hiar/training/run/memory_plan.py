@@ -35,6 +35,7 @@ import torch
 from hiar.errors import UsageError
 from hiar.model.geometry import num_blocks, token_grid
 from hiar.model.transformer import CausalWan
+from hiar.runtime.progress import counted
 from hiar.training.run.networks import size_config, video_format
 from hiar.training.run.sharding import is_sharded
 
@@ -240,14 +241,14 @@ def format_plan(plan: dict[str, Any]) -> str:
     columns = ("weights", "gathered", "gradients", "optimiser", "average", "activations", "caches")
     head = f"{'network':10} {'size':9} {'params':>8} " + " ".join(f"{name:>11}" for name in columns)
     lines = [
-        f"{plan['stage']}, {plan['world_size']} processes, {plan['dtype']}, "
-        f"{plan['micro_batch']} videos of {plan['latent_frames']} latent frames "
-        f"({plan['tokens']} tokens) at once; GiB a process",
+        f"{plan['stage']}, {plan['world_size']} process{'es' * (plan['world_size'] != 1)}, "
+        f"{plan['dtype']}, {counted(plan['micro_batch'], 'video')} of "
+        f"{plan['latent_frames']} latent frames ({plan['tokens']} tokens) at once; GiB a process",
         head,
     ]
     for row in plan["networks"]:
         cells = " ".join(f"{row[name] / GIB:11.2f}" for name in columns)
-        lines.append(f"{row['role']:10} {row['size']:9} {row['parameters'] / 1e9:7.2f}B {cells}")
+        lines.append(f"{row['role']:10} {row['size']:9} {row['parameters'] / 1e6:7,.0f}M {cells}")
     lines.append(
         f"total {plan['total_bytes'] / GIB:.1f} GiB: all that is held, the activations, caches and "
         f"text of the busiest network, and {plan['runtime_bytes'] / GIB:.1f} of the runtime; "
