@@ -142,14 +142,16 @@ def _not_measured(measurements: Measurements) -> str:
     """Counts the published numbers that have none here, by what they need."""
     reasons: Counter[str] = Counter()
     total = 0
-    for spec in TABLES.values():
-        for row in spec.build(measurements).rows:
+    for name in measurements.preset.tables:
+        for row in TABLES[name].build(measurements).rows:
             for cell in row.cells.values():
                 if cell.published is None:
                     continue
                 total += 1
                 if isinstance(cell.measured, NotRun):
                     reasons[cell.measured.summary] += 1
+    if not total:
+        return ""
     shown = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return (
         f"Of the {total} numbers in Tables 1-3, {total - reasons.total()} have one here"

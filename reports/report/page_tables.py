@@ -22,18 +22,25 @@ def table_view(
     table: Table, measurements: Measurements, outcomes: Mapping[str, Outcome]
 ) -> dict[str, Any]:
     """Returns heads, rows and notes of a table, without the notes that all tables share."""
-    measured = measured_columns(table)
+    sides = {column.id: _sides(table, column) for column in table.columns}
     return {
         "name": table.name,
         "title": table.title,
-        "heads": [(_keep_arrow(heading(c)), 2 if c in measured else 1) for c in table.columns],
+        "heads": [(_keep_arrow(heading(c)), sides[c.id]) for c in table.columns],
         "rows": [
-            {"row": row, "cells": _row_view(table, row, measured, measurements, outcomes)}
+            {"row": row, "cells": _row_view(table, row, sides, measurements, outcomes)}
             for row in table.rows
         ],
-        "span": len(table.columns) + len(measured) + 1,
+        "span": sum(map(len, sides.values())) + 1,
         "legend": [line for line in legend(table) if line not in shared_legend([table])],
     }
+
+
+def _sides(table: Table, column: Column) -> tuple[str, ...]:
+    """The sides of a column that are shown: measured alone where the paper has no such row."""
+    if not any(row.in_paper for row in table.rows):
+        return ("measured",)
+    return ("published", "measured") if column in measured_columns(table) else ("published",)
 
 
 def _keep_arrow(head: str) -> str:
@@ -45,19 +52,20 @@ def _keep_arrow(head: str) -> str:
 def _row_view(
     table: Table,
     row: Row,
-    measured: list[Column],
+    sides: Mapping[str, tuple[str, ...]],
     measurements: Measurements,
     outcomes: Mapping[str, Outcome],
 ) -> list[dict[str, Any]]:
     views: list[dict[str, Any]] = []
     for column in table.columns:
         name = f"{row.label}, {column.label}"
-        shown = shown_published(table, row, column)
-        tip = shown.why or f"published: {table.source}"
-        if column not in measured and shown.value:
-            tip += f"; not measured: {shown_measured(table, row, column).why}"
-        views.append({"side": "published", "shown": shown, "tip": f"{name}: {tip}"})
-        if column not in measured:
+        if "published" in sides[column.id]:
+            shown = shown_published(table, row, column)
+            tip = shown.why or f"published: {table.source}"
+            if "measured" not in sides[column.id] and shown.value:
+                tip += f"; not measured: {shown_measured(table, row, column).why}"
+            views.append({"side": "published", "shown": shown, "tip": f"{name}: {tip}"})
+        if "measured" not in sides[column.id]:
             continue
         shown = shown_measured(table, row, column)
         outcome = row.cells[column.id].measured

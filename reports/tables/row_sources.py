@@ -103,6 +103,8 @@ def row_records(
 
 def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
     job, proxies = score_name(source.run), proxies_name(source.run)
+    timing = f"time-{source.run}"
+    speed = timing if timing in measurements.failures else BENCH_NAME
     proxies_failed = proxies in measurements.failures  # else VBench itself is what is missing
     return RowRecords(
         origin=source.origin,
@@ -115,7 +117,7 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
         bench=next((measurements.bench[o] for o in source.orders if o in measurements.bench), None),
         reasons={
             DRIFT: no_result(measurements.why(job)),
-            "bench": no_result(measurements.why(BENCH_NAME)),
+            "bench": no_result(measurements.why(speed)),
             "vbench": no_result(measurements.why(proxies))
             if proxies_failed
             else NotRun(needs=(VBENCH,)),

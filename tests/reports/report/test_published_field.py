@@ -5,7 +5,9 @@ from baselines.field.speeds import SPEEDS
 from reports.paper.spec import load_preset
 from reports.records.measurements import Measurements
 from reports.report.page import render_page
+from reports.report.page_tables import table_view
 from reports.report.published_field import fair_rows
+from reports.tables import TABLES
 
 ABOUT = {"git_commit": "0" * 40, "git_dirty": False, "python": "3", "platform": "p", "packages": {}}
 
@@ -47,3 +49,10 @@ def test_a_tiny_page_has_no_numbers_of_other_papers(measurements: Measurements) 
     text = page(measurements, "tiny")
     assert 'id="field"' not in text
     assert DISPUTES[0].link not in text
+
+
+def test_a_table_that_is_not_the_paper_s_has_no_published_side(measurements: Measurements) -> None:
+    filled = replace(measurements, preset=load_preset("field"))
+    view = table_view(TABLES["field"].build(filled), filled, {})
+    assert {cell["side"] for item in view["rows"] for cell in item["cells"]} == {"measured"}
+    assert view["span"] == 7  # six columns and the label

@@ -102,6 +102,9 @@ def test_field_has_drift_seam_and_the_speed_of_a_model_s_order(measurements: Mea
     assert table.row("hiar-60s").changes["drift"].value == pytest.approx(0.375 / 0.5 - 1)
     assert isinstance(table.row("self-forcing-60s").cells["seam"].measured, NotRun)
     assert [row.id for row in table.rows] == [run.name for run in filled.preset.runs]
+    # Block-first was timed with a window of 21; a model that sees 12 has no speed from it.
+    assert isinstance(table.row("self-forcing-60s").cells["throughput_fps"].measured, Measured)
+    assert isinstance(table.row("longlive").cells["throughput_fps"].measured, NotRun)
 
 
 def test_table1_says_what_each_row_needs(measurements: Measurements) -> None:
