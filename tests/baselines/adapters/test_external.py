@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from killed import is_alive
 from numpy.typing import NDArray
+from program_environment import make_environment
 
 from baselines.adapters import process
 from baselines.adapters.adapter import Job, Options, random_seed
@@ -75,22 +76,6 @@ if word == "text":
 """
 
 
-def make_environment(spec: ModelSpec, folder: Path, files: dict[str, str]) -> Path:
-    """An environment whose interpreter is this one, and whose code is ours."""
-    python = folder / "venv/bin/python"
-    python.parent.mkdir(parents=True)
-    root = Path(__file__).resolve().parents[3]
-    python.write_text(
-        f'#!/bin/sh\nexport PYTHONPATH="$PYTHONPATH:{root}"\nexec {sys.executable} "$@"\n'
-    )
-    python.chmod(0o755)
-    for name, content in files.items():
-        path = folder / "code" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    return folder
-
-
 def put_weights(spec: ModelSpec, folder: Path) -> None:
     for status in check_weights(spec, folder):
         path = status.target / "inference_weight/a.safetensors"
@@ -108,7 +93,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert MAGI.command is not None
     assert MAGI.command.config_base is not None
     files = {"inference/pipeline/entry.py": ENTRY, MAGI.command.config_base: json.dumps(config)}
-    return make_environment(MAGI, tmp_path_factory.mktemp("magi") / "env", files)
+    return make_environment(tmp_path_factory.mktemp("magi") / "env", files)
 
 
 @pytest.fixture
@@ -259,7 +244,7 @@ def test_a_machine_too_uneven_to_measure_is_said(
 
 def test_a_checkout_without_its_config_is_wrong_use(weights_home: Path, tmp_path: Path) -> None:
     put_weights(MAGI, weights_home)
-    home = make_environment(MAGI, tmp_path / "env", {"inference/pipeline/entry.py": ENTRY})
+    home = make_environment(tmp_path / "env", {"inference/pipeline/entry.py": ENTRY})
     adapter = open_adapter(MAGI, Options(environment=home, size_px=SIZE))
     with pytest.raises(UsageError, match="is the checkout at 6ff822e"):
         adapter.make(job("well"), tmp_path / "video.mp4")
@@ -349,7 +334,7 @@ def open_runner(
 ) -> ExternalCommand:
     spec = find_model(key)
     put_weights(spec, weights)
-    home = make_environment(spec, folder / "env", files)
+    home = make_environment(folder / "env", files)
     adapter = open_adapter(spec, Options(environment=home, **options))
     assert isinstance(adapter, ExternalCommand)
     return adapter
