@@ -144,6 +144,23 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleasedCode:
+    """The code that a distilled model was released with, which is run for its speed alone.
+
+    Attributes:
+        environment: Recipe of the environment that it runs in.
+        config: Configuration file of the code.
+        method: Method of its pipeline that makes a video.
+        arguments: Arguments of that method.
+    """
+
+    environment: Environment
+    config: str
+    method: str
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """One compared model.
 
@@ -165,6 +182,7 @@ class ModelSpec:
             the rest.
         overlap: Latent frames that two windows of a long video share; 0 if one window rolls on.
         command: The program of an external model; None for the rest.
+        code: The code of a distilled model, to time it beside `hiar`; None where that is not done.
         trained: Length of the videos it was trained on; None if no source was found.
         in_paper: Whether it is in the paper's Table 1.
         notes: Remarks that a reader of its numbers needs.
@@ -186,6 +204,7 @@ class ModelSpec:
     release: str | None = None
     overlap: int = 0
     command: Command | None = None
+    code: ReleasedCode | None = None
     trained: Trained | None = None
     in_paper: bool = True
     notes: tuple[str, ...] = ()

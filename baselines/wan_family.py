@@ -6,7 +6,7 @@ Weights and samplers are those of `hiar.weights.releases`, from which `hiar` loa
 from dataclasses import asdict
 from typing import Any
 
-from baselines.spec import Length, ModelSpec
+from baselines.spec import Environment, Length, ModelSpec
 from hiar.model.geometry import decoded_frames_per_block, num_frames
 from hiar.weights.releases import WeightFile, find_release, parts_of
 
@@ -31,6 +31,31 @@ RECORDED = (
     "cache",
 )
 """Sampler settings that records name; the others apply to no model here."""
+
+
+def release_environment(repository: str, commit: str, source: str) -> Environment:
+    """The environment of a code that descends from Self-Forcing's.
+
+    HiAR's requirements.txt leaves out easydict and ftfy, which its code imports, and Self-Forcing's
+    asks for much that no sample imports; so the packages that a sample imports are listed here, at
+    their versions. flash-attn is left out, because it wants a compiler: without it PyTorch's
+    attention stands in its place. Install it as well to time what the release's users have.
+
+    Args:
+        repository: Address of the code.
+        commit: Commit of the code.
+        source: Source of the versions.
+    """
+    return Environment(
+        repository=repository,
+        commit=commit,
+        python="3.10",
+        install=(
+            "python -m pip install 'torch>=2.4' torchvision numpy==1.24.4 diffusers==0.31.0 "
+            "'transformers>=4.49' accelerate einops easydict ftfy pyyaml tqdm",
+        ),
+        source=source,
+    )
 
 
 def release_weights(key: str) -> tuple[WeightFile, ...]:

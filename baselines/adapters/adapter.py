@@ -97,12 +97,24 @@ class Made:
     latents_sha256: str | None = None
 
 
-class Adapter(Protocol):
-    """A model that is ready to run."""
+class Timed(Protocol):
+    """A model whose speed can be measured."""
 
     def facts(self) -> dict[str, Any]:
         """Everything but the job that decides a video's content: weights, number type, settings."""
         ...
+
+    def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
+        """Measure speed at one length in `repeats` runs, after `warmup` runs that do not count."""
+        ...
+
+    def close(self) -> None:
+        """End the processes that the adapter has started."""
+        ...
+
+
+class Adapter(Timed, Protocol):
+    """A model that is ready to run."""
 
     def prepare(self, prompts: Sequence[str]) -> None:
         """Called once with all prompts, before the first video is made."""
@@ -114,14 +126,6 @@ class Adapter(Protocol):
         Raises:
             VideoFailedError: This video could not be made.
         """
-        ...
-
-    def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
-        """Measure speed at one length in `repeats` runs, after `warmup` runs that do not count."""
-        ...
-
-    def close(self) -> None:
-        """End the processes that the adapter has started."""
         ...
 
 

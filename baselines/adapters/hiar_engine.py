@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from hiar.codecs.frames import to_output
 from hiar.codecs.sidecars import LatentsDigest
 from hiar.errors import UsageError
 from hiar.loading import TINY
+from hiar.model.transformer import CausalWan
 from hiar.pipeline import HiARPipeline
 from hiar.runtime.device import Stopwatch
 from hiar.sampling.schedule import passes_per_block
@@ -106,38 +109,12 @@ class HiarEngine:
 
     def time(self, length: Length, *, warmup: int, repeats: int) -> Timing:
         """Time the transformer block by block, and separately the decoding of a block."""
-        overlapping = "windows" in length.arguments
-        frames = self._config.window if overlapping else _count(length, "latent_frames")
-        assert frames is not None
-        runs = [
-            time_video(
-                self.pipeline.transformer,
-                self._config,
-                latent_frames=frames,
-                latent_size=self.pipeline.latent_shape[1:],
-            )
-            for _ in range(warmup + repeats)
-        ][warmup:]
-        assert self._spec.chunk_frames is not None
-        chunk_s = tuple(run.steady_block_s for run in runs)
-        window = (
-            ", within one window: encoding the carried frame again is not" if overlapping else ""
-        )
-        return Timing(
-            chunk_frames=self._spec.chunk_frames,
-            chunk_s=chunk_s,
-            counted=f"transformer, denoising and context passes of a steady block{window}",
-            latency_s=median(chunk_s),
-            parts_s={
-                "first_chunk": median([run.first_block_s for run in runs]),
-                "decode_chunk": self._time_decode(repeats),
-            },
-            facts={
-                "passes_per_chunk": passes_per_block(self._config),
-                "order": self._config.order,
-                "window": self._config.window,
-            },
-        )
+        timing = time_transformer(
+            self.pipeline.transformer, self._spec, length, self.pipeline.latent_shape[1:],
+            warmup=warmup, repeats=repeats,
+        )  # fmt: skip
+        decode = {"decode_chunk": self._time_decode(repeats)}
+        return replace(timing, parts_s={**timing.parts_s, **decode})
 
     def _time_decode(self, repeats: int) -> float:
         """Median seconds to decode a steady block."""
@@ -156,6 +133,57 @@ class HiarEngine:
 
     def close(self) -> None:
         """Does nothing: no process was started."""
+
+
+def time_transformer(
+    model: CausalWan,
+    spec: ModelSpec,
+    length: Length,
+    latent_size: tuple[int, int],
+    *,
+    warmup: int,
+    repeats: int,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Timing:
+    """Time a transformer under a release's sampler.
+
+    Args:
+        model: The transformer.
+        spec: The model whose release gives the sampler.
+        length: Length of the videos; of one that is made in windows, a single window is timed.
+        latent_size: Rows and columns of a latent frame.
+        warmup: Number of runs before the measurement.
+        repeats: Number of runs that are measured.
+        facts: More facts for the record.
+    """
+    config = spec.sampler
+    assert config is not None
+    assert spec.chunk_frames is not None
+    overlapping = "windows" in length.arguments
+    frames = config.window if overlapping else _count(length, "latent_frames")
+    assert frames is not None
+    runs = [
+        time_video(model, config, latent_frames=frames, latent_size=latent_size)
+        for _ in range(warmup + repeats)
+    ][warmup:]
+    chunk_s = tuple(run.steady_block_s for run in runs)
+    window = ", within one window: encoding the carried frame again is not" if overlapping else ""
+    parts_s = {"first_chunk": median([run.first_block_s for run in runs])}
+    if not overlapping:
+        parts_s["video"] = median([run.seconds for run in runs])
+    return Timing(
+        chunk_frames=spec.chunk_frames,
+        chunk_s=chunk_s,
+        counted=f"transformer, denoising and context passes of a steady block{window}",
+        latency_s=median(chunk_s),
+        parts_s=parts_s,
+        facts={
+            "passes_per_chunk": passes_per_block(config),
+            "order": config.order,
+            "window": config.window,
+            **facts,
+        },
+    )
 
 
 def _count(length: Length, name: str) -> int:

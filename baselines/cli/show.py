@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from baselines.adapters.environments import environment_folder, recipe
+from baselines.adapters.environments import environment_folder, missing_parts, recipe
 from baselines.cli.describe import SCHEMA, describe, describe_field, speed_lines
 from baselines.field.facts import NOT_KNOWN, FieldModel
 from baselines.field.models import FIELD
@@ -103,14 +103,16 @@ def _format_lengths(spec: ModelSpec) -> list[str]:
 
 
 def _format_environment(status: ModelStatus) -> list[str]:
-    command = status.spec.command
-    if command is None:
+    spec = status.spec
+    program = spec.command or spec.code
+    if program is None:
         return []
-    folder = environment_folder(status.spec)
-    state = "missing; these commands make it" if status.missing_environment else "present"
-    lines = ["", f"environment, {state}  [{command.environment.source}]"]
-    lines += [f"  {line}" for line in recipe(command.environment, folder)]
-    return [*lines, "", "command", f"  {' '.join(command.argv)}"]
+    folder = environment_folder(spec)
+    state = "missing; these commands make it" if missing_parts(folder) else "present"
+    why = "" if spec.command else " of the released code, which time --random-weights runs"
+    lines = ["", f"environment{why}, {state}  [{program.environment.source}]"]
+    lines += [f"  {line}" for line in recipe(program.environment, folder)]
+    return [*lines, "", "command", f"  {' '.join(spec.command.argv)}"] if spec.command else lines
 
 
 def _format_value(value: object) -> str:

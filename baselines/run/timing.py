@@ -9,21 +9,25 @@ are included.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from baselines.adapters.adapter import Adapter, Options, Timing
+from baselines.adapters.adapter import Options, Timed, Timing
 from baselines.lengths import nominal_s
+from baselines.registry import MODELS
 from baselines.spec import Length, ModelSpec
 from hiar.errors import UsageError
 from hiar.runtime.provenance import provenance
 
 SCHEMA = "baselines-time/1"
+RANDOM_SCHEMA = "baselines-time-random/1"
+"""Of records made with random weights. No table reads them: they are nobody's published model."""
 
 
 def time_model(
     spec: ModelSpec,
-    adapter: Adapter,
+    adapter: Timed,
     options: Options,
     length: Length,
     *,
@@ -58,6 +62,40 @@ def time_model(
         | {"model": adapter.facts()}
         | machine(spec, options),
     }
+
+
+def time_beside_release(
+    spec: ModelSpec, options: Options, length: Length, *, warmup: int, repeats: int
+) -> dict[str, Any]:
+    """Measure a release's own code, then this toolkit under the same settings; random weights.
+
+    Args:
+        spec: The model.
+        options: Options of the run.
+        length: Length of the videos.
+        warmup: Number of runs before each measurement.
+        repeats: Number of runs that are measured.
+
+    Returns:
+        A baselines-time-random/1 record with two rows; the second says how many times the release
+        it is.
+    """
+    from baselines.adapters.released_code import (  # noqa: PLC0415  (torch)
+        DTYPE,
+        ReleaseTimer,
+        ToolkitTimer,
+        check_options,
+    )
+
+    check_options(spec, options, [each.key for each in MODELS if each.code is not None])
+    options = replace(options, dtype=DTYPE)
+    timers = (ReleaseTimer(spec, options), ToolkitTimer(spec, options))
+    release, ours = (
+        time_model(spec, timer, options, length, warmup=warmup, repeats=repeats) for timer in timers
+    )
+    rows = [*release["rows"], *ours["rows"]]
+    rows[1]["times_the_release"] = rows[0]["chunk_s"] / rows[1]["chunk_s"]
+    return ours | {"schema": RANDOM_SCHEMA, "rows": rows}
 
 
 def describe(

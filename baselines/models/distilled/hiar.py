@@ -1,7 +1,7 @@
 """HiAR, distilled from Wan2.1-1.3B."""
 
-from baselines.spec import ModelSpec, Setting, Trained
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights
+from baselines.spec import ModelSpec, ReleasedCode, Setting, Trained
+from baselines.wan_family import LONG, SHORT, block_frames, release_environment, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "HiAR da267d3 configs/hiar.yaml"
@@ -32,6 +32,16 @@ SPEC = ModelSpec(
     trained=Trained(num_frames=81, source="arXiv 2603.08703, Sec. 4.1: 5-second clips"),
     chunk_frames=block_frames("hiar"),
     release="hiar",
+    code=ReleasedCode(
+        environment=release_environment(
+            "https://github.com/Jacky-hate/HiAR",
+            "da267d360e60ef6f3be6df42a9474f6166447529",
+            "HiAR da267d3 README and requirements.txt",
+        ),
+        config="configs/hiar.yaml",
+        method="inference_hybrid",
+        arguments={"frame_first_steps": 0},
+    ),
     notes=(
         "8 forward passes a block against Self-Forcing's 5: faster only when its stages run "
         "side by side.",

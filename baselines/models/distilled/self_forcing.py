@@ -1,7 +1,7 @@
 """Self-Forcing (DMD), distilled from Wan2.1-1.3B."""
 
-from baselines.spec import ModelSpec, Setting, Trained
-from baselines.wan_family import LONG, SHORT, block_frames, release_weights
+from baselines.spec import ModelSpec, ReleasedCode, Setting, Trained
+from baselines.wan_family import LONG, SHORT, block_frames, release_environment, release_weights
 from hiar.weights.releases import FPS, HEIGHT_PX, WIDTH_PX
 
 _CONFIG = "Self-Forcing 33593df configs/self_forcing_dmd.yaml"
@@ -35,6 +35,15 @@ SPEC = ModelSpec(
     ),
     chunk_frames=block_frames("self-forcing"),
     release="self-forcing",
+    code=ReleasedCode(
+        environment=release_environment(
+            "https://github.com/guandeh17/Self-Forcing",
+            "33593df3e81fa3ec10239271dd2c100facac6de1",
+            "Self-Forcing 33593df README and requirements.txt",
+        ),
+        config="configs/self_forcing_dmd.yaml",
+        method="inference",
+    ),
     notes=(
         "Its authors support 81 frames with this checkpoint; 20 s with a rolling window is the "
         "HiAR release's baseline.",
