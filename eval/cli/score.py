@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--subset",
         metavar="N,M",
         help="also print how far a random subset of N prompts would lie from these results, which "
-        "must be over more prompts: 95 % of such subsets lie within the error",
+        "must be over more prompts: 95 %% of such subsets lie within the error",
     )
     parser.add_argument("--json", action="store_true", help="print the record, not a table")
 
