@@ -97,11 +97,10 @@ class MechanismRow:
 class MechanismTraining:
     """How one model was trained; `weights_sha256` is of what was sampled."""
 
-    schema: Literal["mechanism/1"]
     command: str
     seed: int
     settings: Mapping[str, Any]
-    loss_curve: tuple[tuple[int, float], ...]
+    loss_curve: tuple[Mapping[str, float], ...]
     weights_sha256: str
     provenance: Mapping[str, Any]
 

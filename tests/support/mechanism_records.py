@@ -27,7 +27,7 @@ def mechanism_record(drifts: dict[str, float], seeds: int = 3) -> dict[str, Any]
     return {
         "schema": MECHANISM_SCHEMA, "scale": "tiny", "prompts": ["one", "two"], "seconds": 20,
         "reference": REFERENCE, "window": 21, "noise_seed": 0, "trainings": [
-            {"schema": MECHANISM_SCHEMA, "command": "", "seed": seed, "settings": {},
+            {"command": "", "seed": seed, "settings": {},
              "loss_curve": [], "weights_sha256": "", "provenance": {}}
             for seed in range(seeds)
         ],
