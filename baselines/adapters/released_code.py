@@ -155,7 +155,10 @@ class ToolkitTimer:
         """Time the transformer block by block."""
         return time_transformer(
             random_transformer(self._options.device), self._spec, length, latent_size(self._spec),
-            warmup=warmup, repeats=repeats, facts={"code": "this toolkit", "weights": "random"},
+            warmup=warmup, repeats=repeats, facts={
+                "code": "this toolkit", "weights": "random",
+                "attention": "PyTorch's scaled_dot_product_attention",
+            },
         )  # fmt: skip
 
     def close(self) -> None:

@@ -82,6 +82,8 @@ def format_row(row: dict[str, Any]) -> list[str]:
     ]
     apart = ", ".join(f"{name.removesuffix('_s')} {s:.3g} s" for name, s in row["parts"].items())
     lines.append(f"  apart       {apart}")
+    if "attention" in row:
+        lines.append(f"  attention   {row['attention']}")
     if "times_the_release" in row:
         lines.append(f"  against it  {row['times_the_release']:.3g} times the release's speed")
     return lines

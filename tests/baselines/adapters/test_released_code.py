@@ -139,6 +139,7 @@ def test_the_release_and_this_toolkit_are_two_rows(
     assert code is not None
     assert release["code"].endswith(code.environment.commit)
     assert "flash_attn" in release["attention"]
+    assert "flash_attn" not in ours["attention"]
     seen = json.loads((environment / "code/pipeline/seen.json").read_text())
     rolling = {"local_attn_size": 21, "max_attention_size": 21 * 7}
     assert seen == {
