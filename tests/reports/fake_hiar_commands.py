@@ -127,7 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("sample")
-    parser.add_argument("--context-noise", default="0")
+    one.add_argument("--context-noise")
     for name in ("--model", "--prompts", "--out", "--order", "--context"):
         one.add_argument(name, required=True)
     one.add_argument("--weights")

@@ -8,19 +8,21 @@ import pytest
 import torch
 from tiny_models.autoencoder import clips_to_tensor
 
+import reports
 from hiar.codecs.prompts import read_prompts
 from hiar.codecs.vae import load_autoencoder
 from hiar.model.config import WanConfig
 from hiar.pipeline import HiARPipeline
 from hiar.runtime.provenance import file_sha256
 from hiar.sampling.config import SamplerConfig
-from hiar.tiny import world
+from hiar.tiny import mechanism, world
 from hiar.tiny.detect import colour_mass, scene_named, shape_seen
 from hiar.tiny.preset import ASSETS, HELD_OUT_PROMPTS
 from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, StudyModel
 
 pytestmark = pytest.mark.numerics
 
+MEASURED = Path(reports.__file__).parent / "measured"
 PARTS = ("text_encoder", "vae", "teacher")
 BUDGET_BYTES = 24 * 2**20
 
@@ -54,6 +56,16 @@ def test_each_student_says_how_it_was_made(model: StudyModel) -> None:
     assert len(facts["dynamics"]) >= 10  # points of Fig. 4
     teacher = f"sha256 {file_sha256(ASSETS / 'teacher' / WEIGHTS_FILE)}"
     assert facts["settings"]["weights"]["teacher"] == teacher
+
+
+def test_the_model_of_any_level_is_the_first_training_of_the_record() -> None:
+    folder = ASSETS / mechanism.FOLDER
+    facts = json.loads((folder / "training.json").read_text())
+    assert facts["seed"] == mechanism.SEEDS[0]
+    assert facts["weights_sha256"] == file_sha256(folder / WEIGHTS_FILE)
+    record = json.loads((MEASURED / "tiny-mechanism.json").read_text())
+    assert record["trainings"][0]["weights_sha256"] == facts["weights_sha256"]
+    assert [training["seed"] for training in record["trainings"]] == list(mechanism.SEEDS)
 
 
 def test_students_differ_in_their_row_alone() -> None:

@@ -38,7 +38,7 @@ def test_help_needs_no_heavy_package() -> None:
     [
         (["--only", "table9"], "--only 'table9': unknown; choose from mechanism, table1, table2"),
         (["--only", ""], "choose from"),
-        (["--only", "field"], "--only field: preset tiny has no row of it; choose from table1"),
+        (["--only", "field"], "--only field: preset tiny has no row of it; choose from mechanism"),
     ],
 )
 def test_wrong_use_is_one_line(

@@ -50,19 +50,22 @@ def test_new_weights_sources_or_torch_change_everything() -> None:
     ):
         assert changed(hashes) == {
             "sample", "score", "proxies", "bench", "dynamics", "strips", "long", "lengths",
+            "mechanism",
         }  # fmt: skip
 
 
 def test_new_prompts_change_what_reads_them() -> None:
     assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {
-        "sample", "score", "proxies", "long", "lengths",
+        "sample", "score", "proxies", "long", "lengths", "mechanism",
     }  # fmt: skip
 
 
 def test_new_drift_source_changes_what_is_measured_alone() -> None:
     # The proxies decode with drift and take its intervals, and so may jobs of the spec's own.
     hashes = replace(HASHES, sources={"hiar": "3", "drift": "9"})
-    assert changed(hashes) == {"score", "proxies", "long", "lengths", "dynamics", "strips"}
+    assert changed(hashes) == {
+        "score", "proxies", "long", "lengths", "dynamics", "strips", "mechanism",
+    }  # fmt: skip
     before, after = ids(HASHES), ids(hashes)
     assert all(before[name] == after[name] for name in before if "sample" in name)
 
@@ -73,7 +76,7 @@ def test_new_argv_changes_the_id() -> None:
     before = plan_jobs(preset, HASHES)
     after = plan_jobs(replace(preset, samples=samples), HASHES)
     kinds = {b.kind for b, a in zip(before, after, strict=True) if a.id != b.id}
-    assert kinds == {"sample", "score", "proxies", "long sample", "long score", "lengths"}
+    assert kinds == {"sample", "score", "proxies", "long sample", "long score", "lengths", "own"}
 
 
 def test_estimates_and_gpus_do_not_change_an_id() -> None:
