@@ -70,6 +70,7 @@ def sample(args: argparse.Namespace) -> None:
             "num_frames": num_frames,
             "fps": FPS,
             "config": {"order": args.order, "context": args.context},
+            "frames_sha256": "0" * 64,
             "model": {"name": args.model, "weights": {"tiny.safetensors": "0" * 64}},
             "seconds": 0.1,
             "provenance": {},

@@ -15,7 +15,6 @@ from drift.files import file_sha256
 from reports.cli.main import main
 from reports.figures import FIGURES
 from reports.paper.spec import load_preset
-from reports.tables import TABLES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Reproduction = tuple[Path, subprocess.CompletedProcess[str]]
@@ -95,7 +94,9 @@ def test_whole_reproduction(reproduction: Reproduction) -> None:
     assert done.stdout.strip().endswith(f"report: {out / 'report.html'}")
     names = {path.name for path in (out / "tables").iterdir()}
     texts = ("md", "csv", "tex", "json")
-    assert names == {f"{table}.{suffix}" for table in TABLES for suffix in texts}
+    assert names == {
+        f"{table}.{suffix}" for table in load_preset("tiny").tables for suffix in texts
+    }
     names = {path.name for path in (out / "figures").iterdir()}
     assert names == {f"{name}.{suffix}" for name in FIGURES for suffix in (*texts, "png", "pdf")}
 
@@ -176,7 +177,8 @@ def test_report_is_self_contained_and_escapes_prompts(reproduction: Reproduction
     assert page.targets
     assert all(target.startswith(("data:", "#")) for target in page.targets)
     assert not re.search(r"url\(|@import|https?://", text)
-    ends = 2 * len(load_preset("tiny").runs)  # both ends of every run, each with a still
+    shown = [run for run in load_preset("tiny").runs if run.in_figures]
+    ends = 2 * len(shown)  # both ends of every run, each with a still
     assert page.tags.count("video") == ends
     assert page.tags.count("img") == len(FIGURES) + ends
     assert "a red disc moves left" in page.words
