@@ -172,8 +172,8 @@ def how_judged(scale: str) -> list[str]:
     ]
     if scale == "tiny":
         lines.append(
-            "At scale tiny a verdict is about the embedded models, of one training seed each, on "
-            "few prompts: another seed may come out otherwise. It neither supports nor "
-            "contradicts the paper."
+            "At scale tiny a verdict is about the embedded models, of one training seed each "
+            "where it does not say more, on few prompts: another seed may come out otherwise. "
+            "It neither supports nor contradicts the paper."
         )
     return lines
