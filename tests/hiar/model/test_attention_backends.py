@@ -297,4 +297,4 @@ def test_hiar_sample_names_a_backend_that_is_not_here(
         "sample", "--prompt", "a ring", "--out", tmp_path / "videos", "--attention", "cudnn"
     )
     assert (code, printed) == (2, "")
-    assert err == "hiar: attention 'cudnn' needs a GPU, not cpu; use sdpa or auto\n"
+    assert err == "hiar: attention 'cudnn' needs a GPU, not cpu; use sdpa or auto [hiar-model]\n"
