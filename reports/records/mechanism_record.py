@@ -53,7 +53,7 @@ class RowOfTraining:
     """One training's videos of a row, a number a video in the order of the prompts.
 
     Attributes:
-        noise_floor, mean_slope: By metric, as `drift score` gives them.
+        noise_floor, mean_slope: Those of `drift score`, by the name of the metric.
         frames_sha256: One hash of all frames of all videos.
     """
 
@@ -86,9 +86,8 @@ class MechanismRow:
         """One of `MEASURES`, (trainings, prompts)."""
         import numpy as np  # noqa: PLC0415  (keeps --help light)
 
-        known = {"drift": "drift", "seam_ratio": "seam_ratio"}
         return np.array([
-            getattr(one, known[measure]) if measure in known else one.proxies[measure]
+            {"drift": one.drift, "seam_ratio": one.seam_ratio, **one.proxies}[measure]
             for one in self.trainings
         ])  # fmt: skip
 

@@ -7,14 +7,12 @@ ship and are sampled; and `videos/<row>`, `drift/<row>`, `seams/<row>.json`,
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from tiny_models.study_export import save_rounded
 from tiny_models.study_jobs import run_all
 
 from hiar.cli.train import RECORD
@@ -25,8 +23,12 @@ from hiar.tiny.mechanism import FOLDER, REFERENCE, SAMPLINGS, SETTINGS, Sampling
 from hiar.tiny.preset import HELD_OUT_PROMPTS
 from hiar.tiny.study import WEIGHTS_FILE
 from reports.plan.jobs import Job
+from reports.records.drift_record import read_drift
 from reports.records.mechanism_record import MECHANISM_SCHEMA
+from reports.records.record_files import read_record
+from reports.records.vbench_records import read_proxies
 from reports.records.video_records import frames_sha256
+from reports.schemas.drift_records import Seams
 
 SECONDS, WINDOW, NOISE_SEED = 20, 21, 0
 """Length of the videos, latent frames visible, seed of the noise: as in preset `tiny`."""
@@ -50,7 +52,8 @@ def run_mechanism(work: Path, out: Path, record: Path, *, seeds: Sequence[int], 
     work = work.resolve()
     run_all(tuple(_training(work, seed) for seed in seeds), work, jobs=jobs)
     for seed in seeds:
-        _round(work, seed)
+        folder = work / f"s{seed}"
+        save_rounded(folder / "training/model.safetensors", folder / "model.safetensors")
     run_all(tuple(job for s in seeds for job in _samplings(work, s)), work, jobs=jobs)
     _export(work, out, seeds[0])
     atomic_write_text(record, json.dumps(describe(work, seeds), indent=1) + "\n")
@@ -125,14 +128,6 @@ def _samplings(work: Path, seed: int) -> Iterator[Job]:
             )  # fmt: skip
 
 
-def _round(work: Path, seed: int) -> None:
-    """Write a training's weights in bfloat16, the form in which they ship."""
-    made = load_file(work / f"s{seed}/training/model.safetensors")
-    weights = {name: value.to(torch.bfloat16) for name, value in made.items()}
-    with atomic_path(work / f"s{seed}/model.safetensors") as temporary:
-        save_file(weights, temporary)
-
-
 def _export(work: Path, out: Path, seed: int) -> None:
     """Write a model among the assets, its record last."""
     folder = out / FOLDER
@@ -156,23 +151,18 @@ def _training_facts(work: Path, seed: int) -> dict[str, Any]:
 
 def _measured(folder: Path, row: Sampling) -> dict[str, Any]:
     """The numbers of one training's videos of a row, in the order of the prompts."""
-    with (folder / "drift" / row.name / "videos.csv").open(encoding="utf-8", newline="") as lines:
-        scores = {Path(line["path"]).name: float(line["score"]) for line in csv.DictReader(lines)}
-    seams = json.loads((folder / f"seams/{row.name}.json").read_text("utf-8"))["videos"]
-    ratios = {video["path"]: video["metrics"][SEAM_METRIC]["seam_ratio"] for video in seams}
-    summary = json.loads((folder / "drift" / row.name / "summary.json").read_text("utf-8"))
-    proxies = json.loads((folder / f"proxies/{row.name}.json").read_text("utf-8"))["measures"]
-    videos = sorted(scores)
+    drift = read_drift(folder / "drift" / row.name)
+    proxies = read_proxies(folder / f"proxies/{row.name}.json").measures
+    seams = read_record(folder / f"seams/{row.name}.json", Seams).videos
+    ratios = {video.path: video.metrics[SEAM_METRIC].seam_ratio for video in seams}
+    videos = sorted(drift.video_scores)
     return {
-        "drift": [scores[video] for video in videos],
-        "noise_floor": {
-            name: metric["noise_floor"] for name, metric in summary["metrics"].items()
-        },
-        "mean_slope": {name: metric["mean_slope"] for name, metric in summary["metrics"].items()},
+        "drift": [drift.video_scores[video] for video in videos],
+        "noise_floor": {name: metric.noise_floor for name, metric in drift.metrics.items()},
+        "mean_slope": {name: metric.mean_slope for name, metric in drift.metrics.items()},
         "proxies": {
-            name: [measure["videos"][video] for video in videos]
-            for name, measure in proxies.items()
+            name: [measure.videos[video] for video in videos] for name, measure in proxies.items()
         },
         "seam_ratio": [ratios[video] for video in videos],
         "frames_sha256": frames_sha256(folder / "videos" / row.name),
-    }  # fmt: skip
+    }

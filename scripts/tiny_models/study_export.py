@@ -41,15 +41,18 @@ def export(run: StudyRun, study: StudyConfig, assets: Path) -> Path:
     """
     assert run.model is not None
     folder = assets / run.model.folder
-    weights = {
-        name: value.to(torch.bfloat16) for name, value in load_file(run.out / EMA_WEIGHTS).items()
-    }
     path = folder / WEIGHTS_FILE
-    with atomic_path(path) as temporary:
-        save_file(weights, temporary)
+    save_rounded(run.out / EMA_WEIGHTS, path)
     facts = describe(run, study) | {"weights_sha256": file_sha256(path)}
     atomic_write_text(folder / RECORD, json.dumps(facts, indent=1) + "\n")
     return path
+
+
+def save_rounded(weights: Path, path: Path) -> None:
+    """Write weights in bfloat16, the form in which they ship."""
+    rounded = {name: value.to(torch.bfloat16) for name, value in load_file(weights).items()}
+    with atomic_path(path) as temporary:
+        save_file(rounded, temporary)
 
 
 def describe(run: StudyRun, study: StudyConfig) -> dict[str, Any]:
