@@ -22,7 +22,7 @@ from hiar.runtime.provenance import provenance
 
 SCHEMA = "baselines-time/1"
 RANDOM_SCHEMA = "baselines-time-random/1"
-"""Of records made with random weights. No table reads them: they are nobody's published model."""
+"""Schema of records that were made with random weights, which no table reads."""
 
 
 def time_model(

@@ -95,7 +95,7 @@ def _with_context_ranks(
     layer = 1 / costs.num_layers
     step_free, context_free = [0.0] * num_steps, [0.0] * num_context
     written = [(0.0, 0.0)] * num_steps
-    """Of each step's last context: when its first and when its last layer has arrived."""
+    """When the first and the last layer of each step's newest context have arrived."""
     arrives = [0.0] * times.num_blocks
     for wave in range(times.num_blocks + num_steps - 1):
         for step in range(max(0, wave - times.num_blocks + 1), min(num_steps, wave + 1)):
