@@ -33,6 +33,12 @@ class RolloutDraws:
         role: Student or critic.
         samples: Indices of the samples in the step's batch.
         device: Device of the tensors, which are drawn on the CPU.
+
+    Attributes:
+        rows: Indices of the prompts, one a sample.
+        text: Their embeddings [B, text, text_dim].
+        exit_step: Index of the step at which the rollouts exit.
+        noise: Initial noise [B, F, C, H, W].
     """
 
     def __init__(
@@ -54,6 +60,7 @@ class RolloutDraws:
             len(texts), seed=seed, step=turn, batch_size=config.batch_size, samples=samples,
             purpose=f"{role} prompts",
         )  # fmt: skip
+        self.rows = rows
         self.text = texts.read(rows).to(device)
         exits = len(config.sampler.steps) - config.min_exit_step
         self.exit_step = config.min_exit_step + self._integer(exits, "exit")
@@ -79,6 +86,15 @@ class RolloutDraws:
         """A whole number in [0, 1000) for each sample, int64 [B]."""
         draws = [
             self._integer(NUM_TRAIN_TIMESTEPS, "score timestep", sample)
+            for sample in self._samples
+        ]  # fmt: skip
+        return torch.tensor(draws, device=self._device)
+
+    def steps_of_blocks(self, num_steps: int) -> torch.Tensor:
+        """A denoising step for each block of each sample, uniform, int64 [B, blocks]."""
+        blocks = range(self.noise.shape[1] // self._block_shape[0])
+        draws = [
+            [self._integer(num_steps, f"step of block {block}", sample) for block in blocks]
             for sample in self._samples
         ]  # fmt: skip
         return torch.tensor(draws, device=self._device)

@@ -1,4 +1,4 @@
-"""Settings of distillation: the paper's, the release's, and every row of Tables 2 and 3.
+"""Settings of distillation: the paper's, the release's, and the trained rows of Tables 1 to 3.
 
 `docs/differences.md` lists where the two recipes part. What the paper leaves open is taken from
 the release.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from hiar.errors import UsageError
 from hiar.sampling.config import Context, SamplerConfig
@@ -17,6 +17,9 @@ from hiar.training.gradient_cache import CacheGradient, check_cache_gradient
 
 T = TypeVar("T")
 
+StudentInput = Literal["rollout", "data"]
+"""What a student's predictions are made from: its own earlier blocks, or noised data."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig:
@@ -24,6 +27,8 @@ class DistillConfig:
 
     Attributes:
         sampler: How the student is rolled out: order, context, steps, window.
+        student_input: `rollout` lets the student see its own blocks; `data` shows it the clean
+            ends of the teacher's trajectories, each block at the level of a random step (CausVid).
         cache_gradient: Whether a later block's loss reaches the earlier block's denoising pass.
         noised_clean_context: Add the least noise to clean context (Self-Forcing's training).
         min_exit_step: First step at which a rollout may exit; the exit is uniform from here on.
@@ -44,6 +49,7 @@ class DistillConfig:
     """
 
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    student_input: StudentInput = "rollout"
     cache_gradient: CacheGradient = "straight_through"
     noised_clean_context: bool = False
     min_exit_step: int = 0
@@ -64,6 +70,11 @@ class DistillConfig:
 
     def __post_init__(self) -> None:
         check_cache_gradient(self.cache_gradient)
+        if self.student_input not in get_args(StudentInput):
+            raise UsageError(
+                f"student_input {self.student_input!r} is unknown: use one of "
+                f"{', '.join(get_args(StudentInput))}"
+            )
         num_steps = len(self.sampler.steps)
         if not 0 <= self.min_exit_step < num_steps:
             raise UsageError(f"min_exit_step {self.min_exit_step} must lie in [0, {num_steps})")
@@ -135,6 +146,11 @@ def _self_forcing(base: DistillConfig) -> DistillConfig:
     return replace(base, sampler=sampler, noised_clean_context=True, forward_kl=None)
 
 
+def _causvid(base: DistillConfig) -> DistillConfig:
+    """Block by block on clean context, but trained on noised data: no video of its own."""
+    return replace(_self_forcing(base), student_input="data", noised_clean_context=False)
+
+
 ABLATIONS: Mapping[str, Change] = {
     "context-input": _with_context("input"),
     "context-output": _with_context("output"),
@@ -145,15 +161,16 @@ ABLATIONS: Mapping[str, Change] = {
     "fkl-bidirectional-4": _with_forward_kl("bidirectional", 4),
     "no-fkl": lambda base: replace(base, forward_kl=None),
     "self-forcing": _self_forcing,
+    "causvid": _causvid,
 }
-"""Rows of Tables 2 and 3 by the names of the published numbers, as changes of a recipe.
+"""Trained rows of Tables 1 to 3 by the names of the published numbers, as changes of a recipe.
 
 Table 3's "w/o re-training" is no training: the self-forcing student sampled step by step.
 """
 
 
 def ablation(name: str, base: DistillConfig) -> DistillConfig:
-    """A recipe with the one change that a row of Table 2 or 3 makes.
+    """A recipe with the one change that a row of Tables 1 to 3 makes.
 
     Args:
         name: Name of the row, a key of `ABLATIONS`.

@@ -1,9 +1,11 @@
-"""The student's own videos, as training sees them: sampled up to a random step, then x0.
+"""The student's videos, as training sees them: sampled up to a random step, then x0.
 
 The steps before the exit step run without gradient, through the sampler's cells. At the exit step
 each block's prediction x0 is the output and carries the gradient of that one pass. How the block's
 keys and values reach later blocks, and the gradient with them, is the matter of
 `hiar.training.gradient_cache`.
+
+`predict_from_data` is the older way, without a rollout: x0 of noised data.
 
 Source: HiAR release (2026-06-19), pipeline for "timestep forcing" training; Self-Forcing's
 training pipeline for order `block_first`.
@@ -23,7 +25,7 @@ from hiar.sampling.checks import check_noise, fit_prompt_indices
 from hiar.sampling.denoising import CLEAN_TIMESTEP, Denoising
 from hiar.sampling.noise import KeyedNoise
 from hiar.sampling.schedule import Cell, schedule_of
-from hiar.sampling.sigmas import add_noise, sigma_at
+from hiar.sampling.sigmas import add_noise, denoising_steps, sigma_at, x0_from_flow
 from hiar.training.gradient_cache import BlockPass, CacheGradient, GradientCache
 
 if TYPE_CHECKING:
@@ -87,6 +89,46 @@ def rollout_with_exit(
         noised_clean_context=noised_clean_context, latent_shape=noise.shape[2:],
     )  # fmt: skip
     return torch.cat(stage.run(blocks, gradient_frames or noise.shape[1]), dim=1)
+
+
+def predict_from_data(
+    model: CausalWan,
+    text: torch.Tensor,
+    clean: torch.Tensor,
+    noise: torch.Tensor,
+    steps_of_blocks: torch.Tensor,
+    config: SamplerConfig,
+) -> torch.Tensor:
+    """Predict data from itself with noise added, all blocks in one pass under causal attention.
+
+    Every block is noised to the input level of a step of its own, and sees earlier blocks of the
+    data at theirs. So the student never meets what it made itself (CausVid's distillation).
+
+    Args:
+        model: The student.
+        text: Text embeddings [B, text, text_dim].
+        clean: Latents of the data [B, F, C, H, W], F a whole number of blocks.
+        noise: Unit normal noise, the shape of `clean`.
+        steps_of_blocks: Index of a denoising step for each block, int64 [B, blocks].
+        config: Steps, blocks and window.
+
+    Returns:
+        Predictions x0 [B, F, C, H, W], with a gradient if gradients are enabled.
+    """
+    steps = denoising_steps(config)
+    frames_per_block = config.frames_per_block
+
+    def of_frames(values: list[float]) -> torch.Tensor:
+        table = torch.tensor(values, device=clean.device)
+        return table[steps_of_blocks].repeat_interleave(frames_per_block, dim=1)
+
+    sigmas = of_frames([step.sigma for step in steps])[:, :, None, None, None]
+    noised = add_noise(clean, noise, sigmas)
+    flow = model(
+        noised, of_frames([step.timestep for step in steps]), text, "block_causal",
+        frames_per_block=frames_per_block, window=config.window,
+    )  # fmt: skip
+    return x0_from_flow(noised, flow, sigmas)
 
 
 @torch.no_grad()

@@ -187,14 +187,21 @@ class Builder:
         teacher_size = config.teacher_size or config.size
         teacher = config.teacher or default_teacher(teacher_size)
         critic = config.critic or (teacher if teacher_size == config.size else config.init)
-        wants_paths = config.stage_config.forward_kl is not None
+        stage = config.stage_config
+        uses_data = stage.student_input == "data"
+        if uses_data and config.prompts:
+            raise UsageError(
+                f"prompts={config.prompts}: with distill.student_input=data the prompts are those "
+                "of the trajectories; leave prompts out"
+            )
+        wants_paths = stage.forward_kl is not None or uses_data
         return DistillStage(
             self.network(config.init, config.size, trained=True),
             self.network(teacher, teacher_size, trained=False),
             self.network(critic, config.size, trained=True),
             self.texts(self.prompts()),
             self.trajectories() if wants_paths else None,
-            config.stage_config,
+            stage,
             latent_shape=(config.latent_frames, *self._latent_frame()),
             seed=config.seed, ranks=self.ranks, reencode_first=self._reencode(),
         )  # fmt: skip

@@ -22,7 +22,7 @@ from hiar.training.forward_kl import trajectory_loss
 from hiar.training.keyed import data_indices, keyed_integer
 from hiar.training.losses import critic_loss, dmd_loss
 from hiar.training.optimise import new_adamw, optimizer_step
-from hiar.training.rollout import rollout_with_exit
+from hiar.training.rollout import predict_from_data, rollout_with_exit
 from hiar.training.scores import (
     noise_for_score,
     predict_flow,
@@ -54,7 +54,8 @@ class DistillStage:
         critic: The fake score, with the weights of the teacher or of a smaller one; its parameters
             get gradients.
         texts: Prompts.
-        trajectories: The teacher's paths for the forward-KL term; None only without it.
+        trajectories: The teacher's paths, for the forward-KL term and as data; None where neither
+            is wanted. As data, they are of the prompts of `texts`, in the same order.
         config: Settings of the run.
         latent_shape: (F, C, H, W) of a training video.
         seed: Seed of every draw.
@@ -116,7 +117,7 @@ class DistillStage:
     ) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean DMD loss over some samples of a step, with its graph, and metrics to log."""
         draws = self.draws("student", step, samples)
-        x0, mask = self._rollout(draws)
+        x0, mask = self._predict(draws)
         noised, timesteps, _ = self._noised(x0.detach(), draws)
         with torch.no_grad():
             real = predict_guided_x0(
@@ -126,7 +127,10 @@ class DistillStage:
             fake = predict_x0(self.critic, noised, timesteps, draws.text)
         loss, grad = dmd_loss(x0, real, fake, mask=mask)
         size = grad.abs().mean().item()
-        return loss, {"dmd_loss": loss.item(), "dmd_gradient": size, "exit_step": draws.exit_step}
+        found = {"dmd_loss": loss.item(), "dmd_gradient": size}
+        if self.config.student_input == "rollout":
+            found["exit_step"] = draws.exit_step
+        return loss, found
 
     def forward_kl(self, step: int, samples: Sequence[int]) -> torch.Tensor:
         """Mean forward-KL term over some samples of a step, unweighted, with its graph."""
@@ -153,7 +157,7 @@ class DistillStage:
         """Mean flow-matching loss of the critic over some samples of a step, with its graph."""
         draws = self.draws("critic", step, samples)
         with torch.no_grad():
-            x0, _ = self._rollout(draws)
+            x0, _ = self._predict(draws)
         noised, timesteps, noise = self._noised(x0, draws)
         flow = predict_flow(
             self.critic, noised, timesteps, draws.text, shift=self.config.sampler.shift
@@ -207,6 +211,20 @@ class DistillStage:
             self.config, self.texts, (self.num_frames, *self.frame_shape),
             seed=self.seed, role=role, step=step, samples=samples, device=self.student.device,
         )  # fmt: skip
+
+    def _predict(self, draws: RolloutDraws) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The student's predictions [B, F, C, H, W], and a mask of those that count, None for all.
+
+        Prompts and trajectories are in one order, so a prompt's row is that of its trajectory.
+        """
+        if self.config.student_input == "rollout":
+            return self._rollout(draws)
+        assert self.trajectories is not None
+        clean = self.trajectories.read(draws.rows).latents[:, -1].to(self.student.device)
+        config = self.config.sampler
+        steps = draws.steps_of_blocks(len(config.steps))
+        x0 = predict_from_data(self.student, draws.text, clean, draws.noise, steps, config)
+        return x0, None
 
     def _rollout(self, draws: RolloutDraws) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The student's predictions at the exit step, and a mask of the values that count.
@@ -274,13 +292,17 @@ def _check(
             f"length, {frames}"
         )
     check_batch(config.batch_size, ranks.num_ranks)
-    if config.forward_kl is None:
-        return
-    if trajectories is None:
+    if trajectories is None and (config.forward_kl or config.student_input == "data"):
         raise UsageError(
-            "the forward-KL term needs trajectories of the teacher: make them with "
-            "`hiar trajectories`, or leave the term out"
+            "the forward-KL term and student_input 'data' need trajectories of the teacher: make "
+            "them with `hiar trajectories`, or leave both out"
         )
+    if config.student_input == "data" and longest is not None:
+        raise UsageError(
+            f"max_rollout_frames {longest}: student_input 'data' has no rollout; leave it out"
+        )
+    if config.forward_kl is None or trajectories is None:
+        return
     available = len(trajectories.sigmas) - 1
     if config.forward_kl.steps > available:
         raise UsageError(

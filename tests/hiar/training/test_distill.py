@@ -74,8 +74,8 @@ MakeStage = Callable[..., DistillStage]
 def make_stage(
     make_model: Callable[..., CausalWan], draw: Callable[..., torch.Tensor]
 ) -> MakeStage:
-    text, points = draw(5, 4, 8, seed=1), draw(3, 5, *LATENT, seed=2)
-    paths = Paths(points, torch.tensor([1.0, 0.96, 0.89, 0.73, 0.0]), text[:3])
+    text, points = draw(5, 4, 8, seed=1), draw(5, 5, *LATENT, seed=2)
+    paths = Paths(points, torch.tensor([1.0, 0.96, 0.89, 0.73, 0.0]), text)
 
     def make(config: DistillConfig = CONFIG, **options: Any) -> DistillStage:
         networks = [make_model(seed=seed) for seed in (3, 4, 5)]
@@ -219,6 +219,25 @@ def test_every_row_of_the_ablations_trains(make_stage: MakeStage, name: str) -> 
     assert all(torch.isfinite(torch.tensor(value)) for value in metrics.values())
     assert not torch.equal(weights(stage)["student"], before)
     assert ("forward_kl_loss" in metrics) is (config.forward_kl is not None)
+
+
+def test_a_student_of_data_predicts_the_data_of_its_prompts(
+    make_stage: MakeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = make_stage(ablation("causvid", CONFIG))
+    seen = {}
+
+    def predict(model: CausalWan, text: torch.Tensor, clean: torch.Tensor, *_: Any) -> torch.Tensor:
+        seen.update(text=text, clean=clean)
+        return clean.requires_grad_()
+
+    monkeypatch.setattr("hiar.training.stages.distill.predict_from_data", predict)
+    _, found = stage.student_loss(STEP, range(4))
+    paths, rows = stage.trajectories, stage.draws("student", STEP, range(4)).rows
+    assert paths is not None
+    torch.testing.assert_close(seen["text"], paths.read(rows).text)
+    torch.testing.assert_close(seen["clean"], paths.read(rows).latents[:, -1])
+    assert "exit_step" not in found
 
 
 def recorded_draws(case: dict[str, torch.Tensor], record: dict[str, Any], exit_step: int) -> Any:
@@ -373,6 +392,7 @@ def test_twenty_steps_of_the_tiny_model_lower_its_loss() -> None:
         ({}, {"latent_shape": (4, 4, 6)}, "latent_shape"),
         ({}, {"latent_shape": (3, 4, 4, 6)}, "3 latent frames"),
         ({"max_rollout_frames": 5}, {}, "max_rollout_frames 5 must be whole blocks of 2"),
+        ({"max_rollout_frames": 8, "student_input": "data"}, {}, "has no rollout; leave it out"),
         ({"max_rollout_frames": 2}, {}, "at least the training length, 4"),
         ({}, {"ranks": Ranks(num_ranks=3)}, "batch_size 4 does not divide over 3 processes"),
     ],
@@ -388,8 +408,12 @@ def test_the_regulariser_needs_trajectories_that_are_long_enough(
     make_model: Callable[..., CausalWan], draw: Callable[..., torch.Tensor]
 ) -> None:
     networks, texts = [make_model(seed=seed) for seed in range(3)], Prompts(draw(2, 4, 8))
-    with pytest.raises(UsageError, match="needs trajectories of the teacher"):
+    with pytest.raises(UsageError, match="need trajectories of the teacher"):
         DistillStage(*networks, texts, None, CONFIG, latent_shape=LATENT, seed=0)
+    with pytest.raises(UsageError, match="need trajectories of the teacher"):
+        DistillStage(
+            *networks, texts, None, ablation("causvid", CONFIG), latent_shape=LATENT, seed=0
+        )
     short = Paths(draw(2, 2, *LATENT), torch.tensor([1.0, 0.0]), texts.embeddings)
     config = ablation("fkl-bidirectional-2", CONFIG)
     with pytest.raises(UsageError, match="steps 2: the trajectories have 1"):

@@ -15,7 +15,7 @@ from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
 from hiar.sampling.sigmas import add_noise, denoising_steps, sigma_at, x0_from_flow
 from hiar.training.gradient_cache import CacheGradient, GradientCache
-from hiar.training.rollout import rollout_with_exit
+from hiar.training.rollout import predict_from_data, rollout_with_exit
 
 pytestmark = pytest.mark.numerics
 
@@ -354,3 +354,26 @@ def test_bad_input(
     arguments = {"noise": torch.zeros(1, 6, *LATENT), "config": STEP_FIRST, "exit_step": 1} | change
     with pytest.raises(UsageError, match=message):
         rollout_with_exit(model, text, **arguments)
+
+
+def test_data_is_predicted_block_by_block_from_noised_earlier_blocks(
+    model: CausalWan, text: torch.Tensor, draw: Draw
+) -> None:
+    """Against one pass a block over what it may see, each block at a level of its own."""
+    config = replace(BLOCK_FIRST, window=3 * SIZE)
+    steps, levels = torch.tensor([[2, 0, 3, 1]]), denoising_steps(config)
+    clean, noise = draw(1, 4 * SIZE, *LATENT, seed=5), draw(1, 4 * SIZE, *LATENT, seed=6)
+    found = predict_from_data(model, text, clean, noise, steps, config)
+    rows = [levels[step] for step in steps[0].repeat_interleave(SIZE)]
+    sigmas, times = torch.tensor([[(row.sigma, row.timestep) for row in rows]]).unbind(-1)
+    noised = add_noise(clean, noise, sigmas[:, :, None, None, None])
+    for block in range(4):
+        end = (block + 1) * SIZE
+        flow = model(
+            noised[:, :end], times[:, :end], text, "block_causal",
+            frames_per_block=SIZE, window=3 * SIZE,
+        )  # fmt: skip
+        own = slice(end - SIZE, end)
+        x0 = x0_from_flow(noised[:, own], flow[:, own], levels[steps[0, block]].sigma)
+        torch.testing.assert_close(found[:, own], x0, rtol=1e-5, atol=1e-5)
+    assert gradients(model, found.square().mean()).abs().max() > 0
