@@ -58,7 +58,7 @@ from hiar.runtime.provenance import file_sha256, provenance
 from hiar.runtime.ranks import Ranks
 from hiar.tiny import mechanism, world
 from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
-from hiar.tiny.study import STUDY_MODELS, WEIGHTS_FILE, study_model
+from hiar.tiny.study import SEEDS, STUDY_MODELS, WEIGHTS_FILE, study_model
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.run.loop import run_stage
 from hiar.training.run.monitor import LOG, RunMonitor, read_lines
@@ -158,7 +158,7 @@ def add_study(group: argparse._ArgumentGroup) -> None:
         "--seeds",
         nargs="+",
         type=int,
-        help="seeds of the trainings (default: --seed; --mechanism: 0 to 5)",
+        help="seeds of the trainings (default: --study 0 to 2; --mechanism: 0 to 5)",
     )
     group.add_argument("--jobs", type=int, default=2, help="processes side by side")
     group.add_argument(
@@ -187,7 +187,7 @@ def run_study(args: argparse.Namespace) -> None:
     study = StudyConfig(
         work=args.work / "study", teacher=args.teacher or teacher_in(args.out),
         num_prompts=args.prompts, models=tuple(study_model(name) for name in models),
-        seeds=tuple(args.seeds or [args.seed]), base_seed=args.seed,
+        seeds=tuple(args.seeds or SEEDS), base_seed=args.seed,
         ode_steps=args.ode_steps, steps=args.steps, changes=tuple(args.changes),
         device=args.device,
     )  # fmt: skip
@@ -200,7 +200,7 @@ def run_study(args: argparse.Namespace) -> None:
         pending(runs), study.work, jobs=args.jobs, threads=args.threads or 1, gpus=args.gpus
     )
     for run in runs:
-        if run.model is not None and run.seed == study.base_seed:
+        if run.model is not None and run.model.folder and run.seed == study.base_seed:
             print(export(run, study, args.out), file=sys.stderr)
 
 

@@ -1,7 +1,8 @@
 """The tiny-world study as runs of the `hiar` command: which there are, their order, which are done.
 
     WORK/trajectories          trajectories of the teacher
-    WORK/ode-init              the student whose weights every row begins with
+    WORK/ode-init              the student whose weights the rows begin with
+    WORK/teacher-forced        the causal model that Causal Forcing begins with
     WORK/<model>-s<seed>       one distillation; log.jsonl, dynamics.jsonl, samples
 
 Each run is a process of its own, so that two fit side by side on two cores and one that is killed
@@ -19,13 +20,20 @@ from typing import TYPE_CHECKING, Any
 
 from hiar.cli.train import RECORD
 from hiar.errors import UsageError
-from hiar.tiny.study import STUDY_MODELS, StudyModel
+from hiar.tiny.study import SEEDS, STUDY_MODELS, StudyModel
 
 if TYPE_CHECKING:
     from hiar.training.run.settings import TrainConfig
 
-PRESET, ODE_PRESET = "tiny-study", "tiny-ode-init"
-TRAJECTORIES, ODE_INIT = "trajectories", "ode-init"
+PRESET, ODE_PRESET, PRETRAIN_PRESET = "tiny-study", "tiny-ode-init", "tiny-pretrain"
+TRAJECTORIES, ODE_INIT, TEACHER_FORCED = "trajectories", "ode-init", "teacher-forced"
+START_WEIGHTS = {ODE_INIT: "student.safetensors", TEACHER_FORCED: "model.safetensors"}
+"""Weights that a run leaves for the distillations that begin with it."""
+TEACHER_FORCING = ("pretrain.attention=teacher_forcing", "steps=1500", "num_clips=384")
+"""What the teacher-forced run changes in preset `tiny-pretrain`, besides the weights it begins with:
+the budget of the mechanism study's model."""
+SAMPLES_OF_FIG_4 = "run.sample_every=120"
+"""Eleven checkpoints at which motion is measured, the first before training."""
 EMA_WEIGHTS = "student_ema.safetensors"
 
 
@@ -45,13 +53,14 @@ class StudyConfig:
         changes: `key=value` changes of every distillation, as for `hiar train --set`.
         common: `key=value` changes of all runs that train.
         device: Device of every run, as for `hiar train --device`.
-        latent_frames: Latent frames of every video.
+        latent_frames: Latent frames of the trajectories, and of the videos of runs that all share;
+            those of the distillations are the preset's.
     """
 
     work: Path
     teacher: str = "tiny/teacher"
     models: tuple[StudyModel, ...] = STUDY_MODELS
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = SEEDS
     base_seed: int = 0
     num_prompts: int = 192
     ode_steps: int | None = None
@@ -99,7 +108,9 @@ class StudyRun:
 
 def study_runs(study: StudyConfig) -> tuple[StudyRun, ...]:
     """Every run of a study; each comes after the runs that it needs."""
-    shared = (_trajectories(study), _ode_init(study))
+    shared = [_trajectories(study), _ode_init(study)]
+    if any(model.begins_as == TEACHER_FORCED for model in study.models):
+        shared.append(_teacher_forced(study))
     return (
         *shared,
         *(_distillation(study, model, seed) for seed in study.seeds for model in study.models),
@@ -165,22 +176,38 @@ def _trajectories(study: StudyConfig) -> StudyRun:
 
 
 def _ode_init(study: StudyConfig) -> StudyRun:
-    changes = [f"init={study.teacher}", f"seed={study.base_seed}", "run.tensorboard=false"]
+    changes = [
+        f"init={study.teacher}", f"seed={study.base_seed}", f"latent_frames={study.latent_frames}",
+        f"trajectories={study.work / TRAJECTORIES}",
+    ]  # fmt: skip
     if study.ode_steps is not None:
         changes.append(f"steps={study.ode_steps}")
     return _training(study, ODE_INIT, ODE_PRESET, changes, (TRAJECTORIES,))
 
 
-def _distillation(study: StudyConfig, model: StudyModel, seed: int) -> StudyRun:
+def _teacher_forced(study: StudyConfig) -> StudyRun:
     changes = [
-        f"init={study.work / ODE_INIT / 'student.safetensors'}", f"teacher={study.teacher}",
-        f"distill.row={model.row}", f"seed={seed}",
+        f"init={study.teacher}", f"seed={study.base_seed}", f"latent_frames={study.latent_frames}",
+        *TEACHER_FORCING,
     ]  # fmt: skip
+    if study.ode_steps is not None:
+        changes.append(f"steps={study.ode_steps}")
+    return _training(study, TEACHER_FORCED, PRETRAIN_PRESET, changes, ())
+
+
+def _distillation(study: StudyConfig, model: StudyModel, seed: int) -> StudyRun:
+    start = model.begins_as
+    changes = [
+        f"init={study.work / start / START_WEIGHTS[start]}", f"teacher={study.teacher}",
+        f"trajectories={study.work / TRAJECTORIES}", f"distill.row={model.row}", f"seed={seed}",
+    ]  # fmt: skip
+    if model.motion_is_followed:
+        changes.append(SAMPLES_OF_FIG_4)
     if study.steps is not None:
         changes.append(f"steps={study.steps}")
     changes += study.changes
     name = f"{model.name}-s{seed}"
-    return _training(study, name, PRESET, changes, (TRAJECTORIES, ODE_INIT), model, seed)
+    return _training(study, name, PRESET, changes, (TRAJECTORIES, start), model, seed)
 
 
 def _training(
@@ -194,10 +221,7 @@ def _training(
 ) -> StudyRun:
     from hiar.training.run.settings import load_train_config
 
-    settings = [
-        f"trajectories={study.work / TRAJECTORIES}", f"latent_frames={study.latent_frames}",
-        *changes, *study.common,
-    ]  # fmt: skip
+    settings = ["run.tensorboard=false", *changes, *study.common]
     out = study.work / name
     argv = ["train", "--config", preset, "--device", study.device, "--out", str(out)]
     for setting in settings:

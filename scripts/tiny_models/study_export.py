@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_models.study import EMA_WEIGHTS, ODE_INIT, StudyConfig, StudyRun
+from tiny_models.study import EMA_WEIGHTS, StudyConfig, StudyRun
 
 from hiar.cli.train import RECORD
 from hiar.runtime.files import atomic_path, atomic_write_text
@@ -32,7 +32,7 @@ def export(run: StudyRun, study: StudyConfig, assets: Path) -> Path:
     """Write a distilled student among the assets, its record last.
 
     Args:
-        run: Finished distillation.
+        run: Finished distillation of a model that has a folder there.
         study: Study that the run belongs to.
         assets: Folder of all tiny assets.
 
@@ -40,6 +40,7 @@ def export(run: StudyRun, study: StudyConfig, assets: Path) -> Path:
         The weights' path.
     """
     assert run.model is not None
+    assert run.model.folder is not None
     folder = assets / run.model.folder
     path = folder / WEIGHTS_FILE
     save_rounded(run.out / EMA_WEIGHTS, path)
@@ -68,7 +69,7 @@ def describe(run: StudyRun, study: StudyConfig) -> dict[str, Any]:
         "seed": run.seed,
         "num_trajectories": study.num_prompts,
         "settings": _settings(record),
-        "ode_init": _settings(_record(study.work / ODE_INIT)),
+        "begins_as": _settings(_record(study.work / run.model.begins_as)),
         "steps": record["steps"],
         "processor_seconds_a_step": record["processor_seconds_a_step"],
         "loss_curve": record["loss_curve"],

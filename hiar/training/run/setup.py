@@ -112,8 +112,12 @@ class Builder:
         """Embeddings of prompts."""
         return encode_texts(prompts, self.encoder(), self.config.size)
 
-    def trajectories(self) -> TrajectoryFolder:
-        """The teacher's paths, checked against the run's shape."""
+    def trajectories(self, *, may_be_longer: bool = False) -> TrajectoryFolder:
+        """The teacher's paths, checked against the run's shape.
+
+        Args:
+            may_be_longer: Whether they may have more latent frames than the run's videos.
+        """
         config = self.config
         if not config.trajectories:
             raise UsageError(
@@ -123,7 +127,8 @@ class Builder:
         folder = Path(config.trajectories)
         found = TrajectoryFolder(folder, self.texts(prompts_of(folder)))
         wanted = (config.latent_frames, *self._latent_frame())
-        if found.shape[1:] != wanted:
+        longer = may_be_longer and found.shape[1] >= config.latent_frames
+        if found.shape[1:] != wanted and not (longer and found.shape[2:] == wanted[1:]):
             raise UsageError(
                 f"the trajectories at {folder} are of shape {list(found.shape[1:])}, this run is "
                 f"of {list(wanted)} (latent frames, channels, height, width): make others, or set "
@@ -200,7 +205,7 @@ class Builder:
             self.network(teacher, teacher_size, trained=False),
             self.network(critic, config.size, trained=True),
             self.texts(self.prompts()),
-            self.trajectories() if wants_paths else None,
+            self.trajectories(may_be_longer=True) if wants_paths else None,
             stage,
             latent_shape=(config.latent_frames, *self._latent_frame()),
             seed=config.seed, ranks=self.ranks, reencode_first=self._reencode(),

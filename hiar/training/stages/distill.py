@@ -55,7 +55,8 @@ class DistillStage:
             get gradients.
         texts: Prompts.
         trajectories: The teacher's paths, for the forward-KL term and as data; None where neither
-            is wanted. As data, they are of the prompts of `texts`, in the same order.
+            is wanted. They may be longer than the rollouts: the term takes them whole, and of data
+            the first frames count. As data, they are of the prompts of `texts`, in the same order.
         config: Settings of the run.
         latent_shape: (F, C, H, W) of a training video.
         seed: Seed of every draw.
@@ -81,6 +82,11 @@ class DistillStage:
         reencode_first: ReencodeFn | None = None,
     ) -> None:
         _check(config, latent_shape, trajectories, ranks)
+        if config.student_input == "data" and len(texts) != len(trajectories or ()):
+            raise UsageError(
+                f"{len(trajectories or ())} trajectories of {len(texts)} prompts: student_input "
+                "'data' wants one a prompt; make them with `hiar trajectories --samples 1`"
+            )
         self.student, self.teacher, self.critic = student, teacher, critic
         self.texts, self.trajectories, self.config = texts, trajectories, config
         self.seed, self.reencode_first = seed, reencode_first
@@ -220,7 +226,8 @@ class DistillStage:
         if self.config.student_input == "rollout":
             return self._rollout(draws)
         assert self.trajectories is not None
-        clean = self.trajectories.read(draws.rows).latents[:, -1].to(self.student.device)
+        latents = self.trajectories.read(draws.rows).latents
+        clean = latents[:, -1, : self.num_frames].to(self.student.device)
         config = self.config.sampler
         steps = draws.steps_of_blocks(len(config.steps))
         x0 = predict_from_data(self.student, draws.text, clean, draws.noise, steps, config)

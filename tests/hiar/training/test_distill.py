@@ -237,6 +237,9 @@ def test_a_student_of_data_predicts_the_data_of_its_prompts(
     assert paths is not None
     torch.testing.assert_close(seen["text"], paths.read(rows).text)
     torch.testing.assert_close(seen["clean"], paths.read(rows).latents[:, -1])
+    short = make_stage(ablation("causvid", CONFIG), latent_shape=(2, *LATENT[1:]))
+    short.student_loss(STEP, range(4))
+    torch.testing.assert_close(seen["clean"], paths.read(rows).latents[:, -1, :2])
     assert "exit_step" not in found
 
 
