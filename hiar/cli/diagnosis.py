@@ -38,6 +38,10 @@ PACKAGES = (
     Package(name="diffusers", module="diffusers", enables="frames from latents (the VAE)"),
     Package(name="av", module="av", enables="writing mp4 files"),
     Package(
+        name="triton", module="triton", required=False,
+        enables="the VAE's norm as one kernel on a GPU; comes with PyTorch for GPUs on Linux",
+    ),
+    Package(
         name="flash-attn-4", module="flash_attn.cute", required=False,
         enables="the flash_attn_4 attention backend (Hopper, Blackwell); pip install "
         "'hiar-toolkit[flash4]'",

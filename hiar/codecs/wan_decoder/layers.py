@@ -50,7 +50,7 @@ class Norm(nn.Module):
         self, x: torch.Tensor, out: torch.Tensor | None = None, *, activate: bool = True
     ) -> torch.Tensor:
         """Normalise [..., C] into `out`; SiLU follows where `activate` is set."""
-        out = torch.empty_like(x) if out is None else out
+        out = x.new_empty(x.shape) if out is None else out
         return normalise(x, self.scale, out, activate=activate)
 
 
