@@ -26,6 +26,7 @@ from diffusers import AutoencoderKLWan
 from hiar.arguments import size_px
 from hiar.bench.end_to_end import WAN_VAE
 from hiar.codecs.vae import VideoAutoencoder
+from hiar.codecs.wan_decoder.kernels import fused_norm
 from hiar.runtime.device import device_name, num_cores
 from hiar.runtime.files import atomic_write_text
 from hiar.runtime.memory import keep_freed_memory
@@ -52,8 +53,13 @@ def main() -> int:
     parser.add_argument("--size", type=size_px, metavar="HxW", help="of a frame (default: above)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument(
+        "--plain-norm", action="store_true", help="GPU: leave the Triton kernel of the norm out"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE")
     args = parser.parse_args()
+    if args.plain_norm:
+        fused_norm.reason = "left out by --plain-norm"
     keep_freed_memory()
     device, dtype = torch.device(args.device), getattr(torch, args.dtype)
     rows = []
@@ -80,7 +86,8 @@ def line_of(row: dict[str, Any]) -> str:
     return (
         f"{row['case']} {height}x{width}: ours {row['seconds']:.3f} s, diffusers "
         f"{row['diffusers_seconds']:.3f} s: {row['ratio']:.2f} times as fast, "
-        f"{row['ratio_processor']:.2f} by processor time; rel-L2 {row['error']:.1e}"
+        f"{row['ratio_processor']:.2f} by processor time; rel-L2 {row['error']:.1e}; "
+        f"norm by {row['norm']}"
     )
 
 
@@ -122,7 +129,15 @@ def measure(
         "diffusers_processor_s": statistics.median(b for _, b in processor),
         "ratio_processor": statistics.median(b / a for a, b in processor),
         "error": error,
+        "norm": norm_name(device),
     }
+
+
+def norm_name(device: torch.device) -> str:
+    """What computed our norm, and on a GPU why if it was not the Triton kernel."""
+    if device.type != "cuda":
+        return "PyTorch"
+    return "Triton" if fused_norm.reason is None else f"PyTorch ({fused_norm.reason})"
 
 
 def time_once(decode: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, tuple[float, float]]:

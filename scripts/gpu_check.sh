@@ -84,6 +84,8 @@ case=wan
 [[ $config == tiny ]] && case=tiny
 step decoder "$python" scripts/bench_decoder.py --cases "$case" --latent-frames 4 --device "$device" \
     --dtype bfloat16 --out "$out/decoder.json"
+step decoder-plain-norm "$python" scripts/bench_decoder.py --cases "$case" --latent-frames 4 \
+    --device "$device" --dtype bfloat16 --plain-norm --out "$out/decoder-plain-norm.json"
 step training-step "$python" scripts/time_training_step.py --size "$config" --device "$device" \
     --dtype bfloat16 --checkpoint-activations --repeats 1 --out "$out/training-step.json"
 step page "$python" -m hiar bench --report "$out" --out "$out/report.html"
@@ -126,11 +128,16 @@ for name, (aim, value, kind) in aims.items():
     reached = None if value is None else (value >= aim if kind == "at least" else value <= aim)
     found[name] = {"aim": aim, "measured": value, "reached": reached}
     print(f"{name}: aim {kind} {aim}, measured {'nothing' if value is None else f'{value:.3g}'}")
+plain = best("seconds", ("decoder-plain-norm",), min)
+norm = next((row["norm"] for row in rows("decoder")), None)
+gain = plain / decode if plain and decode else None
+print(f"decoder with the norm by {norm}: {gain and f'{gain:.3g}'} times as fast as with PyTorch's norm")
 sums = {name: [row.get("sha256") for row in rows(name)] for name in map("shared-{}".format, "1234")}
 known = {value for values in sums.values() for value in values}
 same = len(known) == 1 if all(sums.values()) else None
 print(f"ranks that share the GPU give the latents of one process: {same}")
-record = {"schema": "gpu-check/1", "steps": steps, "aims": found, "shared_ranks_agree": same}
+record = {"schema": "gpu-check/1", "steps": steps, "aims": found, "shared_ranks_agree": same,
+          "decoder_norm": {"computed_by": norm, "times_as_fast_as_plain": gain}}
 (out / "gpu-check.json").write_text(json.dumps(record, indent=1) + "\n")
 sys.exit(same is False)
 PYTHON
