@@ -18,8 +18,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from drift.typed_data import adapter
 from hiar.bench.rows import GROUPS, Row
 from reports.records.figure_records import DynamicsFile
-from reports.records.mechanism_record import MechanismRecord
 from reports.records.record_files import schema_of
+from reports.records.study_record import MechanismRecord, StudentsRecord
 from reports.records.variants import VariantFile
 from reports.records.vbench_records import ProxyRecord
 from reports.run.job_records import JobRecord
@@ -73,7 +73,7 @@ MODELS: tuple[type[Any], ...] = (
     Bench, Timing, HiarVideo, BaselineVideo, SampleRun, Training, Strips,
     Summary, Comparison, Lengths, Power, Seams, Validation,
     DimensionRun, VBenchScore, ProxyRecord,
-    DynamicsFile, MechanismRecord, VariantFile, JobRecord, Submission,
+    DynamicsFile, MechanismRecord, StudentsRecord, VariantFile, JobRecord, Submission,
 )  # fmt: skip
 
 

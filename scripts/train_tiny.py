@@ -37,6 +37,7 @@ from tiny_models.autoencoder import (
     train_autoencoder,
 )
 from tiny_models.mechanism import run_mechanism
+from tiny_models.students import score_students
 from tiny_models.study import StudyConfig, check_averages, pending, study_runs
 from tiny_models.study_estimate import estimate, format_estimate
 from tiny_models.study_export import export
@@ -57,7 +58,7 @@ from hiar.runtime.progress import Progress
 from hiar.runtime.provenance import file_sha256, provenance
 from hiar.runtime.ranks import Ranks
 from hiar.tiny import mechanism, world
-from hiar.tiny.preset import ASSETS, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
+from hiar.tiny.preset import ASSETS, HELD_OUT_SEED, TEXT_CONFIG, VAE_CONFIG, byte_tokenizer
 from hiar.tiny.study import SEEDS, STUDY_MODELS, WEIGHTS_FILE, study_model
 from hiar.training.flow_matching import FlowMatchingConfig
 from hiar.training.run.loop import run_stage
@@ -70,8 +71,9 @@ from hiar.weights.checkpoint import load_transformer
 CLIP_LATENT_FRAMES = 21
 """Latent frames a transformer trains on: 81 frames, 5 s, as the paper's clips (Sec. 4.1)."""
 VAE_OFFSET_FRAMES = 48
-HELD_OUT_SEED = 20260308
 NUM_HELD_OUT = 16
+MECHANISM_RECORD = Path("reports/measured/tiny-mechanism.json")
+STUDENTS_RECORD = Path("reports/measured/tiny-students.json")
 STAGES = ("text", "vae", "latents", "first_block", "teacher")
 TEACHER = "tiny/teacher"
 SIGTERM_EXIT = 143
@@ -96,7 +98,7 @@ def main() -> int:
                 return 0
             if args.mechanism:
                 run_mechanism(
-                    args.work / "mechanism", args.out, args.record,
+                    args.work / "mechanism", args.out, args.record or MECHANISM_RECORD,
                     seeds=args.seeds or mechanism.SEEDS, jobs=args.jobs,
                 )  # fmt: skip
                 return 0
@@ -143,14 +145,17 @@ def parse_args() -> argparse.Namespace:
 def add_study(group: argparse._ArgumentGroup) -> None:
     """Arguments of the study."""
     names = [model.name for model in STUDY_MODELS]
-    group.add_argument("--study", action="store_true", help="train the students, not the stages")
+    group.add_argument(
+        "--study", action="store_true", help="train the students, score them, write --record"
+    )
     group.add_argument(
         "--mechanism", action="store_true",
         help="train the model of any context level, sample it in every way, write --record",
     )  # fmt: skip
     group.add_argument(
-        "--record", type=Path, default=Path("reports/measured/tiny-mechanism.json"),
-        help="record of --mechanism (default: %(default)s)",
+        "--record", type=Path,
+        help="record of the study (default: reports/measured/tiny-students.json, or "
+        "tiny-mechanism.json)",
     )  # fmt: skip
     group.add_argument("--estimate", action="store_true", help="time a few steps, train nothing")
     group.add_argument("--models", nargs="+", choices=names, metavar="M", help=" ".join(names))
@@ -177,7 +182,7 @@ def add_study(group: argparse._ArgumentGroup) -> None:
 
 
 def run_study(args: argparse.Namespace) -> None:
-    """Train the students that are not done, and write those of `--seed` to the assets."""
+    """Train and score the students that are not done; those of `--seed` go to the assets."""
     if args.redo or args.stages:
         raise UsageError(
             "--study goes without --redo and --stages: to train a student again, remove its folder "
@@ -202,6 +207,7 @@ def run_study(args: argparse.Namespace) -> None:
     for run in runs:
         if run.model is not None and run.model.folder and run.seed == study.base_seed:
             print(export(run, study, args.out), file=sys.stderr)
+    score_students(study, args.record or STUDENTS_RECORD, jobs=args.jobs)
 
 
 def teacher_in(assets: Path) -> str:

@@ -10,7 +10,7 @@ that differ much, in 88.
 import numpy as np
 from numpy.typing import NDArray
 
-from drift.stats.bootstrap import RESAMPLES, SEED, change_interval
+from drift.stats.bootstrap import RESAMPLES, SEED, change_interval, percentile_interval
 
 
 def crossed_change_interval(
@@ -32,12 +32,27 @@ def crossed_change_interval(
         raise ValueError(f"{ours.shape} and {theirs.shape}: give equal tables, 2 by 2 at least")
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         raise ValueError("a bootstrap needs finite values")
+    return change_interval(_resampled_means(theirs, ours))
+
+
+def crossed_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the mean of (trainings, prompts) over both; see `crossed_change_interval`.
+
+    Raises:
+        ValueError: There are fewer than two trainings or prompts, or a value is not finite.
+    """
+    if values.ndim != 2 or min(values.shape) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"{values.shape}: give finite values, 2 by 2 at least")
+    low, high = percentile_interval(_resampled_means(values))[0]
+    return float(low), float(high)
+
+
+def _resampled_means(*tables: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of tables of one shape under the same draws, (resamples, tables)."""
     rng = np.random.default_rng(SEED)
     trainings, prompts = (
         rng.multinomial(num, np.full(num, 1 / num), size=RESAMPLES).astype(np.float64)
-        for num in ours.shape
+        for num in tables[0].shape
     )
-    means = [
-        np.einsum("rt,tp,rp->r", trainings, table, prompts) / table.size for table in (theirs, ours)
-    ]
-    return change_interval(np.stack(means, axis=1))
+    means = [np.einsum("rt,tp,rp->r", trainings, table, prompts) / table.size for table in tables]
+    return np.stack(means, axis=1)

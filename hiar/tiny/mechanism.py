@@ -37,6 +37,7 @@ class Sampling:
         name: Id of the row.
         label: What it is, for tables.
         order, context, context_noise: Fields of `SamplerConfig`.
+        model: Model that is sampled, where a study has several.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Sampling:
     order: Order
     context: Context
     context_noise: float = 0.0
+    model: str = ""
 
     @property
     def context_sigma(self) -> float | None:
@@ -84,5 +86,5 @@ INPUT = Sampling(
 SAMPLINGS: tuple[Sampling, ...] = (
     *(row for position in POSITIONS for row in _fixed(position)), OUTPUT, INPUT,
 )  # fmt: skip
-REFERENCE = "block-first-0"
-"""The row that changes are relative to: Self-Forcing's way to sample."""
+REFERENCE = SAMPLINGS[0].name
+"""The row that changes are relative to: block-first with clean context, Self-Forcing's way."""

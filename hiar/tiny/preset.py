@@ -10,6 +10,8 @@ from hiar.model.config import WanConfig
 
 ASSETS = Path(__file__).parent / "assets"
 HELD_OUT_PROMPTS = ASSETS / "heldout_prompts.txt"
+HELD_OUT_SEED = 20260308
+"""Seed that held-out prompts are drawn with; the file has the first sixteen."""
 
 VAE_CONFIG: dict[str, Any] = {
     "base_dim": 16,

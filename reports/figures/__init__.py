@@ -50,6 +50,14 @@ FIGURES: dict[str, FigureEntry] = {
             leads=True,
         ),
         FigureEntry(
+            name="students",
+            title="The students, every training",
+            short="Students",
+            caption="The rows of Tables 1 to 3 in the small: drift and motion of each student, "
+            "over several trainings.",
+            reads="students",
+        ),
+        FigureEntry(
             name="segment_curves",
             title="How each metric moves over a video",
             short="Curves",

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from matplotlib import pyplot as plt
 
 from reports.figures.drawing import Drawing
-from reports.records.mechanism_record import MECHANISM_RECORD
+from reports.records.study_record import MECHANISM_RECORD
 from reports.render.style import COLOURS, DASHES, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from reports.records.measurements import Measurements
-    from reports.records.mechanism_record import MechanismRecord, MechanismRow
+    from reports.records.study_record import MechanismRecord, StudyRow
 
 PANELS = {
     "drift": "drift score (saturation, sharpness)",
@@ -74,7 +74,7 @@ def _panel(axis: Axes, record: MechanismRecord, measure: str) -> None:
         axis.set_ylim(bottom=0)
 
 
-def _fixed(record: MechanismRecord, order: str) -> list[MechanismRow]:
+def _fixed(record: MechanismRecord, order: str) -> list[StudyRow]:
     """The rows of an order whose context has one level throughout, cleanest first."""
     rows = [row for row in record.rows if row.order == order]
     return sorted(

@@ -20,12 +20,15 @@ from reports.records.figure_records import (
     read_lengths,
     read_strips,
 )
-from reports.records.mechanism_record import (
-    MECHANISM_RECORD,
-    MechanismRecord,
-    read_mechanism,
-)
 from reports.records.speed_records import BenchRecord, read_bench, read_timing
+from reports.records.study_record import (
+    MECHANISM_RECORD,
+    STUDENTS_RECORD,
+    MechanismRecord,
+    StudentsRecord,
+    read_mechanism,
+    read_students,
+)
 from reports.records.variants import VariantRecord, read_variants
 from reports.records.vbench_records import ProxyRecord, VBenchRecord, read_proxies, read_vbench
 from reports.records.video_records import VideoRecord, read_sidecars
@@ -48,6 +51,7 @@ class Measurements:
         strips: What Fig. 5 is drawn from, None where there is no record.
         lengths: Drift against length, None where there is no record.
         mechanism: The mechanism study with what was made here, None where there is no record.
+        students: The study of the students with what was made here, None where there is none.
     """
 
     preset: Preset
@@ -62,6 +66,7 @@ class Measurements:
     strips: StripsRecord | None = None
     lengths: LengthsRecord | None = None
     mechanism: MechanismRecord | None = None
+    students: StudentsRecord | None = None
 
     @property
     def shown_runs(self) -> tuple[RunSpec, ...]:
@@ -163,4 +168,5 @@ def _given(out: Path, preset: Preset, ok: Collection[str]) -> dict[str, Any]:
         "strips": found("records/strips.json", read_strips),
         "lengths": found(LENGTHS_RECORD, read_lengths),
         "mechanism": found(MECHANISM_RECORD, read_mechanism),
+        "students": found(STUDENTS_RECORD, read_students),
     }

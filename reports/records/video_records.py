@@ -43,9 +43,14 @@ def read_sidecars(folders: Iterable[Path]) -> list[VideoRecord]:
     return sorted(videos, key=lambda video: (video.prompt_index, video.seed))
 
 
-def frames_sha256(folder: Path) -> str:
-    """One hash of all frames in a folder of videos: of their sidecars' hashes, by file name."""
-    sidecars = [path for path in sorted(folder.glob("*.json")) if path.name != "run.json"]
+def frames_sha256(folder: Path, first: int | None = None) -> str:
+    """One hash of all frames in a folder of videos: of their sidecars' hashes, by file name.
+
+    Args:
+        folder: Folder of the videos.
+        first: How many of them count, the first; None is all.
+    """
+    sidecars = [path for path in sorted(folder.glob("*.json")) if path.name != "run.json"][:first]
     hashes = [json.loads(path.read_text(encoding="utf-8"))["frames_sha256"] for path in sidecars]
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 

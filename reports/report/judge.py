@@ -17,11 +17,12 @@ from reports.tables.cells import Change, Measured
 from reports.tables.changes import SPEEDS, change, speed_range
 from reports.tables.columns import COLUMNS
 from reports.tables.needs import NotRun
-from reports.tables.row_sources import DRIFT, DRIFT_TRAININGS, RowRecords, measured
+from reports.tables.row_sources import DRIFT, RowRecords, measured
 from reports.tables.text import measured_text, percent, published_text, signed
 
 NEEDS_DYNAMICS = "needs records/dynamics.json of a training run"
 INTERVAL_HOLDS_0 = "an interval holds 0"
+RULED_OUT = "; a change as large as the paper's is ruled out"
 
 
 def judge_claims(measurements: Measurements) -> list[Verdict]:
@@ -66,6 +67,20 @@ def weakest(changes: Sequence[Change], direction: str) -> Change:
     return min(changes, key=lambda c: min(sign * bound for bound in c.interval or (c.value,)))
 
 
+def is_ruled_out(changes: Sequence[Change], published: Sequence[float], direction: str) -> bool:
+    """Says whether each undecided change is smaller than the paper's, by its whole interval."""
+    sign = -1 if direction == "lower" else 1
+    undecided = [
+        (change.interval, paper)
+        for change, paper in zip(changes, published, strict=bool(published))
+        if change.interval is None or change.interval[0] <= 0 <= change.interval[1]
+    ]
+    return bool(undecided) and all(
+        interval is not None and max(sign * bound for bound in interval) < sign * paper
+        for interval, paper in undecided
+    )
+
+
 def _change(claim: Claim, measurements: Measurements) -> Verdict:
     """Judges a change of a column between the claim's row and every row that it names."""
     spec = TABLES[claim.table]
@@ -89,10 +104,14 @@ def _change(claim: Claim, measurements: Measurements) -> Verdict:
         why = "a number to compare with is 0"
         return Verdict(claim=claim, verdict=UNDECIDED, paper=paper, why=why)
     said = _words(claim, numbers[claim.row], [numbers[row] for row in others], known)
+    published = _published_changes(claim, table, others)
     verdict, why = _side_of_rows(claim, found, known)
+    same_scale = claim.column not in SPEEDS  # the paper's speed is of four GPUs
+    if verdict == UNDECIDED and same_scale and is_ruled_out(known, published, claim.direction):
+        why += RULED_OUT
     return Verdict(
         claim=claim, verdict=verdict, paper=paper, measured=said + _marks(claim, found), why=why,
-        changes=tuple(known), published=_published_changes(claim, table, others),
+        changes=tuple(known), published=published,
     )  # fmt: skip
 
 
@@ -140,7 +159,7 @@ def _side_of_rows(
     claim: Claim, found: Mapping[str, RowRecords], changes: Sequence[Change]
 ) -> tuple[str, str]:
     """Returns the verdict of the changes, and why it is undecided where it is."""
-    needs_interval = claim.column in (DRIFT, DRIFT_TRAININGS) or _has_proxy(claim, found)
+    needs_interval = claim.column == DRIFT or _has_proxy(claim, found)
     if needs_interval and any(c.interval is None for c in changes):
         return UNDECIDED, (
             "a change has no interval: fewer than two videos in common, or a mean that may be 0"
@@ -152,7 +171,7 @@ def _side_of_rows(
 
 
 def _has_proxy(claim: Claim, found: Mapping[str, RowRecords]) -> bool:
-    return any(records.proxy(claim.column) for records in found.values())
+    return any(records.has_proxy(claim.column) for records in found.values())
 
 
 def _marks(claim: Claim, found: Mapping[str, RowRecords]) -> str:

@@ -101,4 +101,5 @@ def table_jobs(name: str, scale: str) -> tuple[str, ...]:
     """Names the jobs whose outputs a table reads at a scale; a preset may lack some of them."""
     spec = TABLES[name]
     names = [name(run) for run in spec.runs(scale) for name in (score_name, proxies_name)]
-    return (*names, *([BENCH_NAME] if spec.bench else []))
+    study = [f"{spec.study}-{scale}"] if spec.study else []
+    return (*names, *study, *([BENCH_NAME] if spec.bench else []))

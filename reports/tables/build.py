@@ -30,6 +30,8 @@ class TableSpec:
         reference: Id of the row that changes are relative to.
         reference_label: Name of that row in the legend.
         bench: Whether the table reads the speed measurement.
+        study: Study whose record the table reads at the tiny scale, `mechanism` or `students`;
+            empty for none.
         bold_groups: Groups of rows whose best published number the paper prints in bold.
         extra: Labels, by row id, of rows that the paper does not have: all of them, in a table of
             one's own.
@@ -44,6 +46,7 @@ class TableSpec:
     caption: str = ""
     columns: tuple[str, ...] = ()
     bench: bool = False
+    study: str = ""
     bold_groups: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

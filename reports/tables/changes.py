@@ -7,7 +7,7 @@ from reports.records.measurements import paired_change_ci
 from reports.records.speed_records import BenchRecord
 from reports.records.vbench_records import VBENCH_PREFIX, ProxyValue
 from reports.tables.cells import Change
-from reports.tables.row_sources import DRIFT, DRIFT_TRAININGS, RowRecords
+from reports.tables.row_sources import DRIFT, RowRecords
 
 SPEEDS = {"throughput_fps": -1, "latency_s": 1}
 """Speed columns and the power of the measured seconds that each goes with: 1/s or s."""
@@ -16,15 +16,14 @@ SPEEDS = {"throughput_fps": -1, "latency_s": 1}
 def change(ours: RowRecords, theirs: RowRecords, column: str) -> Change | None:
     """Returns the relative change of a column between two rows, where both have a number.
 
-    The interval of drift, and of a proxy, is a paired bootstrap over videos; that of drift over
-    trainings is over trainings and prompts. A speed has none (its
-    spread over repeats is in the cell's note), and a VBench score has none: upstream gives one
-    number.
+    The interval of drift, and of a proxy, is a paired bootstrap over videos, and over trainings too
+    where a study has several. A speed has none (its spread over repeats is in the cell's note), and
+    a VBench score has none: upstream gives one number.
     """
+    if ours.study is not None and ours.study is theirs.study and ours.study_measure(column):
+        return _change_over_trainings(ours, theirs, column)
     if column == DRIFT:
         return _drift_change(ours.drift, theirs.drift)
-    if column == DRIFT_TRAININGS:
-        return _change_over_trainings(ours, theirs)
     proxies = [records.proxy(column) for records in (ours, theirs)]
     if proxies[0] is not None and proxies[1] is not None:
         return _proxy_change(proxies[0], proxies[1])
@@ -68,10 +67,11 @@ def _drift_change(ours: DriftRecord | None, theirs: DriftRecord | None) -> Chang
     )
 
 
-def _change_over_trainings(ours: RowRecords, theirs: RowRecords) -> Change | None:
-    if ours.mechanism is None or theirs.mechanism is None:
-        return None
-    value, interval = ours.mechanism.change(ours.mechanism_row, theirs.mechanism_row)
+def _change_over_trainings(ours: RowRecords, theirs: RowRecords, column: str) -> Change:
+    assert ours.study is not None
+    value, interval = ours.study.change(
+        ours.study_row, theirs.study_row, ours.study_measure(column)
+    )
     return Change(value=value, interval=interval)
 
 

@@ -30,13 +30,5 @@ COLUMNS: dict[str, Column] = {
         Column(id="vbench_motion_smoothness", label="Smooth", unit="", better="higher", decimals=3),
         Column(id="drift", label="Drift", unit="", better="lower", decimals=3, relative=True),
         Column(id="seam", label="Seam", unit="", better="lower", decimals=2),
-        Column(
-            id="drift_trainings",
-            label="Drift over trainings",
-            unit="",
-            better="lower",
-            decimals=3,
-            relative=True,
-        ),
     )
 }

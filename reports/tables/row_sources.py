@@ -8,14 +8,19 @@ from dataclasses import dataclass, fields
 from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
 from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
-from reports.records.mechanism_record import MECHANISM_RECORD, RUN_PREFIX, MechanismRecord
 from reports.records.speed_records import BenchRecord
-from reports.records.vbench_records import VBENCH_PREFIX, ProxyRecord, ProxyValue, VBenchRecord
+from reports.records.study_record import StudyRecord
+from reports.records.vbench_records import (
+    COLUMN_PROXIES,
+    VBENCH_PREFIX,
+    ProxyRecord,
+    ProxyValue,
+    VBenchRecord,
+)
 from reports.tables.cells import Measured
 from reports.tables.needs import VBENCH, NotRun, no_result
 
 DRIFT = "drift"
-DRIFT_TRAININGS = "drift_trainings"
 SEAM = "seam"
 SPEED_COLUMNS = frozenset(field.name for field in fields(BenchRecord))
 
@@ -46,7 +51,7 @@ class RowRecords:
 
     Attributes:
         job: The job, or the record, that the drift score and VBench's scores come from.
-        mechanism: The mechanism study, where the run samples a row of it.
+        study: The study over several trainings, where the run samples a row of it.
         reasons: Why there is no number, by kind of record: drift, vbench or bench.
         run: Name of the run, empty for a trained model's record.
     """
@@ -59,12 +64,22 @@ class RowRecords:
     reasons: Mapping[str, NotRun]
     proxies: ProxyRecord | None = None
     run: str = ""
-    mechanism: MechanismRecord | None = None
+    study: StudyRecord | None = None
 
     @property
-    def mechanism_row(self) -> str:
-        """Name of the row of the mechanism study that the run samples."""
-        return self.run.removeprefix(RUN_PREFIX)
+    def study_row(self) -> str:
+        """Name of the row of the study that the run samples."""
+        return self.run.removeprefix(self.study.run_prefix) if self.study else ""
+
+    def study_measure(self, column: str) -> str:
+        """Name of the study's measure in a column; empty where there is none."""
+        if self.study is None or self.vbench is not None:
+            return ""
+        return DRIFT if column == DRIFT else COLUMN_PROXIES.get(column, "")
+
+    def has_proxy(self, column: str) -> bool:
+        """Whether a proxy stands in a column of VBench, of this run or of a study."""
+        return column != DRIFT and bool(self.study_measure(column) or self.proxy(column))
 
     def proxy(self, column: str) -> ProxyValue | None:
         """Returns the proxy in a column of VBench, where VBench itself was not run."""
@@ -113,7 +128,7 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
         vbench=measurements.vbench.get(source.run),
         proxies=measurements.proxies.get(source.run),
         run=source.run,
-        mechanism=measurements.mechanism if source.run.startswith(RUN_PREFIX) else None,
+        study=_study_of(measurements, source.run),
         bench=next((measurements.bench[o] for o in source.orders if o in measurements.bench), None),
         reasons={
             DRIFT: no_result(measurements.why(job)),
@@ -125,18 +140,21 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
     )
 
 
+def _study_of(measurements: Measurements, run: str) -> StudyRecord | None:
+    """The study that a run samples a row of."""
+    studies = (measurements.mechanism, measurements.students)
+    return next(
+        (study for study in studies if study is not None and study.row_of(run) is not None), None
+    )
+
+
 def measured(records: RowRecords, column: str, measurements: Measurements) -> Measured | NotRun:
     """Returns a column's number for a row, or why there is none."""
     scale = measurements.preset.scale
-    if column == DRIFT:
-        if records.drift is None:
-            return records.reasons[DRIFT]
-        return Measured(
-            value=records.drift.value, n=records.drift.videos, n_of="videos",
-            interval=records.drift.ci95, job=records.job, scale=scale,
-        )  # fmt: skip
-    if column in BESIDE_DRIFT:
-        return BESIDE_DRIFT[column](records, scale)
+    if records.study_measure(column):
+        return _over_trainings(records, column, scale)
+    if column in DRIFT_COLUMNS:
+        return DRIFT_COLUMNS[column](records, scale)
     if column.startswith(VBENCH_PREFIX):
         return _vbench(records, column, scale)
     if column not in SPEED_COLUMNS:
@@ -146,6 +164,15 @@ def measured(records: RowRecords, column: str, measurements: Measurements) -> Me
     return Measured(
         value=getattr(records.bench, column), n=records.bench.repeats, n_of="repeats",
         interval=None, job=BENCH_NAME, scale=scale, note=_speed_note(records.bench),
+    )  # fmt: skip
+
+
+def _drift(records: RowRecords, scale: str) -> Measured | NotRun:
+    if records.drift is None:
+        return records.reasons[DRIFT]
+    return Measured(
+        value=records.drift.value, n=records.drift.videos, n_of="videos",
+        interval=records.drift.ci95, job=records.job, scale=scale,
     )  # fmt: skip
 
 
@@ -164,6 +191,9 @@ def _seam(records: RowRecords, scale: str) -> Measured | NotRun:
     )  # fmt: skip
 
 
+DRIFT_COLUMNS = {DRIFT: _drift, SEAM: _seam}
+
+
 def _speed_note(bench: BenchRecord) -> str:
     note = f"order {bench.order}"
     if bench.ranks > 1:
@@ -174,18 +204,22 @@ def _speed_note(bench: BenchRecord) -> str:
     return note
 
 
-def _over_trainings(records: RowRecords, scale: str) -> Measured | NotRun:
-    if records.mechanism is None:
-        return NotRun(cause=f"no {MECHANISM_RECORD}")
-    record = records.mechanism
+def _over_trainings(records: RowRecords, column: str, scale: str) -> Measured:
+    """Mean over the trainings and prompts of a study that ships."""
+    study, row = records.study, records.study_row
+    assert study is not None
+    value, interval = study.mean(row, records.study_measure(column))
+    made, proxy = study.row(row).made_here, records.proxy(column)
+    notes = [f"of the shipped record of {len(study.seeds)} trainings"]
+    if proxy is not None:
+        notes.append(proxy.note)
+    if column == DRIFT and made is not None:
+        same = "equal frames" if made.same_frames else "other frames"
+        notes.append(f"the first sampled anew here: {made.mean:.3f}, {same}")
     return Measured(
-        value=float(record.row(records.mechanism_row).values(DRIFT).mean()), n=len(record.seeds),
-        n_of=f"trainings x {len(record.prompts)} videos", interval=None,
-        job=MECHANISM_RECORD, scale=scale, note="of the shipped record",
+        value=value, n=len(study.seeds) * len(study.prompts), n_of="videos", interval=interval,
+        job=study.where, scale=scale, note="; ".join(notes), is_proxy=column != DRIFT,
     )  # fmt: skip
-
-
-BESIDE_DRIFT = {SEAM: _seam, DRIFT_TRAININGS: _over_trainings}
 
 
 def _vbench(records: RowRecords, column: str, scale: str) -> Measured | NotRun:

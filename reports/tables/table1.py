@@ -7,8 +7,13 @@ from reports.tables.row_sources import RowSource
 
 SOURCES = {
     "tiny": {
+        "causvid": RowSource(run="tiny-causvid", origin="tiny, trained on noised data"),
         "self-forcing": RowSource(
             run="tiny-self-forcing", orders=("block_first",), origin="tiny, trained block-first"
+        ),
+        "causal-forcing": RowSource(
+            run="tiny-causal-forcing",
+            origin="tiny, trained block-first from a teacher-forced model",
         ),
         "hiar": RowSource(
             run="tiny-hiar", orders=("pipelined", "step_first"), origin="tiny, trained step-first"
@@ -29,8 +34,8 @@ one, and where there is none the timing of the model's order."""
 
 NOTES = {
     "tiny": (
-        "Self-Forcing and HiAR rows: two students of one tiny teacher, distilled by those methods; "
-        "neither number is a measurement of the published models.",
+        "CausVid, Self-Forcing, Causal Forcing and HiAR: students of one tiny teacher, distilled "
+        "by those methods; no number is a measurement of the published models.",
         "Speed is the transformer's time only, on one CPU: Self-Forcing block-first in one process "
         "of one thread, 5 passes a block; HiAR pipelined over two such, which share its 8 passes: "
         "at best 1.25 times as fast. The published speed is of four GPUs, 2 passes each.",
@@ -52,6 +57,7 @@ def needs(row_id: str) -> tuple[Need, ...]:
 
 SPEC = TableSpec(
     name="table1",
+    study="students",
     sources=SOURCES,
     needs=needs,
     reference="self-forcing",

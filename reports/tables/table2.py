@@ -28,6 +28,7 @@ NOTES = {
 
 SPEC = TableSpec(
     name="table2",
+    study="students",
     sources=SOURCES,
     needs=lambda _: (TRAINED_VARIANT,),
     reference="context-clean",

@@ -34,13 +34,14 @@ SOURCES = {
 
 NOTES = {
     "tiny": (
-        "All rows share one tiny teacher, one ODE-initialised student, one budget and one training "
-        "seed: an interval is over prompts and says nothing of how another seed would come out.",
+        "All rows share one tiny teacher, one ODE-initialised student, one budget and the same "
+        "training seeds: intervals are over seeds and prompts together.",
     ),
 }
 
 SPEC = TableSpec(
     name="table3",
+    study="students",
     sources=SOURCES,
     needs=lambda _: (TRAINED_VARIANT,),
     reference="self-forcing",

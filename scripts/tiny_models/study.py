@@ -30,8 +30,8 @@ TRAJECTORIES, ODE_INIT, TEACHER_FORCED = "trajectories", "ode-init", "teacher-fo
 START_WEIGHTS = {ODE_INIT: "student.safetensors", TEACHER_FORCED: "model.safetensors"}
 """Weights that a run leaves for the distillations that begin with it."""
 TEACHER_FORCING = ("pretrain.attention=teacher_forcing", "steps=1500", "num_clips=384")
-"""What the teacher-forced run changes in preset `tiny-pretrain`, besides the weights it begins with:
-the budget of the mechanism study's model."""
+"""What the teacher-forced run changes in preset `tiny-pretrain`: it has the budget of the mechanism
+study's model."""
 SAMPLES_OF_FIG_4 = "run.sample_every=120"
 """Eleven checkpoints at which motion is measured, the first before training."""
 EMA_WEIGHTS = "student_ema.safetensors"

@@ -33,12 +33,14 @@ class RunEstimate:
         steps: Training steps of the whole run; for the trajectories, their number.
         step_s: Processor seconds a step, over student and critic as they alternate.
         samples_s: Seconds of all its previews.
+        is_shared: Whether students begin with what it makes, so that they wait for it.
     """
 
     name: str
     steps: int
     step_s: float
     samples_s: float = 0.0
+    is_shared: bool = False
 
     @property
     def seconds(self) -> float:
@@ -65,7 +67,7 @@ def estimate(study: StudyConfig) -> Iterator[RunEstimate]:
             again = sampled.model is not None and samples_s is not None
             found = _measure(quiet if again else sampled, whole[sampled.name], study.num_prompts)
             if sampled.model is None:
-                yield found
+                yield replace(found, is_shared=True)
                 continue
             samples_s = found.samples_s if samples_s is None else samples_s
             for seed in study.seeds:
@@ -80,8 +82,8 @@ def format_estimate(estimates: Sequence[RunEstimate], jobs: int) -> str:
         f"{e.name:<28}{e.steps:>7}{e.step_s:>9.2f}{e.samples_s:>8.0f}s{e.seconds / 60:>9.1f}"
         for e in estimates
     ]
-    shared = sum(e.seconds for e in estimates[:2])  # the rest waits for them
-    rows = [e.seconds for e in estimates[2:]]
+    shared = sum(e.seconds for e in estimates if e.is_shared)
+    rows = [e.seconds for e in estimates if not e.is_shared]
     total = shared + max([sum(rows) / jobs, *rows], default=0.0)
     lines.append(
         f"{total / 3600:.2f} h with {jobs} processes, a core each; "

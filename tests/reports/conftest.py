@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from mechanism_records import mechanism_record
+from study_records import mechanism_record, students_record
 
 import eval as eval_
 import hiar
 from hiar.tiny.mechanism import FOLDER, REFERENCE
-from hiar.tiny.study import WEIGHTS_FILE
+from hiar.tiny.study import CAUSVID, SELF_FORCING, WEIGHTS_FILE
 from reports.paper.spec import load_preset
 from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
@@ -23,18 +23,12 @@ from reports.schemas.drift_records import MetricSummary, Shape
 PROMPTS = ("a red disc moves left", 'a "quoted" <b>blue</b> & $5 square 🎈 moves up')
 
 
-NO_FKL = {
-    "schema": "hiar-study/1",
-    "row": "no-fkl",
-    "steps": 20,
-    "seed": 0,
-    "dynamics": [
-        {"step": 10 * i, "bidirectional": 2.0 - 0.1 * i, "causal": 1.9 - 0.1 * i + 0.01 * (i % 2),
-         "videos": {"bidirectional": [2.0], "causal": [1.9]}}
-        for i in range(5)
-    ],
-}  # fmt: skip
-"""Fig. 4's points of a student that the drawn study ships."""
+FIG_4 = [
+    {"step": 10 * i, "bidirectional": 2.0 - 0.1 * i, "causal": 1.9 - 0.1 * i + 0.01 * (i % 2),
+     "videos": {"bidirectional": [2.0], "causal": [1.9]}}
+    for i in range(5)
+]  # fmt: skip
+"""Fig. 4's points in the record of the drawn study."""
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +40,22 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     real = Path(hiar.__file__).parent
     (root / "hiar/__init__.py").write_text(f"__path__.append({str(real)!r})\n")
     shutil.copy(Path(__file__).with_name("fake_hiar_commands.py"), root / "hiar/__main__.py")
-    study = assets / "study/no-fkl"
-    study.mkdir(parents=True)
-    (study / "training.json").write_text(json.dumps(NO_FKL))
+    for model in (SELF_FORCING, CAUSVID):
+        (assets / str(model.folder)).mkdir(parents=True)
+        (assets / str(model.folder) / WEIGHTS_FILE).write_bytes(b"weights")
     fake_eval = root / "eval"
     fake_eval.mkdir()
     (fake_eval / "__init__.py").write_text(
         f"__path__.append({str(Path(eval_.__file__).parent)!r})\n"
     )
     shutil.copy(Path(__file__).with_name("fake_eval_commands.py"), fake_eval / "__main__.py")
-    record = root / "reports/measured/tiny-mechanism.json"
-    record.parent.mkdir(parents=True)  # no package: the real `reports` is found after it
-    record.write_text(json.dumps(mechanism_record({REFERENCE: 0.4})), encoding="utf-8")
+    measured = root / "reports/measured"
+    measured.mkdir(parents=True)  # no package: the real `reports` is found after it
+    for name, record in (
+        ("mechanism", mechanism_record({REFERENCE: 0.4})),
+        ("students", students_record({"self-forcing": 0.4}, points=FIG_4)),
+    ):
+        (measured / f"tiny-{name}.json").write_text(json.dumps(record), encoding="utf-8")
     any_level = assets / FOLDER
     any_level.mkdir(parents=True)
     (any_level / WEIGHTS_FILE).write_bytes(b"weights")
@@ -135,7 +133,7 @@ def measurements() -> Measurements:
     scores = {
         "tiny-self-forcing": (0.4, 0.6),
         "tiny-hiar": (0.3, 0.45),
-        "tiny-context-input": (0.1, 0.2),
+        "tiny-causvid": (0.1, 0.2),
         "tiny-no-retraining": (0.35, 0.5),
     }
     video = VideoRecord(

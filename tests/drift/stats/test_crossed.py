@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from drift.stats.bootstrap import bootstrap_means, change_interval
-from drift.stats.crossed import crossed_change_interval
+from drift.stats.bootstrap import bootstrap_ci, bootstrap_means, change_interval
+from drift.stats.crossed import crossed_change_interval, crossed_interval
 
 
 def test_equal_factors_leave_an_interval_of_no_width() -> None:
@@ -20,6 +20,18 @@ def test_without_spread_between_trainings_it_is_the_bootstrap_over_prompts() -> 
     names = [str(index) for index in range(24)]
     one_training = change_interval(bootstrap_means(prompts[::-1].T, names))
     assert found == pytest.approx(one_training, abs=0.01)
+
+
+def test_a_mean_s_interval_is_over_both() -> None:
+    rng = np.random.default_rng(6)
+    prompts, names = rng.uniform(0.5, 1.5, size=24), [str(index) for index in range(24)]
+    assert crossed_interval(np.tile(prompts, (4, 1))) == pytest.approx(
+        tuple(bootstrap_ci(prompts, names)), abs=0.01
+    )
+    low, high = crossed_interval(np.outer([0.5, 1.0, 1.5], np.ones(24)))
+    assert (low, high) == (0.5, 1.5)  # three trainings alike are drawn once in nine times
+    with pytest.raises(ValueError, match="2 by 2"):
+        crossed_interval(prompts[None])
 
 
 def test_the_nominal_interval_holds_the_truth_about_as_often_as_it_says() -> None:

@@ -67,6 +67,12 @@ def test_permuted_slopes_enumerate_all_120_orders():
     assert not permuted_slopes([0.5] * 5).any()
 
 
+@pytest.mark.parametrize(("segments", "times"), [(5, 2.381), (6, 2.695)])
+def test_a_straight_line_is_no_further_above_its_own_noise_floor(segments, times):
+    line = np.arange(segments) / segments
+    assert slope(line) / np.abs(permuted_slopes(line)).mean() == pytest.approx(times, abs=1e-3)
+
+
 def test_permuted_slopes_work_on_rows():
     rows = np.random.default_rng(2).normal(size=(3, 2, 5))
     together = permuted_slopes(rows)

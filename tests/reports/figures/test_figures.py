@@ -14,6 +14,7 @@ from drift.errors import UsageError
 from hiar.codecs.video import write_mp4
 from reports.figures import FIGURES, write_figure
 from reports.figures.correlation import pearson_with_interval
+from reports.figures.fig4 import fit_line
 from reports.figures.frame_grid import build_mosaic, pick_frames
 from reports.figures.single_step import measure_sharpening, rise
 from reports.records.figure_records import read_dynamics, read_lengths, read_strips
@@ -200,6 +201,16 @@ def test_fig4_gives_the_correlation_with_its_interval(
     assert [line["step"] for line in csv.DictReader((tmp_path / "fig4.csv").open())] == [
         "100", "200", "300", "400",
     ]  # fmt: skip
+
+
+def test_a_line_says_how_soon_motion_could_be_halved() -> None:
+    # y = 4 - x / 10 with residuals (1, -2, 1) / 10: slope -0.1, stderr sqrt(0.06 / 1 / 200).
+    line = fit_line([0, 10, 20], [4.1, 2.8, 2.1])
+    assert (line.start, line.slope) == (pytest.approx(4.0), pytest.approx(-0.1))
+    half = 12.7062 * (0.06 / 200) ** 0.5
+    assert line.interval == pytest.approx((-0.1 - half, -0.1 + half), rel=1e-4)
+    assert "halved after 0 steps, at the earliest" in line.text("causal")
+    assert "no fall" in fit_line([0, 10, 20, 30], [1.0, 2.0, 3.0, 4.0]).text("causal")
 
 
 def test_correlation_is_pearson_s_with_fisher_s_interval() -> None:

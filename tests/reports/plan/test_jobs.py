@@ -50,13 +50,13 @@ def test_new_weights_sources_or_torch_change_everything() -> None:
     ):
         assert changed(hashes) == {
             "sample", "score", "proxies", "bench", "dynamics", "strips", "long", "lengths",
-            "mechanism",
+            "mechanism", "students",
         }  # fmt: skip
 
 
 def test_new_prompts_change_what_reads_them() -> None:
     assert changed(replace(HASHES, prompts={"tiny-heldout": "9"})) == {
-        "sample", "score", "proxies", "long", "lengths", "mechanism",
+        "sample", "score", "proxies", "long", "lengths", "mechanism", "students",
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_new_drift_source_changes_what_is_measured_alone() -> None:
     # The proxies decode with drift and take its intervals, and so may jobs of the spec's own.
     hashes = replace(HASHES, sources={"hiar": "3", "drift": "9"})
     assert changed(hashes) == {
-        "score", "proxies", "long", "lengths", "dynamics", "strips", "mechanism",
+        "score", "proxies", "long", "lengths", "dynamics", "strips", "mechanism", "students",
     }  # fmt: skip
     before, after = ids(HASHES), ids(hashes)
     assert all(before[name] == after[name] for name in before if "sample" in name)

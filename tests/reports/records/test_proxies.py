@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from record_schema import check_record
+from study_records import students_record
 
 from drift.errors import UsageError
 from reports.plan.inputs import InputHashes
@@ -108,28 +109,27 @@ def training(tmp_path: Path, num_points: int) -> Path:
          "videos": {"bidirectional": [3.0 - i], "causal": [2.0 - i / 2]}}
         for i in range(num_points)
     ]  # fmt: skip
-    path = tmp_path / "training.json"
-    facts = {"schema": "hiar-study/1", "row": "no-fkl", "steps": 200, "seed": 0, "dynamics": points}
-    path.write_text(json.dumps(facts))
+    path = tmp_path / "students.json"
+    path.write_text(json.dumps(students_record({}, seeds=2, points=points)))
     return path
 
 
 def test_fig4_s_record_is_what_the_training_logged(tmp_path: Path) -> None:
-    write_dynamics(training(tmp_path, 3), tmp_path / "records")
+    write_dynamics(training(tmp_path, 3), "no-fkl", tmp_path / "records")
     check_record(tmp_path / "records/dynamics.json")
     found = read_dynamics(tmp_path / "records/dynamics.json")
     assert [(p.step, p.bidirectional, p.causal) for p in found.points] == [
         (0, 3.0, 2.0), (100, 2.0, 1.5), (200, 1.0, 1.0),
     ]  # fmt: skip
-    assert (found.scale, found.videos) == ("tiny", 1)
-    assert found.training == "tiny, row no-fkl, 200 steps, seed 0"
+    assert (found.scale, found.videos) == ("tiny", 2)
+    assert found.training == "tiny, row no-fkl, 200 steps, mean of seeds 0, 1"
 
 
 def test_a_record_counts_only_where_its_job_is_done(
     tmp_path: Path, measurements: Measurements
 ) -> None:
     """The job that makes it failed, or was not asked for: the file is of an earlier run."""
-    write_dynamics(training(tmp_path, 3), tmp_path / "records")
+    write_dynamics(training(tmp_path, 3), "no-fkl", tmp_path / "records")
     preset = measurements.preset
     job = next(job for job in plan_jobs(preset, HASHES) if job.name == "dynamics-tiny-no-fkl")
 
@@ -144,5 +144,5 @@ def test_a_record_counts_only_where_its_job_is_done(
 
 
 def test_a_training_without_points_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"1 points of Fig\. 4; train it with run.sample_every"):
-        write_dynamics(training(tmp_path, 1), tmp_path / "records")
+    with pytest.raises(UsageError, match="train them with one run"):
+        write_dynamics(training(tmp_path, 1), "no-fkl", tmp_path / "records")

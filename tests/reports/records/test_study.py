@@ -2,68 +2,86 @@
 
 import json
 import math
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from safetensors import safe_open
 
+import reports
 from hiar.model.geometry import num_blocks, num_frames
+from hiar.runtime.provenance import file_sha256
 from hiar.sampling.config import SamplerConfig
 from hiar.tiny.preset import ASSETS as SHIPPED
-from hiar.tiny.study import HIAR, STUDY_MODELS, WEIGHTS_FILE, StudyModel
+from hiar.tiny.study import (
+    HIAR,
+    SEEDS,
+    STUDY_MODELS,
+    STUDY_ROWS,
+    WEIGHTS_FILE,
+    StudyModel,
+    study_model,
+)
 from reports.paper.spec import load_preset
-from reports.paper.spec_types import RunSpec
 from reports.plan.inputs import InputHashes
 from reports.plan.planning import plan_jobs
+from reports.records.study_record import StudentsRecord, read_students
 from reports.tables import TABLES
 
 TINY = load_preset("tiny")
 ASSETS = PurePosixPath("{packages}/hiar/tiny/assets")
-
-
-def run_of(table: str, row: str) -> RunSpec:
-    return TINY.run(TABLES[table].sources["tiny"][row].run)
-
-
-def weights_of(model: StudyModel) -> str:
-    """Weights that a run names; the default model's need no name."""
-    return "" if model is HIAR else str(ASSETS / model.folder / WEIGHTS_FILE)
-
-
-def how(run: RunSpec) -> tuple[str, str, str]:
-    return run.weights, run.order, run.context
-
-
+ROWS = {StudentsRecord.run_prefix + row.name: row for row in STUDY_ROWS}
+"""Rows of the study by the run of the spec that samples them, whether the preset does or not."""
 FILLED = [
     (table, row, model)
     for model in STUDY_MODELS
     for row in model.fills
-    for table in ("table2", "table3")
+    for table in ("table1", "table2", "table3")
     if row in TABLES[table].sources["tiny"]
 ]
+
+
+def run_of(table: str, row: str) -> str:
+    return TABLES[table].sources["tiny"][row].run
+
+
+def weights_of(model: StudyModel) -> str:
+    """Weights that a run names; the default model's need no name."""
+    assert model.folder is not None
+    return "" if model is HIAR else str(ASSETS / model.folder / WEIGHTS_FILE)
 
 
 @pytest.mark.parametrize(("table", "row", "model"), FILLED, ids=lambda value: str(value)[:20])
 def test_each_row_is_its_model_sampled_as_it_was_trained(
     table: str, row: str, model: StudyModel
 ) -> None:
-    assert how(run_of(table, row)) == (weights_of(model), model.order, model.context)
+    found = ROWS[run_of(table, row)]
+    assert (found.model, found.order, found.context) == (model.name, model.order, model.context)
 
 
 def test_every_row_is_filled() -> None:
     rows = {(table, row) for table, row, _ in FILLED} | {("table3", "no-retraining")}
-    assert rows == {(t, row) for t in ("table2", "table3") for row in TABLES[t].sources["tiny"]}
+    tables = ("table1", "table2", "table3")
+    assert rows == {(t, row) for t in tables for row in TABLES[t].sources["tiny"]}
 
 
-def test_without_retraining_is_self_forcing_s_student_sampled_step_by_step() -> None:
-    trained = run_of("table3", "self-forcing")
-    assert how(run_of("table3", "no-retraining")) == (trained.weights, "step_first", "output")
-    assert trained.weights
+@pytest.mark.parametrize("run", [run.name for run in TINY.runs if run.name in ROWS])
+def test_what_is_sampled_anew_are_rows_of_the_record(run: str) -> None:
+    row, spec = ROWS[run], TINY.run(run)
+    assert spec.weights == weights_of(study_model(row.model))
+    assert (spec.order, spec.context) == (row.order, row.context)
 
 
-def test_table_1_has_the_two_students_of_the_other_tables() -> None:
-    assert run_of("table1", "hiar") is run_of("table3", "fkl-bidirectional-1")
-    assert run_of("table1", "self-forcing") is run_of("table3", "self-forcing")
+def test_the_shipped_record_holds_the_rows_and_the_first_seed_s_weights_ship() -> None:
+    record = read_students(Path(reports.__file__).parent / "measured/tiny-students.json")
+    assert {row.name for row in record.rows} == {row.name for row in STUDY_ROWS}
+    assert record.seeds == SEEDS
+    assert record.reference == STUDY_ROWS[0].name
+    assert len(record.prompts) == TINY.sample.prompts.count
+    hashes = {(one.model, one.seed): one.weights_sha256 for one in record.trainings}
+    for model in STUDY_MODELS:
+        if model.folder is not None:
+            shipped = file_sha256(SHIPPED / model.folder / WEIGHTS_FILE)
+            assert hashes[model.name, SEEDS[0]] == shipped
 
 
 @pytest.mark.parametrize("run", ["tiny-hiar", "tiny-self-forcing"])
@@ -82,9 +100,9 @@ def test_the_long_videos_are_made_as_the_run_they_are_called_after(run: str) -> 
 
 
 def test_the_caption_is_true_of_the_students_that_ship() -> None:
-    folders = [SHIPPED / model.folder for model in STUDY_MODELS]
+    folders = [SHIPPED / model.folder for model in STUDY_MODELS if model.folder is not None]
     records = [json.loads((folder / "training.json").read_text()) for folder in folders]
-    assert {record["seed"] for record in records} == {0}
+    assert {record["seed"] for record in records} == {SEEDS[0]}
     assert len({record["steps"] for record in records}) == 1
     sizes = set()
     for folder in folders:
@@ -94,4 +112,4 @@ def test_the_caption_is_true_of_the_students_that_ship() -> None:
     (size,) = sizes
     caption = " ".join(TINY.caption.split())
     assert f"({size / 1e6:.1f} million parameters each)" in caption
-    assert "equal budgets, one training seed" in caption
+    assert "equal budgets, several training seeds" in caption

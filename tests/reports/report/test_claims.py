@@ -24,7 +24,7 @@ from reports.report.claims import (
     read_claims,
     write_claims,
 )
-from reports.report.judge import judge, judge_claims, rows_against, side
+from reports.report.judge import is_ruled_out, judge, judge_claims, rows_against, side
 from reports.tables.cells import Change
 from reports.tables.needs import GPU, VBENCH, Need, NotRun, no_result
 
@@ -93,6 +93,27 @@ def test_an_interval_decides_against_every_row(
 
 
 @pytest.mark.parametrize(
+    ("changes", "published", "ruled_out"),
+    [
+        ([(-0.05, (-0.2, 0.1))], [-0.28], True),
+        ([(-0.05, (-0.3, 0.1))], [-0.28], False),
+        ([(0.2, (-0.1, 0.4))], [-0.28], True),
+        ([(-0.4, (-0.5, -0.3)), (-0.05, (-0.2, 0.1))], [-0.1, -0.28], True),
+        ([(-0.05, (-0.2, 0.1)), (-0.05, (-0.4, 0.1))], [-0.28, -0.28], False),
+        ([(-0.4, (-0.5, -0.3))], [-0.28], False),  # decided: nothing to rule out
+        ([(-0.05, (-0.2, 0.1))], [], False),
+    ],
+)
+def test_what_is_undecided_may_still_be_smaller_than_the_paper_s(
+    changes: list[tuple[float, tuple[float, float]]], published: list[float], ruled_out: bool
+) -> None:
+    found = [Change(value=value, interval=interval) for value, interval in changes]
+    assert is_ruled_out(found, published, "lower") is ruled_out
+    mirrored = [Change(value=-c.value, interval=(-c.interval[1], -c.interval[0])) for c in found]
+    assert is_ruled_out(mirrored, [-paper for paper in published], "higher") is ruled_out
+
+
+@pytest.mark.parametrize(
     ("ours", "verdict", "text"),
     [
         # Halved on every video: every resample gives -50 %.
@@ -151,7 +172,7 @@ def test_a_speed_holds_where_no_repeat_contradicts_it(measurements: Measurements
 
 def test_what_was_not_run_says_what_it_needs(measurements: Measurements) -> None:
     why = {verdict.claim.id: verdict.why for verdict in judge_claims(measurements)}
-    assert why["lowest-drift"] == "no number for CausVid and Causal Forcing: need weights and a GPU"
+    assert why["lowest-drift"] == "no number for Causal Forcing: a job has no result"
     assert why["best-total"].startswith("no number for 10 of 10 rows: need VBench; need weights")
     assert why["no-fkl-drift"].endswith("rows: a job has no result")
     assert "records/dynamics.json" in why["dynamics-correlate"]

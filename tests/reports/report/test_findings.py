@@ -7,7 +7,7 @@ from reports.report.findings import findings
 def test_drift_stands_beside_its_noise(measurements: Measurements) -> None:
     text = " ".join(findings(measurements))
     # 0.1 / 0.04 by hand
-    assert "tiny-context-input: saturation 2.5, sharpness 2.5" in text
+    assert "tiny-causvid: saturation 2.5, sharpness 2.5" in text
     assert "0.375 step-first against 0.500 block-first, 25.0 % less" in text
 
 

@@ -20,6 +20,12 @@ pytestmark = pytest.mark.browser
 PROMPT = '</script><script>alert("x")</script> a $5 <b>disc</b> 🎈'
 ABOUT = {"git_commit": "0" * 40, "git_dirty": True, "python": "3", "platform": "p", "packages": {}}
 
+A_DRIFT = (
+    "Array.from(document.querySelectorAll('#table1 ~ .wide td.measured'))"
+    ".find(cell => cell.textContent.includes('0.150'))"
+)
+"""The cell of CausVid's drift."""
+
 
 def write_film(path: Path, num_frames: int = 96) -> None:
     """A square that moves right, over 6 s."""
@@ -56,9 +62,8 @@ def test_no_error_no_request_no_overflow(
     assert browser.run("document.documentElement.scrollWidth") == width
     heads = browser.run("Array.from(document.querySelectorAll('h2'), h => h.id).filter(i => i)")
     assert heads == [
-        "films", "claims", "table1", "table2", "table3", "segment_curves", "drift_by_length",
-        "fig1", "fig3", "fig4",
-        "fig5", "provenance",
+        "films", "claims", "table1", "table2", "table3", "students", "segment_curves",
+        "drift_by_length", "fig1", "fig3", "fig4", "fig5", "provenance",
     ]  # fmt: skip
     links = browser.run(
         "Array.from(document.querySelectorAll('nav a'), a => a.getAttribute('href').slice(1))"
@@ -83,17 +88,14 @@ def test_every_claim_has_a_verdict_in_words(browser: Chromium, report: Path) -> 
 def test_a_number_says_where_it_is_from(browser: Chromium, report: Path, width: int) -> None:
     browser.open(report, width=width)
     browser.run(
-        "const cell = document.querySelector('#table2 ~ .wide td.measured');"
-        "cell.scrollIntoView({block: 'center', inline: 'center'})"
+        f"const cell = {A_DRIFT};cell.scrollIntoView({{block: 'center', inline: 'center'}})"
     )
     # Scrolling hides a tooltip, so it is asked for once the scrolling is over.
     browser.run("new Promise(done => setTimeout(done, 200))")
-    browser.run(
-        "document.querySelector('#table2 ~ .wide td.measured').focus({preventScroll: true})"
-    )
+    browser.run(f"{A_DRIFT}.focus({{preventScroll: true}})")
     assert browser.run("tip.hidden") is False
     text = browser.run("tip.textContent")
-    assert "0.15; 2 videos; job score-tiny-context-input; commit unknown; seed 0" in text
+    assert "0.15; 2 videos; job score-tiny-causvid; commit unknown; seed 0" in text
     box = browser.run("(b => [b.left, b.right, b.top, b.bottom])(tip.getBoundingClientRect())")
     assert box[0] >= 0 and box[1] <= width
     assert box[2] >= 0 and box[3] <= browser.run("innerHeight")
@@ -105,20 +107,20 @@ def test_films_play_side_by_side_in_a_loop(browser: Chromium, report: Path) -> N
     browser.open(report, width=1440)
     browser.run("document.getElementById('films').scrollIntoView()")
     films = "Array.from(document.querySelectorAll('video'))"
-    assert browser.run(f"{films}.length") == 16  # both ends of eight runs
+    assert browser.run(f"{films}.length") == 8  # both ends of four runs
     assert browser.run(f"{films}.every(v => v.muted && v.loop && v.playsInline)")
     moving = browser.run(
         f"Promise.all({films}.map(v => new Promise(done => {{"
         " const check = () => v.currentTime > 0.1 ? done(true) : setTimeout(check, 50); check();"
         " setTimeout(() => done(false), 8000); })))"
     )
-    assert moving == [True] * 16
+    assert moving == [True] * 8
     # 2 s at 16 frames/s, of both ends of a film of 6 s.
-    assert browser.run(f"{films}.map(v => Math.round(10 * v.duration))") == [20] * 16
+    assert browser.run(f"{films}.map(v => Math.round(10 * v.duration))") == [20] * 8
     captions = browser.run(
         "Array.from(document.querySelectorAll('.film small'), s => s.textContent)"
     )
-    assert captions == ["0.0 to 2.0 s", "4.0 to 6.0 s"] * 8
+    assert captions == ["0.0 to 2.0 s", "4.0 to 6.0 s"] * 4
     browser.run("document.getElementById('play').click()")
     assert browser.run(f"{films}.every(v => v.paused)")
     assert browser.run("document.getElementById('play').textContent") == "Play films"

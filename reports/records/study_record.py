@@ -1,9 +1,11 @@
-"""The record of the mechanism study: every video's numbers, by way to sample and training.
+"""The record of a tiny study: every video's numbers, by row and training.
 
-`scripts/train_tiny.py --mechanism` makes it, hours of a laptop's work, and it ships. A reproduction
-samples some of its rows anew, from the first training's weights, and says how near it came:
+`scripts/train_tiny.py` makes them, hours of a laptop's work, and they ship: with `--mechanism` that
+of one model, sampled in every way, and with `--study` that of the students, each row a training of
+its own. A reproduction samples some rows anew, from the first training's weights, and says how near
+it came:
 
-    python -m reports.records.mechanism_record RECORD --runs OUT --out OUT/records
+    python -m reports.records.study_record mechanism RECORD --runs OUT --out OUT/records
 """
 
 from __future__ import annotations
@@ -13,22 +15,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from drift.errors import UsageError
 from drift.files import atomic_write_text, dump_json
 from reports.records.drift_record import read_drift
-from reports.records.record_files import read_json, read_record
+from reports.records.figure_records import DynamicsPoint
+from reports.records.record_files import read_json, read_record, schema_of
 from reports.records.video_records import frames_sha256
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MECHANISM_SCHEMA = "mechanism/1"
-MECHANISM_RECORD = "records/mechanism.json"
-RUN_PREFIX = "tiny-any-"
-"""A run of the spec has this before the name of the row that it samples."""
+MECHANISM_RECORD, STUDENTS_RECORD = "records/mechanism.json", "records/students.json"
+"""Where a reproduction puts the two records."""
+R = TypeVar("R", bound="StudyRecord")
 MEASURES = ("drift", "seam_ratio", "dynamic_degree", "motion_smoothness", "prompt_following")
 
 
@@ -54,7 +56,7 @@ class RowOfTraining:
 
     Attributes:
         noise_floor, mean_slope: Those of `drift score`, by the name of the metric.
-        frames_sha256: One hash of all frames of all videos.
+        frames_sha256: One hash of all frames of the videos of preset tiny's prompts, the first.
     """
 
     drift: tuple[float, ...]
@@ -66,10 +68,11 @@ class RowOfTraining:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MechanismRow:
-    """One way to sample, over all trainings.
+class StudyRow:
+    """One way to sample a model, over all its trainings.
 
     Attributes:
+        model: Model of the study whose trainings they are; empty where there is only one.
         context_sigma: Sigma at which context is seen, None where it follows the step.
         made_here: What a reproduction made of it, None where it made nothing.
     """
@@ -80,6 +83,7 @@ class MechanismRow:
     context: str
     context_sigma: float | None
     trainings: tuple[RowOfTraining, ...]
+    model: str = ""
     made_here: MadeHere | None = None
 
     def values(self, measure: str) -> NDArray[np.float64]:
@@ -93,8 +97,13 @@ class MechanismRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MechanismTraining:
-    """How one model was trained; `weights_sha256` is of what was sampled."""
+class StudyTraining:
+    """How a model was trained once; `weights_sha256` is of what was sampled.
+
+    Attributes:
+        dynamics: Motion of its videos as training went on, points of Fig. 4; where it was followed.
+        model: Name of the model; empty where the study has only one.
+    """
 
     command: str
     seed: int
@@ -102,36 +111,52 @@ class MechanismTraining:
     loss_curve: tuple[Mapping[str, float], ...]
     weights_sha256: str
     provenance: Mapping[str, Any]
+    model: str = ""
+    dynamics: tuple[DynamicsPoint, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class MechanismRecord:
-    """Record of `scripts/train_tiny.py --mechanism`: one model, sampled in every way.
+class StudyRecord:
+    """What the records of both studies hold.
 
     Attributes:
+        run_prefix: What a run of the spec has before the name of the row that it samples.
+        where: Path of the record in a reproduction's folder.
         window: Latent frames that a block sees.
         reference: Row that changes are relative to.
     """
 
-    schema: Literal["mechanism/1"]
+    run_prefix: ClassVar[str]
+    where: ClassVar[str]
     scale: Literal["tiny"]
     prompts: tuple[str, ...]
     seconds: float
     window: int
     noise_seed: int
     reference: str
-    trainings: tuple[MechanismTraining, ...]
-    rows: tuple[MechanismRow, ...]
+    trainings: tuple[StudyTraining, ...]
+    rows: tuple[StudyRow, ...]
     provenance: Mapping[str, Any]
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds of the trainings."""
-        return tuple(training.seed for training in self.trainings)
+        """Seeds of the trainings, the same for every model."""
+        return tuple(dict.fromkeys(training.seed for training in self.trainings))
 
-    def row(self, name: str) -> MechanismRow:
+    def row(self, name: str) -> StudyRow:
         """The row of that name."""
         return next(row for row in self.rows if row.name == name)
+
+    def row_of(self, run: str) -> StudyRow | None:
+        """The row that a run of the spec samples; None for a run that samples none."""
+        return next((row for row in self.rows if self.run_prefix + row.name == run), None)
+
+    def mean(self, row: str, measure: str = "drift") -> tuple[float, tuple[float, float]]:
+        """Mean of a row over trainings and prompts, and its interval over both."""
+        from drift.stats.crossed import crossed_interval  # noqa: PLC0415
+
+        values = self.row(row).values(measure)
+        return float(values.mean()), crossed_interval(values)
 
     def change(
         self, row: str, against: str, measure: str = "drift"
@@ -147,14 +172,40 @@ class MechanismRecord:
         return value, crossed_change_interval(ours, theirs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MechanismRecord(StudyRecord):
+    """Record of `scripts/train_tiny.py --mechanism`: one model, sampled in every way."""
+
+    run_prefix: ClassVar[str] = "tiny-any-"
+    where: ClassVar[str] = MECHANISM_RECORD
+    schema: Literal["mechanism/1"] = "mechanism/1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentsRecord(StudyRecord):
+    """Record of `scripts/train_tiny.py --study`: every row a student of its own training."""
+
+    run_prefix: ClassVar[str] = "tiny-"
+    where: ClassVar[str] = STUDENTS_RECORD
+    schema: Literal["students/1"] = "students/1"
+
+
 def read_mechanism(path: Path) -> MechanismRecord:
-    """Reads the record, as it ships or with what a reproduction made.
+    """Reads the record of the mechanism study, with what a reproduction made if there is some.
 
     Raises:
         UsageError: Another schema, a missing key, or rows of different sizes.
     """
-    record = read_record(path, MechanismRecord)
-    wanted = (len(record.trainings), len(record.prompts))
+    return _whole(path, read_record(path, MechanismRecord))
+
+
+def read_students(path: Path) -> StudentsRecord:
+    """Reads the record of the students; see `read_mechanism`."""
+    return _whole(path, read_record(path, StudentsRecord))
+
+
+def _whole(path: Path, record: R) -> R:
+    wanted = (len(record.seeds), len(record.prompts))
     for row in record.rows:
         sizes = {len(one.drift) for one in row.trainings}
         if len(row.trainings) != wanted[0] or sizes != {wanted[1]}:
@@ -165,21 +216,22 @@ def read_mechanism(path: Path) -> MechanismRecord:
     return record
 
 
-def compare_with_record(record: Path, out: Path) -> dict[str, Any]:
+def compare_with_record(record: Path, out: Path, kind: type[StudyRecord]) -> dict[str, Any]:
     """The shipped record with, at each row that `out` sampled, how near its videos came.
 
     Raises:
         UsageError: The record cannot be read, or a run has other videos than it.
     """
-    data = read_json(record, MECHANISM_SCHEMA)
+    data = read_json(record, schema_of(kind))
     for row in data["rows"]:
-        run = RUN_PREFIX + row["name"]
+        run = kind.run_prefix + row["name"]
         if not (out / "drift" / run / "summary.json").is_file():
             continue
         scores = read_drift(out / "drift" / run).video_scores
-        here, there = [scores[video] for video in sorted(scores)], row["trainings"][0]["drift"]
-        if len(here) != len(there):
-            raise UsageError(f"{record}: {len(there)} videos of {run}; {len(here)} were made here")
+        here, known = [scores[video] for video in sorted(scores)], row["trainings"][0]["drift"]
+        if len(here) > len(known):
+            raise UsageError(f"{record}: {len(known)} videos of {run}; {len(here)} were made here")
+        there = known[: len(here)]
         row["made_here"] = {
             "mean": sum(here) / len(here),
             "largest_difference": max(abs(a - b) for a, b in zip(here, there, strict=True)),
@@ -189,19 +241,26 @@ def compare_with_record(record: Path, out: Path) -> dict[str, Any]:
     return data
 
 
+KINDS: Mapping[str, type[StudyRecord]] = {
+    Path(MECHANISM_RECORD).stem: MechanismRecord, Path(STUDENTS_RECORD).stem: StudentsRecord,
+}  # fmt: skip
+"""Kinds of records by the name of the study."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes the record beside a reproduction's others; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=KINDS)
     parser.add_argument("record", type=Path, metavar="RECORD")
     parser.add_argument("--runs", type=Path, required=True, metavar="OUT")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     args = parser.parse_args(argv)
     try:
-        found = compare_with_record(args.record, args.runs)
+        found = compare_with_record(args.record, args.runs, KINDS[args.study])
         args.out.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(args.out / Path(MECHANISM_RECORD).name, dump_json(found))
+        atomic_write_text(args.out / f"{args.study}.json", dump_json(found))
     except (UsageError, OSError) as error:
-        sys.stderr.write(f"mechanism_record: {error}\n")
+        sys.stderr.write(f"study_record: {error}\n")
         return 2
     return 0
 
