@@ -90,7 +90,8 @@ FIGURES: dict[str, FigureEntry] = {
         FigureEntry(
             name="fig4",
             title="Fig. 4. Bidirectional and causal dynamics during training",
-            caption="A point a training checkpoint of a run without forward KL; lighter is later.",
+            caption="A point a training checkpoint of a run without forward KL; lighter is later. "
+            "Right: the same points against the training step.",
             reads="dynamics",
         ),
         FigureEntry(

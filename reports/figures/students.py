@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from reports.records.measurements import Measurements
     from reports.records.study_record import StudentsRecord
 
+BELOW = 0.24
+"""Rows by which the trainings' dots stand below their mean."""
 PANELS = {
     "drift": "drift score (saturation, sharpness)",
     "dynamic_degree": "motion (tiny proxy, px a frame)",
@@ -32,7 +34,7 @@ def draw(measurements: Measurements) -> Drawing:
     )
     for axis, (measure, label) in zip(axes, PANELS.items(), strict=True):
         _panel(axis, record, measure)
-        axis.set_xlabel(label, fontsize=9)
+        axis.set_xlabel(label, fontsize=9, loc="left")
     axes[0].set_yticks(
         range(len(record.rows)), [f"{row.name}: {row.label}" for row in record.rows], fontsize=8
     )
@@ -45,7 +47,8 @@ def _panel(axis: Axes, record: StudentsRecord, measure: str) -> None:
         value, (low, high) = record.mean(row.name, measure)
         trainings = row.values(measure).mean(axis=1)
         axis.plot([low, high], [place, place], color=COLOURS[1], linewidth=1.4)
-        axis.scatter(trainings, [place] * len(trainings), color=COLOURS[1], alpha=0.4, s=14)
+        below = [place + BELOW] * len(trainings)
+        axis.scatter(trainings, below, color=COLOURS[2], s=16, linewidths=0)
         axis.scatter([value], [place], color=COLOURS[1], marker="D", s=34)
     axis.axvline(record.mean(record.reference, measure)[0], color="#bbbbbb", linewidth=0.8)
     axis.grid(axis="x", alpha=0.25)

@@ -7,7 +7,6 @@ from collections import Counter
 from reports.records.measurements import Measurements
 from reports.tables import TABLES
 from reports.tables.cells import Change
-from reports.tables.changes import change
 from reports.tables.needs import NotRun
 from reports.tables.row_sources import DRIFT
 from reports.tables.text import percent, signed
@@ -59,19 +58,17 @@ def _mechanism(measurements: Measurements) -> str:
 
 def _drift(measurements: Measurements) -> str:
     table = TABLES["table1"]
-    ours, base = (table.records(measurements, row) for row in (OURS, BASE))
-    if isinstance(ours, NotRun) or isinstance(base, NotRun) or not (ours.drift and base.drift):
-        return ""
-    found = change(ours, base, DRIFT)
-    if found is None:
-        return ""
     built = table.build(measurements)
+    ours, base = (built.row(row).cells[DRIFT].measured for row in (OURS, BASE))
+    found = built.row(OURS).changes.get(DRIFT)
+    if isinstance(ours, NotRun) or isinstance(base, NotRun) or found is None:
+        return ""
     column = next(column for column in built.columns if column.id == DRIFT)
     paper = built.published_change(built.row(OURS), column)
     assert paper is not None, "Table 1 publishes both"
     values = [built.row(row).cells[DRIFT].published for row in (OURS, BASE)]
     return (
-        f"Drift: {ours.drift.value:.3f} step-first against {base.drift.value:.3f} block-first, "
+        f"Drift: {ours.value:.3f} step-first against {base.value:.3f} block-first, "
         f"{verdict(found)}. Between the trained models the paper reports "
         f"{signed(100 * paper.value, 1)} % ({values[0]:g} against {values[1]:g})."
     )
