@@ -162,9 +162,9 @@ def how_judged(scale: str) -> list[str]:
         "other side. Undecided: neither. Against several rows, the change that supports it least "
         "is shown.",
         "A drift score and a tiny proxy of VBench's have an interval over prompts, paired by "
-        "video; drift over trainings has one over trainings and prompts together. A speed's "
-        "brackets hold all pairs of its repeats. A VBench score has none: the "
-        "value alone decides.",
+        "video, and over trainings and prompts together where a study has several trainings. A "
+        "speed's brackets hold all pairs of its repeats. A VBench score has none: the value alone "
+        "decides.",
         "Could be seen: the smallest change that would have come out as decided four times in "
         "five, at the width of the widest interval.",
         "Intervals of correlations take the checkpoints as independent; those of one training are "
@@ -172,8 +172,7 @@ def how_judged(scale: str) -> list[str]:
     ]
     if scale == "tiny":
         lines.append(
-            "At scale tiny a verdict is about the embedded models, of one training seed each "
-            "where it does not say more, on few prompts: another seed may come out otherwise. "
-            "It neither supports nor contradicts the paper."
+            "At scale tiny a verdict is about models of a million parameters in a world of moving "
+            "shapes. It neither supports nor contradicts the paper."
         )
     return lines

@@ -114,7 +114,7 @@ def verdict(change: Change) -> str:
     if change.interval is None:
         return text
     low, high = (100 * bound for bound in change.interval)
-    text += f" (95 % interval {signed(low, 0)} to {signed(high, 0)} %, paired over prompts)"
+    text += f" (95 % interval {signed(low, 0)} to {signed(high, 0)} %, paired)"
     return f"{text}; the interval holds 0, so no difference is shown" if low <= 0 <= high else text
 
 

@@ -9,7 +9,7 @@ from reports.plan.jobs import BENCH_NAME, proxies_name, score_name
 from reports.records.drift_record import DriftRecord
 from reports.records.measurements import Measurements
 from reports.records.speed_records import BenchRecord
-from reports.records.study_record import StudyRecord
+from reports.records.study_record import STUDENTS_RECORD, StudyRecord
 from reports.records.vbench_records import (
     COLUMN_PROXIES,
     VBENCH_PREFIX,
@@ -22,6 +22,9 @@ from reports.tables.needs import VBENCH, NotRun, no_result
 
 DRIFT = "drift"
 SEAM = "seam"
+NO_TRAINING = NotRun(
+    cause=f"{STUDENTS_RECORD} has no training of it", cause_summary="needs trainings in the record"
+)
 SPEED_COLUMNS = frozenset(field.name for field in fields(BenchRecord))
 
 
@@ -121,6 +124,16 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
     timing = f"time-{source.run}"
     speed = timing if timing in measurements.failures else BENCH_NAME
     proxies_failed = proxies in measurements.failures  # else VBench itself is what is missing
+    study = _study_of(measurements, source.run)
+    reasons = {
+        DRIFT: no_result(measurements.why(job)),
+        "bench": no_result(measurements.why(speed)),
+        "vbench": no_result(measurements.why(proxies))
+        if proxies_failed
+        else NotRun(needs=(VBENCH,)),
+    }
+    if measurements.students is not None and study is None:
+        reasons |= dict.fromkeys((DRIFT, "vbench"), NO_TRAINING)
     return RowRecords(
         origin=source.origin,
         job=job,
@@ -128,15 +141,9 @@ def _run_records(measurements: Measurements, source: RowSource) -> RowRecords:
         vbench=measurements.vbench.get(source.run),
         proxies=measurements.proxies.get(source.run),
         run=source.run,
-        study=_study_of(measurements, source.run),
+        study=study,
         bench=next((measurements.bench[o] for o in source.orders if o in measurements.bench), None),
-        reasons={
-            DRIFT: no_result(measurements.why(job)),
-            "bench": no_result(measurements.why(speed)),
-            "vbench": no_result(measurements.why(proxies))
-            if proxies_failed
-            else NotRun(needs=(VBENCH,)),
-        },
+        reasons=reasons,
     )
 
 

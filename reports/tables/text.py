@@ -136,7 +136,10 @@ def legend(table: Table, best_mark: str = "Bold") -> list[str]:
 
 def shared_legend(tables: Sequence[Table], best_mark: str = "Bold") -> list[str]:
     """Lists what holds for all tables of a reproduction; the end of each one's `legend`."""
-    lines = ["Square brackets: 95 % bootstrap interval over prompts."]
+    lines = [
+        "Square brackets: 95 % bootstrap interval over prompts, and over trainings where a row has "
+        "several."
+    ]
     labels = dict.fromkeys(t.reference_label for t in tables if any(r.changes for r in t.rows))
     lines += [f"Round brackets: change against {label} in the same column." for label in labels]
     cells = [cell for table in tables for row in table.rows for cell in row.cells.values()]
