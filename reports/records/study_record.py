@@ -121,13 +121,13 @@ class StudyRecord:
 
     Attributes:
         run_prefix: What a run of the spec has before the name of the row that it samples.
-        where: Path of the record in a reproduction's folder.
+        name: Name of the study; that of the job that writes its record begins with it.
         window: Latent frames that a block sees.
         reference: Row that changes are relative to.
     """
 
     run_prefix: ClassVar[str]
-    where: ClassVar[str]
+    name: ClassVar[str]
     scale: Literal["tiny"]
     prompts: tuple[str, ...]
     seconds: float
@@ -177,7 +177,7 @@ class MechanismRecord(StudyRecord):
     """Record of `scripts/train_tiny.py --mechanism`: one model, sampled in every way."""
 
     run_prefix: ClassVar[str] = "tiny-any-"
-    where: ClassVar[str] = MECHANISM_RECORD
+    name: ClassVar[str] = "mechanism"
     schema: Literal["mechanism/1"] = "mechanism/1"
 
 
@@ -186,7 +186,7 @@ class StudentsRecord(StudyRecord):
     """Record of `scripts/train_tiny.py --study`: every row a student of its own training."""
 
     run_prefix: ClassVar[str] = "tiny-"
-    where: ClassVar[str] = STUDENTS_RECORD
+    name: ClassVar[str] = "students"
     schema: Literal["students/1"] = "students/1"
 
 
@@ -242,8 +242,8 @@ def compare_with_record(record: Path, out: Path, kind: type[StudyRecord]) -> dic
 
 
 KINDS: Mapping[str, type[StudyRecord]] = {
-    Path(MECHANISM_RECORD).stem: MechanismRecord, Path(STUDENTS_RECORD).stem: StudentsRecord,
-}  # fmt: skip
+    kind.name: kind for kind in (MechanismRecord, StudentsRecord)
+}
 """Kinds of records by the name of the study."""
 
 

@@ -225,7 +225,7 @@ def _over_trainings(records: RowRecords, column: str, scale: str) -> Measured:
         notes.append(f"the first sampled anew here: {made.mean:.3f}, {same}")
     return Measured(
         value=value, n=len(study.seeds) * len(study.prompts), n_of="videos", interval=interval,
-        job=study.where, scale=scale, note="; ".join(notes), is_proxy=column != DRIFT,
+        job=f"{study.name}-{scale}", scale=scale, note="; ".join(notes), is_proxy=column != DRIFT,
     )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_report_is_self_contained_and_escapes_prompts(reproduction: Reproduction
     assert page.tags.count("video") == ends
     assert page.tags.count("img") == len(FIGURES) + ends
     assert "a red disc moves left" in page.words
-    assert "job score-tiny-self-forcing; commit" in text
+    assert "job students-tiny; commit" in text
     assert str(out) not in text
 
 
