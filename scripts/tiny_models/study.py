@@ -48,7 +48,7 @@ class StudyConfig:
         seeds: Seeds of the distillations.
         base_seed: Seed of what all runs share: trajectories and ODE regression.
         num_prompts: Number of trajectories, one a prompt.
-        ode_steps: Training steps of ODE regression; None takes the preset's.
+        ode_steps: Training steps of the runs that students begin with; None takes their own.
         steps: Training steps of every distillation; None takes the preset's.
         changes: `key=value` changes of every distillation, as for `hiar train --set`.
         common: `key=value` changes of all runs that train.
@@ -176,23 +176,25 @@ def _trajectories(study: StudyConfig) -> StudyRun:
 
 
 def _ode_init(study: StudyConfig) -> StudyRun:
-    changes = [
-        f"init={study.teacher}", f"seed={study.base_seed}", f"latent_frames={study.latent_frames}",
-        f"trajectories={study.work / TRAJECTORIES}",
-    ]  # fmt: skip
-    if study.ode_steps is not None:
-        changes.append(f"steps={study.ode_steps}")
-    return _training(study, ODE_INIT, ODE_PRESET, changes, (TRAJECTORIES,))
+    own = (f"trajectories={study.work / TRAJECTORIES}",)
+    return _start(study, ODE_INIT, ODE_PRESET, own, (TRAJECTORIES,))
 
 
 def _teacher_forced(study: StudyConfig) -> StudyRun:
+    return _start(study, TEACHER_FORCED, PRETRAIN_PRESET, TEACHER_FORCING, ())
+
+
+def _start(
+    study: StudyConfig, name: str, preset: str, own: Sequence[str], needs: tuple[str, ...]
+) -> StudyRun:
+    """A training from the teacher that distillations begin with; `own` are its own changes."""
     changes = [
         f"init={study.teacher}", f"seed={study.base_seed}", f"latent_frames={study.latent_frames}",
-        *TEACHER_FORCING,
+        *own,
     ]  # fmt: skip
     if study.ode_steps is not None:
         changes.append(f"steps={study.ode_steps}")
-    return _training(study, TEACHER_FORCED, PRETRAIN_PRESET, changes, ())
+    return _training(study, name, preset, changes, needs)
 
 
 def _distillation(study: StudyConfig, model: StudyModel, seed: int) -> StudyRun:

@@ -51,12 +51,12 @@ class RunEstimate:
 def estimate(study: StudyConfig) -> Iterator[RunEstimate]:
     """Times every run of a study, one after another; the first seed stands for all.
 
-    Only the first student is sampled: the others' samples take as long.
+    Only the first student is sampled: a preview of the others takes as long.
     """
     whole = {run.name: run for run in study_runs(study)}
     distilled = [run.config for run in whole.values() if run.model and run.config]
     every = max(config.stage_config.generator_every for config in distilled)
-    samples_s = None
+    preview_s = None
     with TemporaryDirectory(prefix="hiar-estimate-") as folder:
         small = replace(
             study, work=Path(folder), num_prompts=NUM_PROMPTS, ode_steps=4,
@@ -64,15 +64,16 @@ def estimate(study: StudyConfig) -> Iterator[RunEstimate]:
         )  # fmt: skip
         unsampled = replace(small, common=(*small.common, "run.sample_every=0"))
         for sampled, quiet in zip(study_runs(small), study_runs(unsampled), strict=True):
-            again = sampled.model is not None and samples_s is not None
+            again = sampled.model is not None and preview_s is not None
             found = _measure(quiet if again else sampled, whole[sampled.name], study.num_prompts)
             if sampled.model is None:
                 yield replace(found, is_shared=True)
                 continue
-            samples_s = found.samples_s if samples_s is None else samples_s
+            previews = _num_previews(whole[sampled.name])
+            preview_s = found.samples_s / previews if preview_s is None else preview_s
             for seed in study.seeds:
                 name = f"{sampled.model.name}-s{seed}"
-                yield replace(found, name=name, samples_s=samples_s)
+                yield replace(found, name=name, samples_s=preview_s * previews)
 
 
 def format_estimate(estimates: Sequence[RunEstimate], jobs: int) -> str:
@@ -100,12 +101,17 @@ def _measure(run: StudyRun, full: StudyRun, num_prompts: int) -> RunEstimate:
         return RunEstimate(name=run.name, steps=num_prompts, step_s=spent / NUM_PROMPTS)
     lines = read_lines(run.out / LOG)
     steps_s = sum(line["processor_seconds"] for line in lines)
-    previews = 1 + math.ceil(full.steps / (full.config.run.sample_every or full.steps))
     # The short run has two, before and after; its start is counted with them.
     return RunEstimate(
         name=run.name, steps=full.steps, step_s=steps_s / len(lines),
-        samples_s=(spent - steps_s) / 2 * previews,
+        samples_s=(spent - steps_s) / 2 * _num_previews(full),
     )  # fmt: skip
+
+
+def _num_previews(run: StudyRun) -> int:
+    """Previews of a whole training, the first before it begins."""
+    every = run.config.run.sample_every if run.config else 0
+    return 1 + math.ceil(run.steps / (every or run.steps))
 
 
 def _run_here(run: StudyRun) -> None:
