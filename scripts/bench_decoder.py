@@ -17,11 +17,11 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKLWan
 
 from hiar.arguments import size_px
 from hiar.bench.end_to_end import WAN_VAE
@@ -58,6 +58,10 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, metavar="FILE")
     args = parser.parse_args()
+    if find_spec("diffusers") is None:
+        print("bench_decoder: diffusers is not installed, and what is timed is against it: "
+              "pip install diffusers", file=sys.stderr)  # fmt: skip
+        return 2
     if args.plain_norm:
         fused_norm.reason = "left out by --plain-norm"
     keep_freed_memory()
@@ -101,6 +105,8 @@ def measure(
     dtype: torch.dtype,
 ) -> dict[str, Any]:
     """Decode in turns and compare."""
+    from diffusers import AutoencoderKLWan
+
     torch.manual_seed(0)
     with torch.device(device):
         vae = AutoencoderKLWan(**CONFIGS[case]).to(dtype).eval()

@@ -2,6 +2,7 @@
 # One GPU, nine minutes: does the toolkit run on it, how fast, and are its results right?
 #
 #   scripts/gpu_check.sh [OUT]          # default OUT: gpu-check; PYTHON=python LIMIT_S=540
+#   STEPS="fp8 decoder" scripts/gpu_check.sh OUT   # these steps alone, beside what OUT has already
 #
 # Needs PyTorch 2.10 or newer, einops, safetensors and numpy; random weights, no downloads. What
 # needs a package that is not here is passed over. Every step writes a record of its own and a line
@@ -22,12 +23,13 @@ common=(--config "$config" --random-weights --device "$device" --dtype "${DTYPE:
     --latent-frames "$frames" --window 21 --warmup 1 --repeats 2)
 mkdir -p "$out" || exit 2
 lines="$out/gpu-check.jsonl"
-: >"$lines"
+[[ -n ${STEPS:-} ]] || : >"$lines"
 failed=0
 
 step() { # NAME COMMAND... : run it in what is left of the time, note how it ended
     local name="$1" left started code state
     shift
+    [[ " ${STEPS:-$name} " == *" $name "* ]] || return 0
     left=$((limit_s - SECONDS))
     if ((left < 10)); then
         echo "{\"step\": \"$name\", \"state\": \"left out: no time\"}" >>"$lines"
@@ -61,6 +63,7 @@ from hiar.cli.kernel_check import examine_kernels, format_kernels
 found = examine_kernels()
 pathlib.Path(sys.argv[1]).write_text(json.dumps(found, indent=1) + "\n")
 print("\n".join(format_kernels(found)))' "$out/kernels.json"
+step golden "$python" scripts/golden_vectors.py --device "$device" --out "$out/golden.json"
 bench sampling-sdpa --attention sdpa --orders block_first --kernel-floor
 bench sampling-flash4 --attention flash_attn_4 --compile --orders block_first,step_first \
     --decode --decoder vae-bfloat16,vae,tiny-decoder
@@ -87,7 +90,7 @@ step decoder "$python" scripts/bench_decoder.py --cases "$case" --latent-frames 
 step decoder-plain-norm "$python" scripts/bench_decoder.py --cases "$case" --latent-frames 4 \
     --device "$device" --dtype bfloat16 --plain-norm --out "$out/decoder-plain-norm.json"
 step training-step "$python" scripts/time_training_step.py --size "$config" --device "$device" \
-    --dtype bfloat16 --checkpoint-activations --repeats 1 --out "$out/training-step.json"
+    --dtype bfloat16 --checkpoint-activations --role both --exit-step 3 --repeats 1 --out "$out/training-step.json"
 step page "$python" -m hiar bench --report "$out" --out "$out/report.html"
 
 "$python" - "$out" <<'PYTHON' || failed=1

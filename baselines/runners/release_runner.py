@@ -11,7 +11,6 @@ The only argument is the path of a job, a JSON file that `baselines.adapters.rel
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import time
@@ -66,8 +65,15 @@ def variable_length_attention(
 
 
 def find_attention() -> str:
-    """Name of the attention that the release will use, after PyTorch's took an empty place."""
-    if importlib.util.find_spec("flash_attn") is not None:
+    """Name of the attention that the release will use, after PyTorch's took an empty place.
+
+    FlashAttention 4 lies in a package of the same name, without the function that releases import.
+    """
+    try:
+        import flash_attn  # type: ignore[import-not-found]  # noqa: PLC0415
+    except ImportError:
+        flash_attn = None
+    if hasattr(flash_attn, "flash_attn_varlen_func"):
         from importlib.metadata import version  # noqa: PLC0415
 
         return f"flash_attn {version('flash_attn')}"

@@ -133,8 +133,8 @@ def build_text_encoder(model_name: str, text_len: int, device: torch.device) -> 
 
 
 def time_text(model_name: str, text_len: int, device: torch.device, repeats: int) -> float | None:
-    """Median seconds to embed one prompt, after a first time; None without transformers."""
-    if find_spec("transformers") is None:
+    """Median seconds to embed one prompt, after a first time; None without what that needs."""
+    if any(find_spec(name) is None for name in ("transformers", "ftfy")):
         return None
     seconds = []
     with build_text_encoder(model_name, text_len, device) as encoder:
