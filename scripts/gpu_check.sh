@@ -22,6 +22,7 @@ frames="${LATENT_FRAMES:-36}"
 common=(--config "$config" --random-weights --device "$device" --dtype "${DTYPE:-bfloat16}"
     --latent-frames "$frames" --window 21 --warmup 1 --repeats 2)
 mkdir -p "$out" || exit 2
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" # for a Python that has not installed this
 lines="$out/gpu-check.jsonl"
 [[ -n ${STEPS:-} ]] || : >"$lines"
 failed=0
@@ -69,7 +70,8 @@ bench sampling-flash4 --attention flash_attn_4 --compile --orders block_first,st
     --decode --decoder vae-bfloat16,vae,tiny-decoder
 bench sampling-auto --attention auto --compile --orders block_first,diagonal \
     --decode --decoder vae-bfloat16
-bench graphs --attention auto --compile --cuda-graphs --orders block_first
+bench graphs --attention auto --compile --cuda-graphs --orders block_first \
+    --decode --decoder vae-bfloat16
 bench fp8 --attention auto --compile --fp8 ffn --orders block_first
 bench sage --attention sage --compile --orders block_first
 # Ranks that share the GPU: streams, events, double buffers; the bits of one process.

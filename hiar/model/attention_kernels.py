@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import SDPBackend
 
 from hiar.model.attention import AttentionFn, attend
 
@@ -100,9 +100,18 @@ SAGE = (("sageattention", "sageattn_qk_int8_pv_fp8_cuda_sm90"),)
 
 
 def _cudnn() -> AttentionFn:
+    """PyTorch's cuDNN kernel, called by its own name.
+
+    `torch.nn.attention.sdpa_kernel` would forbid all other kernels to the whole process, and so to
+    the decoder, whose heads cuDNN refuses and which runs at the same time in another thread.
+    """
+    kernel = torch.ops.aten._scaled_dot_product_cudnn_attention
+
     def attend_cudnn(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
-            return attend(q, k, v)
+        q, k, v = (each.transpose(1, 2) for each in (q, k, v))  # heads before tokens
+        found = kernel(q, k, v, None, compute_log_sumexp=False)
+        out: torch.Tensor = found[0]
+        return out.transpose(1, 2)
 
     return attend_cudnn
 

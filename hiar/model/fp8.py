@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from hiar.errors import UsageError
 from hiar.model.attention_kernels import capability
@@ -29,7 +28,7 @@ LARGEST = torch.finfo(FP8).max
 LEAST_CAPABILITY = (8, 9)
 """First generation of GPU with e4m3 products (NVIDIA Ada)."""
 MULTIPLE = 16
-"""The sides of an e4m3 product must be multiples of this (torch.nn.functional.scaled_mm)."""
+"""The sides of an e4m3 product must be multiples of this (torch._scaled_mm)."""
 TINIEST = 1e-12
 """Least scale: a row of zeros stays one."""
 
@@ -73,12 +72,24 @@ class Fp8Linear(nn.Module):
             product = rows.float() @ self.weight.float().t() * scale * self.scale.t()
             found: torch.Tensor = (product + self.bias).to(dtype)
             return found
-        by_row = functional.ScalingType.RowWise
-        out: torch.Tensor = functional.scaled_mm(
-            rows, self.weight.t(), scale, by_row, self.scale.t(), by_row,
-            output_dtype=dtype, use_fast_accum=True,
-        )  # fmt: skip
-        return out + self.bias
+        return hardware_product(rows, scale, self.weight, self.scale, dtype) + self.bias
+
+
+def hardware_product(
+    rows: torch.Tensor,
+    scale: torch.Tensor,
+    weight: torch.Tensor,
+    weight_scale: torch.Tensor,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """The product of rounded rows [M, in] and weights [out, in] by the device's own 8-bit units.
+
+    PyTorch 2.11 can compile this function, but not `torch.nn.functional.scaled_mm`, its successor.
+    """
+    out: torch.Tensor = torch._scaled_mm(
+        rows, weight.t(), scale, weight_scale.t(), out_dtype=dtype, use_fast_accum=True
+    )
+    return out
 
 
 def use_fp8_feed_forward(model: CausalWan) -> None:
