@@ -70,6 +70,7 @@ def run_bench(
     group: PipelineGroup = PipelineGroup(),  # noqa: B008  (frozen)
     *,
     on_pipelined: Callable[[PipelineTiming], None] | None = None,
+    on_sampled: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Time every order; of several ranks, all time `pipelined` and the first alone the others.
 
@@ -78,6 +79,8 @@ def run_bench(
         progress: Progress display; one `advance` a run.
         group: The processes that time together.
         on_pipelined: Called with the last run of order `pipelined`.
+        on_sampled: Called with the record of sampling before pictures are timed too, so that it is
+            kept if those fail.
 
     Returns:
         A bench/1 record: rows and provenance. The first rank's record is complete.
@@ -99,10 +102,19 @@ def run_bench(
         rows = time_orders(model, config, peak, progress, group, on_pipelined)
         rows = [replace(row, error_against_plain=error) for row in rows]
         if config.decode:
+            if on_sampled is not None:
+                on_sampled(bench_record(config, rows, weights))
             rows = with_pictures(model, config, rows, group)
     progress.finish()
+    return bench_record(config, rows, weights)
+
+
+def bench_record(
+    config: BenchConfig, rows: Sequence[Row], weights: dict[str, str]
+) -> dict[str, Any]:
+    """The bench/1 record of some rows: what they are of, and where they come from."""
     machine = {
-        "device_name": device_name(model.device),
+        "device_name": device_name(torch.device(config.device)),
         "threads": torch.get_num_threads(),
         "cores": num_cores(),
     }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hiar.bench.records import (
     compare,
@@ -184,11 +184,20 @@ def time_orders(config: BenchConfig, arguments: argparse.Namespace, group: Pipel
         if group.ranks.is_first:
             write_timeline(timing, arguments)
 
-    record = run_bench(config, Progress("bench", shown), group, on_pipelined=draw)
+    def write(record: dict[str, Any]) -> None:
+        if group.ranks.is_first:
+            atomic_write_text(arguments.out, text_of(record))
+
+    record = run_bench(config, Progress("bench", shown), group, on_pipelined=draw, on_sampled=write)
+    write(record)
     if group.ranks.is_first:
-        text = json.dumps(record, indent=1) + "\n"
-        atomic_write_text(arguments.out, text)
-        sys.stdout.write(text if arguments.json else format_table(record_of(record).rows))
+        table = format_table(record_of(record).rows)
+        sys.stdout.write(text_of(record) if arguments.json else table)
+
+
+def text_of(record: dict[str, Any]) -> str:
+    """A record as a file holds it."""
+    return json.dumps(record, indent=1) + "\n"
 
 
 def write_timeline(timing: PipelineTiming, arguments: argparse.Namespace) -> None:

@@ -259,6 +259,24 @@ def test_a_pipelined_row_with_pictures_timeline_and_trace(hiar_main: Main, tmp_p
     assert len([e for e in passes if e["cat"] in ("denoise", "fused")]) == 4 * 3
 
 
+def test_what_was_sampled_is_kept_when_pictures_fail(
+    hiar_main: Main, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise UsageError("no memory to decode")
+
+    monkeypatch.setattr("hiar.bench.orders.with_pictures", fail)
+    out = tmp_path / "b.json"
+    code, _, err = hiar_main(
+        "bench", *TINY, "--orders", "block_first", "--latent-frames", 3, "--decode", "--out", out
+    )
+    assert code == 2
+    assert "no memory to decode" in err
+    check_record(out)
+    (row,) = json.loads(out.read_text())["rows"]
+    assert row["seconds"] > 0
+
+
 def test_unfused_ranks_give_the_bits_of_step_first() -> None:
     """Fusing is off by default, since it rounds in its own way."""
     config = BenchConfig(

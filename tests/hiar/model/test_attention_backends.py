@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hiar.errors import UsageError
-from hiar.model import attention_kernels
+from hiar.model import attention_backends, attention_kernels
 from hiar.model.attention import AttentionFn, attend
 from hiar.model.attention_backends import MeasuredAttention, NamedAttention, attention_backend
 from hiar.model.attention_kernels import KERNELS, find_function, flex, sdpa_choice
@@ -211,18 +211,36 @@ def test_the_kernel_that_pytorch_takes_has_a_name() -> None:
     assert sdpa_choice(CPU, torch.float32, 2, 16) in ("flash_attention", "math")
 
 
-class Counted:
-    """A backend that counts its calls and may wait or refuse."""
+class Clock:
+    """A clock that a busy machine does not move: each call of a backend takes what it says."""
 
-    def __init__(self, *, loops: int = 0, refuses: bool = False) -> None:
-        self.calls, self.loops, self.refuses = 0, loops, refuses
+    now_s = 0.0
+
+    def __init__(self, _: torch.device) -> None: ...
+
+    def mark(self) -> float:
+        return Clock.now_s
+
+    def seconds(self, start: float, end: float) -> float:
+        return end - start
+
+
+@pytest.fixture
+def _steady_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_backends, "Stopwatch", Clock)
+
+
+class Counted:
+    """A backend that counts its calls, takes as long as it is told, and may refuse."""
+
+    def __init__(self, *, seconds: float = 1e-3, refuses: bool = False) -> None:
+        self.calls, self.seconds, self.refuses = 0, seconds, refuses
 
     def __call__(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         self.calls += 1
         if self.refuses:
             raise RuntimeError("head_dim 8 is not supported\nmore")
-        for _ in range(self.loops):
-            attend(q, k, v)
+        Clock.now_s += self.seconds
         return attend(q, k, v)
 
 
@@ -230,9 +248,10 @@ def measured(memory: Path, **candidates: AttentionFn) -> MeasuredAttention:
     return MeasuredAttention(candidates, CPU, torch.float32, memory)
 
 
+@pytest.mark.usefixtures("_steady_clock")
 def test_auto_measures_once_for_each_shape_and_remembers(tmp_path: Path, draw: Draw) -> None:
     memory = tmp_path / "new" / "attention.json"
-    slow, fast = Counted(loops=300), Counted()
+    slow, fast = Counted(seconds=1.0), Counted()
     auto = measured(memory, slow=slow, fast=fast)
     q, k = draw(1, 4, 2, 8), draw(1, 9, 2, 8)
     torch.testing.assert_close(auto(q, k, k), attend(q, k, k))
@@ -253,20 +272,22 @@ def test_auto_measures_once_for_each_shape_and_remembers(tmp_path: Path, draw: D
     assert "float32" in key
 
 
+@pytest.mark.usefixtures("_steady_clock")
 def test_other_machines_findings_are_not_used(tmp_path: Path, draw: Draw) -> None:
     memory = tmp_path / "attention.json"
     memory.write_text(json.dumps({"torch 0|other|float32|a,b": {"4x4x2x8,1": "a"}}))
-    auto = measured(memory, a=Counted(loops=300), b=Counted())
+    auto = measured(memory, a=Counted(seconds=1.0), b=Counted())
     auto(*(draw(1, 4, 2, 8),) * 3)
     assert auto.choices == {"4x4x2x8,1": "b"}
     assert len(json.loads(memory.read_text())) == 2
 
 
+@pytest.mark.usefixtures("_steady_clock")
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_broken_memory_is_an_empty_one(tmp_path: Path, draw: Draw, content: str) -> None:
     memory = tmp_path / "attention.json"
     memory.write_text(content)
-    auto = measured(memory, a=Counted(), b=Counted(loops=300))
+    auto = measured(memory, a=Counted(), b=Counted(seconds=1.0))
     auto(*(draw(1, 4, 2, 8),) * 3)
     assert auto.choices == {"4x4x2x8,1": "a"}
 
