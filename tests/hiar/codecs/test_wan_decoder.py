@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from hiar.codecs.vae import StoredVae, VideoAutoencoder, load_autoencoder
-from hiar.codecs.wan_decoder import kernels, winograd
-from hiar.codecs.wan_decoder.layers import History
+from hiar.codecs.wan_decoder import kernels, layers, winograd
+from hiar.codecs.wan_decoder.layers import CausalConv, History
 from hiar.codecs.wan_decoder.network import WanDecoder, build_decoder
 from hiar.codecs.wan_decoder.staged import split_parts
 from hiar.codecs.wan_decoder.upsampling import Upsampler
@@ -144,6 +144,38 @@ def test_mixed_convolution_of_any_piece(
     expected = functional.conv3d(x, weight.double(), bias.double(), padding=(0, 1, 1))
     exact = expected[0].permute(1, 2, 3, 0)
     assert float((found - exact).norm() / exact.norm()) <= 2e-6  # 3 times that of the plain sum
+
+
+def test_the_first_frame_is_convolved_without_the_zeros_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A third of the work for the same frame: the depths that meet zeros are left out."""
+    torch.manual_seed(0)
+    conv = CausalConv(6, 5).requires_grad_(False)
+    torch.nn.init.normal_(conv.weight)
+    torch.nn.init.normal_(conv.bias)
+    conv.prepare()
+    depths = []
+    plain = layers.convolve
+
+    def noted(x: torch.Tensor, weight: torch.Tensor, *more: Any) -> torch.Tensor:
+        depths.append(weight.shape[2])
+        return plain(x, weight, *more)
+
+    monkeypatch.setattr(layers, "convolve", noted)
+    history, video, found = History(), torch.randn(4, 7, 9, 6), []
+    for frame in video.split(1):
+        buffer, new = conv.room(frame, history)
+        new.copy_(frame)
+        found.append(conv(buffer, history))
+    padded = torch.cat([torch.zeros(2, 7, 9, 6), video]).double().permute(3, 0, 1, 2)[None]
+    expected = functional.conv3d(
+        padded, conv.weight.double(), conv.bias.double(), padding=(0, 1, 1)
+    )
+    assert depths == [1, 3, 3, 3]
+    torch.testing.assert_close(
+        torch.cat(found).double(), expected[0].permute(1, 2, 3, 0), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_one_convolution_of_the_small_picture_is_that_of_the_doubled_one() -> None:
