@@ -19,11 +19,12 @@ from baselines.adapters.videos import write_video
 from baselines.errors import VideoFailedError
 from baselines.spec import Length, ModelSpec
 from baselines.wan_family import sampler_facts
-from hiar.bench.video_timing import time_video
+from hiar.bench.video_timing import block_words, time_video
 from hiar.codecs.frames import to_output
 from hiar.codecs.sidecars import LatentsDigest
 from hiar.errors import UsageError
 from hiar.loading import TINY
+from hiar.model.geometry import num_blocks
 from hiar.model.transformer import CausalWan
 from hiar.pipeline import HiARPipeline
 from hiar.runtime.device import Stopwatch
@@ -168,13 +169,14 @@ def time_transformer(
     ][warmup:]
     chunk_s = tuple(run.steady_block_s for run in runs)
     window = ", within one window: encoding the carried frame again is not" if overlapping else ""
+    block = block_words(config, num_blocks(frames, config.frames_per_block))
     parts_s = {"first_chunk": median([run.first_block_s for run in runs])}
     if not overlapping:
         parts_s["video"] = median([run.seconds for run in runs])
     return Timing(
         chunk_frames=spec.chunk_frames,
         chunk_s=chunk_s,
-        counted=f"transformer, denoising and context passes of a steady block{window}",
+        counted=f"transformer, denoising and context passes of {block}{window}",
         latency_s=median(chunk_s),
         parts_s=parts_s,
         facts={

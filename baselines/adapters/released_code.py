@@ -28,7 +28,7 @@ from baselines.adapters.hiar_engine import time_transformer
 from baselines.adapters.process import Program, visible_devices
 from baselines.errors import VideoFailedError
 from baselines.spec import Length, ModelSpec
-from hiar.bench.video_timing import steady_blocks
+from hiar.bench.video_timing import block_words, steady_blocks
 from hiar.errors import UsageError
 from hiar.model.config import WanConfig
 from hiar.model.geometry import SPATIAL_STRIDE
@@ -80,8 +80,8 @@ class ReleaseTimer:
         return Timing(
             chunk_frames=self._spec.chunk_frames,
             chunk_s=chunk_s,
-            counted="the release's own code: denoising and context passes of a steady block, and "
-            "what lies between them",
+            counted="the release's own code: denoising and context passes of "
+            f"{block_words(sampler, len(runs[0]))}, and what lies between them",
             latency_s=median(chunk_s),
             parts_s={"video": median(sum(map(sum, blocks)) for blocks in runs)},
             facts={

@@ -206,9 +206,19 @@ def _sum(values: Sequence[float | None]) -> float | None:
 
 
 def steady_blocks(sampler: SamplerConfig, blocks: int) -> Sequence[int]:
-    """Blocks whose window is full, without the last, which needs no context pass."""
+    """Blocks whose window is full, without the last, which needs no context pass; or else all."""
+    return _full_blocks(sampler, blocks) or range(blocks)
+
+
+def block_words(sampler: SamplerConfig, blocks: int) -> str:
+    """Which block the median over `steady_blocks` is of, in words."""
+    if _full_blocks(sampler, blocks):
+        return "a steady block"
+    return "the median block, as none sees a full window and has a context pass"
+
+
+def _full_blocks(sampler: SamplerConfig, blocks: int) -> range:
     window_blocks = blocks // 2
     if sampler.window is not None:
         window_blocks = -(-sampler.window // sampler.frames_per_block) - 1
-    steady = range(window_blocks, blocks - 1)
-    return steady or range(blocks)
+    return range(window_blocks, blocks - 1)

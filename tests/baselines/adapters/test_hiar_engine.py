@@ -186,6 +186,8 @@ def test_timing_says_what_it_counted(
     assert (row["num_gpus"], row["num_frames"], row["seconds"]) == (0, num_frames, seconds)
     assert "context passes" in row["counted"]
     assert ("one window" in row["counted"]) == (key == "causvid")
+    # 81 frames are 21 latent frames: only the last block sees a full window.
+    assert "none sees a full window" in row["counted"]
     assert record["provenance"]["model"]["weights"]["name"] == "tiny"
 
 
