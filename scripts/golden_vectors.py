@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def measure(device: torch.device) -> Iterator[dict[str, Any]]:
     for dtype in (torch.float32, torch.bfloat16):
         model = new_model(device, dtype)
         for order, (name, settings) in CASES.items():
-            expected = load_file(GOLDEN / f"{name}.safetensors")["latents"]
+            expected = golden(name)["latents"]
             plain = sample(model, SamplerConfig(**settings))
             yield row_of(order, "plain", dtype, plain, expected)
         usual, ahead = streamed(model, ahead=False), streamed(model, ahead=True)
@@ -121,21 +122,25 @@ def compiled_rows(device: torch.device, dtype: torch.dtype) -> Iterator[dict[str
     model = new_model(device, dtype)
     compile_layers(model)
     name, settings = CASES["step_first"]
-    expected = load_file(GOLDEN / f"{name}.safetensors")["latents"]
+    expected = golden(name)["latents"]
     found = sample(model, SamplerConfig(**settings))
     yield row_of("step_first", "compiled", dtype, found, expected)
 
 
+@cache
+def golden(name: str) -> dict[str, torch.Tensor]:
+    """Tensors of one golden file."""
+    return load_file(GOLDEN / f"{name}.safetensors")
+
+
 def new_model(device: torch.device, dtype: torch.dtype) -> CausalWan:
     """The model of the golden vectors."""
-    return load_transformer(load_file(GOLDEN / "weights_generator.safetensors"), SIZES).to(
-        device, dtype
-    )
+    return load_transformer(golden("weights_generator"), SIZES).to(device, dtype)
 
 
 def inputs(model: CausalWan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Text, first noise and the noise of each later step."""
-    case = load_file(GOLDEN / "case_d_step_first_21.safetensors")
+    case = golden("case_d_step_first_21")
     text = case["context"].to(model.device, model.dtype)
     return text, case["noise"].to(model.device), case["bank"].to(model.device)
 

@@ -38,6 +38,7 @@ from hiar.runtime.device import check_device, device_name, peak_memory_bytes
 from hiar.runtime.files import atomic_write_text
 from hiar.runtime.memory import keep_freed_memory
 from hiar.runtime.provenance import provenance
+from hiar.runtime.ranks import device_of_rank
 from hiar.training.data import TrajectoryBatch
 from hiar.training.draws import Role
 from hiar.training.keyed import keyed_normal
@@ -229,8 +230,9 @@ def main() -> int:
     args = build_parser().parse_args()
     keep_freed_memory()
     try:
-        check_device(args.device)
-        device = torch.device(args.device)
+        name = device_of_rank(args.device)
+        check_device(name)
+        device = torch.device(name)
         with joined(device, always=args.dtype != "float32"):
             return measure(args, device)
     except UsageError as error:

@@ -27,7 +27,7 @@ __all__ = ["BrokenVideoError", "MediaInfo", "open_video"]
 
 DURATION_SLACK_FRAMES = 1.5  # a shorter missing end cannot be told from rounding
 GIF_TRAILER = b"\x3b"  # GIF89a section 27
-OPENED = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+OPEN_OPTIONS = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 """Tags that are no text make no video unreadable; PyAV 19 has no such option, and needs none."""
 
 
@@ -161,7 +161,7 @@ def open_video(path: Path) -> Iterator[VideoReader]:
     try:
         if path.stat().st_size == 0:
             raise BrokenVideoError("empty", "the file has no bytes")
-        container = av.open(str(path), **OPENED)
+        container = av.open(str(path), **OPEN_OPTIONS)
     except (av.FFmpegError, OSError) as error:
         raise BrokenVideoError(
             "unreadable", f"no video container, or its index is lost: {_words(error)}"

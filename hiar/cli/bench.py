@@ -228,10 +228,9 @@ def read_records(arguments: argparse.Namespace) -> int:
     else:
         facts = forecast(records, arguments.decode_s)
         table = format_forecast(facts)
-    text = json.dumps(facts, indent=1) + "\n"
     if arguments.out is not None:
-        atomic_write_text(arguments.out, text)
-    sys.stdout.write(text if arguments.json else table)
+        atomic_write_text(arguments.out, text_of(facts))
+    sys.stdout.write(text_of(facts) if arguments.json else table)
     return OK
 
 

@@ -54,7 +54,7 @@ def joined(
         return
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
-        torch.cuda.set_device(device.index or 0)  # a device without a number is refused
+        torch.cuda.set_device(device)
     if num_ranks == 1:
         store = distributed.HashStore()  # type: ignore[attr-defined]
         distributed.init_process_group(backend, store=store, rank=0, world_size=1, timeout=TIMEOUT)

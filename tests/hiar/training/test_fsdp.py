@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import distributed
 
+from hiar.runtime.ranks import device_of_rank
 from hiar.training.run.sharding import joined
 
 pytestmark = pytest.mark.numerics
@@ -78,13 +79,14 @@ def test_bfloat16_computes_near_float32(tmp_path: Path, one: dict[str, Any]) -> 
 
 
 def test_a_gpu_without_a_number_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch refuses to make `cuda` the present device, and takes `cuda:0` or 0."""
+    """PyTorch refuses to make `cuda` the present device, and takes `cuda:0`."""
     taken: list[Any] = []
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     for name in ("init_process_group", "destroy_process_group"):
         monkeypatch.setattr(distributed, name, lambda *_, **__: None)
     monkeypatch.setattr(distributed, "get_rank", lambda: 0)
     for name in ("cuda", "cuda:1"):
-        with joined(torch.device(name), always=True, environment={}):
+        device = torch.device(device_of_rank(name, {}))
+        with joined(device, always=True, environment={}):
             pass
-    assert taken == [0, 1]
+    assert [device.index for device in taken] == [0, 1]
