@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from golden_vectors import GOLDEN
 from safetensors.torch import load_file
 
 from hiar.cli.main import main
@@ -16,7 +17,6 @@ from hiar.model.config import WanConfig
 from hiar.model.transformer import CausalWan
 
 ROOT = Path(__file__).parents[2]
-GOLDEN = ROOT / "tests" / "golden"
 
 
 @pytest.fixture(scope="session")

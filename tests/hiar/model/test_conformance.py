@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from golden_vectors import SIZES
 
-from hiar.model.config import WanConfig
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.sampling.sampler import sample_latents
@@ -35,10 +35,7 @@ MISTAKE = 1e-2
 
 @pytest.fixture(scope="module")
 def model(golden: Golden) -> CausalWan:
-    config = WanConfig(
-        dim=48, ffn_dim=96, num_heads=3, num_layers=3, freq_dim=32, text_dim=20, text_len=16
-    )
-    return load_transformer(golden("weights_generator"), config)
+    return load_transformer(golden("weights_generator"), SIZES)
 
 
 def sample(model: CausalWan, case: dict[str, torch.Tensor], config: SamplerConfig) -> torch.Tensor:

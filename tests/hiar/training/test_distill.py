@@ -1,15 +1,14 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_vectors import GOLDEN, SIZES
 from safetensors.torch import load_file
 
 from hiar.errors import UsageError
-from hiar.model.config import WanConfig
 from hiar.model.transformer import CausalWan
 from hiar.runtime.ranks import Ranks
 from hiar.sampling.config import SamplerConfig
@@ -25,7 +24,6 @@ from hiar.weights.checkpoint import load_transformer
 
 pytestmark = pytest.mark.numerics
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 SIZE, LATENT = 2, (4, 4, 4, 6)
 CONFIG = DistillConfig(
     sampler=SamplerConfig(frames_per_block=SIZE), batch_size=4, micro_batch=2, ema_start=2,
@@ -270,11 +268,8 @@ def test_the_release_recipe_has_the_release_s_loss(
     monkeypatch: pytest.MonkeyPatch, exit_step: int
 ) -> None:
     """The stage as it is wired, on the released trainer's own draws."""
-    sizes = WanConfig(
-        dim=48, ffn_dim=96, num_heads=3, num_layers=3, freq_dim=32, text_dim=20, text_len=16
-    )
     networks = [
-        load_transformer(load_file(GOLDEN / f"weights_{name}.safetensors"), sizes)
+        load_transformer(load_file(GOLDEN / f"weights_{name}.safetensors"), SIZES)
         for name in ("generator", "real_score", "fake_score")
     ]
     case = load_file(GOLDEN / "case_i_dmd_generator.safetensors")

@@ -6,14 +6,13 @@ the cache. Losses are a mean of squares over 32,256 values, so float32 noise ave
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from golden_vectors import GOLDEN, SIZES
 from safetensors.torch import load_file
 
-from hiar.model.config import WanConfig
 from hiar.model.transformer import CausalWan
 from hiar.sampling.config import SamplerConfig
 from hiar.training.gradient_cache import CacheGradient
@@ -24,7 +23,6 @@ from hiar.weights.checkpoint import load_transformer
 
 pytestmark = pytest.mark.numerics
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 NORMS = {"straight_through": "grad_norms_official", "detached": "grad_norms_cache_detached"}
 MODES: tuple[CacheGradient, ...] = ("straight_through", "detached")
 
@@ -37,10 +35,7 @@ def recorded() -> dict[str, Any]:
 
 @cache
 def network(name: str) -> CausalWan:
-    config = WanConfig(
-        dim=48, ffn_dim=96, num_heads=3, num_layers=3, freq_dim=32, text_dim=20, text_len=16
-    )
-    return load_transformer(load_file(GOLDEN / f"weights_{name}.safetensors"), config)
+    return load_transformer(load_file(GOLDEN / f"weights_{name}.safetensors"), SIZES)
 
 
 @cache
