@@ -32,6 +32,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     chromium.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Tests need no home and leave the user's alone, but published weights are looked for there."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(item.get_closest_marker("weights") for item in request.session.items):
+            patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def no_hub_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see none of this machine's weights, but for those that need published ones."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,8 @@ class CachedTextEncoder(Released):
     """A text encoder that is loaded only for prompts that are not on disk yet.
 
     Prompts are encoded one by one, so that an embedding does not depend on which prompts it was
-    computed beside.
+    computed beside. Where the folder cannot be written, as in a home without room, a line says so
+    once and embeddings stay in memory.
 
     Args:
         load: Loads the encoder; called at most once between two releases.
@@ -53,6 +55,7 @@ class CachedTextEncoder(Released):
     ) -> None:
         self._load = load
         self._encoder: TextEncoder | None = None
+        self._unwritten: dict[Path, tuple[torch.Tensor, int]] = {}
         self.folder = folder
         self.identity = identity
         self.text_len = text_len
@@ -98,12 +101,24 @@ class CachedTextEncoder(Released):
     def _fetch(self, prompt: str) -> tuple[torch.Tensor, int]:
         """The padded embedding [text_len, text_dim] and the number of tokens before the cut."""
         path = self.path(prompt)
-        found = read_embedding(path)
+        found = self._unwritten.get(path) or read_embedding(path)
         if found is None:
             found = self._encode(prompt)
-            write_embedding(path, *found, prompt)
+            self._keep(path, found, prompt)
         embedding, num_tokens = found
         return functional.pad(embedding, (0, 0, 0, self.text_len - len(embedding))), num_tokens
+
+    def _keep(self, path: Path, found: tuple[torch.Tensor, int], prompt: str) -> None:
+        try:
+            write_embedding(path, *found, prompt)
+        except OSError as error:
+            if not self._unwritten:
+                sys.stderr.write(
+                    f"hiar: text embeddings cannot be kept in {self.folder} ({error.strerror}): "
+                    "the next run encodes the prompts again; make room or set HIAR_WEIGHTS to "
+                    "another folder\n"
+                )
+            self._unwritten[path] = found
 
     def _encode(self, prompt: str) -> tuple[torch.Tensor, int]:
         if self._encoder is None:
@@ -128,13 +143,7 @@ def write_embedding(path: Path, embedding: torch.Tensor, num_tokens: int, prompt
     """Write one embedding in one piece.
 
     Raises:
-        UsageError: If it cannot be written.
+        OSError: If it cannot be written.
     """
     facts = json.dumps({"schema": SCHEMA, "prompt": prompt, "num_tokens": num_tokens})
-    try:
-        write_tensors(path, {"embedding": embedding}, {"facts": facts})
-    except OSError as error:
-        raise UsageError(
-            f"the text embedding {path} cannot be written ({error.strerror}): make room or set "
-            "HIAR_WEIGHTS to another folder"
-        ) from error
+    write_tensors(path, {"embedding": embedding}, {"facts": facts})

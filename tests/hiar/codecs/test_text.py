@@ -226,16 +226,28 @@ def test_a_damaged_entry_is_made_again(
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-def test_no_file_is_left_when_the_disk_is_full(
+def test_a_full_disk_is_said_once_and_costs_one_more_encoding(
     cached: Callable[..., CachedTextEncoder],
     model: UMT5EncoderModel,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    expected = cached(Loads(model)).encode(["a", "b"])
+    before = set((tmp_path / "text").rglob("*.*"))
+
     def fail(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hiar.weights.tensor_files.save_file", fail)
-    encoder = cached(Loads(model))
-    with pytest.raises(UsageError, match=r"No space left.*make room or set HIAR_WEIGHTS"):
-        encoder.encode(["a"])
-    assert not list(encoder.folder.rglob("*.*"))
+    loads = Loads(model)
+    encoder = cached(loads, identity="other")
+    assert torch.equal(encoder.encode(["a", "b"]), expected)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    for words in (str(encoder.folder), "No space left", "make room or set HIAR_WEIGHTS"):
+        assert words in error
+    encoder.release()
+    assert encoder.num_tokens("b") == 2
+    assert not encoder.is_loaded
+    assert set(encoder.folder.rglob("*.*")) == before
