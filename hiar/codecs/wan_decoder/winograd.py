@@ -150,27 +150,32 @@ def convolve_mixed(buffer: torch.Tensor, kernels: MixedKernels) -> torch.Tensor:
     """
     num_pictures, height, width, channels = buffer.shape
     rows = max(1, ELEMENTS_AT_ONCE // (width * channels))
-    if rows >= height:
-        return _convolve_rows(buffer, kernels, slice(None))
     out_channels = len(kernels.bias) // num_pictures
     found = buffer.new_empty(len(kernels.unmix), height, width, out_channels)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
-        seen = slice(max(top - 1, 0), bottom + 1)  # a row more above and below, where there is one
-        inner = slice(top - seen.start, bottom - seen.start)
-        found[:, top:bottom] = _convolve_rows(buffer[:, seen], kernels, inner)
+        found[:, top:bottom] = _convolve_rows(buffer, kernels, top, bottom)
     return found
 
 
-def _convolve_rows(part: torch.Tensor, kernels: MixedKernels, inner: slice) -> torch.Tensor:
-    """Convolve rows of frames [2 + T, rows, W, C] and keep the inner ones of the result.
+def _convolve_rows(
+    buffer: torch.Tensor, kernels: MixedKernels, top: int, bottom: int
+) -> torch.Tensor:
+    """Rows from `top` to before `bottom` of the result, [T, rows, W, O].
 
     The pictures lie side by side as groups of channels: a single call convolves all of them.
     """
-    num_pictures, _, width, channels = part.shape
-    pictures = torch.mm(kernels.mix, part.flatten(1)).view(num_pictures, -1, width, channels)
-    groups = pictures.permute(1, 2, 0, 3).flatten(2).permute(2, 0, 1)[None]
-    convolved = convolve(groups, kernels.weight, kernels.bias, (1, 1), num_pictures)
-    kept = convolved[0, :, inner].unflatten(0, (num_pictures, -1)).permute(0, 2, 3, 1)
-    found = torch.mm(kernels.unmix, kept.flatten(1))
-    return found.view(len(kernels.unmix), *kept.shape[1:])
+    num_pictures, height, width, channels = buffer.shape
+    seen = buffer[:, max(top - 1, 0) : bottom + 1]  # a row more above and below, where there is one
+    pictures = torch.mm(kernels.mix, seen.flatten(1)).view(*seen.shape)
+    padded = buffer.new_empty(bottom - top + 2, width, num_pictures, channels)
+    if top == 0:
+        padded[0] = 0
+    if bottom == height:
+        padded[-1] = 0
+    above = int(top == 0)
+    padded[above : above + seen.shape[1]] = pictures.permute(1, 2, 0, 3)
+    groups = padded.flatten(2).permute(2, 0, 1)[None]
+    convolved = convolve(groups, kernels.weight, kernels.bias, (0, 1), num_pictures)
+    parts = convolved[0].unflatten(0, (num_pictures, -1)).permute(0, 2, 3, 1)
+    return torch.mm(kernels.unmix, parts.flatten(1)).view(-1, *parts.shape[1:])
