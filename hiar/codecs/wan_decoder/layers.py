@@ -106,9 +106,12 @@ class CausalConv(nn.Module):
 
     def forward(self, buffer: torch.Tensor, history: History) -> torch.Tensor:
         """Convolve a filled buffer of `room` to [T, H, W, O] and keep its last frames."""
-        is_first = self not in history.frames
-        history.frames[self] = buffer[-PAST:].clone()
-        return self._convolve(buffer, is_first=is_first)
+        last, seen = buffer[-PAST:], history.frames.get(self)
+        if seen is None:
+            history.frames[self] = last.clone()
+        else:
+            seen.copy_(last)  # in its place: fresh memory costs more than the copy
+        return self._convolve(buffer, is_first=seen is None)
 
     def _convolve(self, buffer: torch.Tensor, *, is_first: bool) -> torch.Tensor:
         num_frames = len(buffer) - PAST

@@ -165,17 +165,18 @@ def _convolve_rows(
 
     The pictures lie side by side as groups of channels: a single call convolves all of them.
     """
-    num_pictures, height, width, channels = buffer.shape
+    num_pictures, height = buffer.shape[:2]
     seen = buffer[:, max(top - 1, 0) : bottom + 1]  # a row more above and below, where there is one
     pictures = torch.mm(kernels.mix, seen.flatten(1)).view(*seen.shape)
-    padded = buffer.new_empty(bottom - top + 2, width, num_pictures, channels)
-    if top == 0:
-        padded[0] = 0
-    if bottom == height:
-        padded[-1] = 0
-    above = int(top == 0)
-    padded[above : above + seen.shape[1]] = pictures.permute(1, 2, 0, 3)
-    groups = padded.flatten(2).permute(2, 0, 1)[None]
-    convolved = convolve(groups, kernels.weight, kernels.bias, (0, 1), num_pictures)
+    mixed = pictures.permute(1, 2, 0, 3)
+    is_whole = bottom - top == height
+    if not is_whole:  # only the edges of the picture have zeros beyond them
+        padded = buffer.new_empty(bottom - top + 2, *mixed.shape[1:])
+        first, last = int(top == 0), len(padded) - int(bottom == height)
+        padded[first:last] = mixed
+        padded[:first], padded[last:] = 0, 0
+        mixed = padded
+    groups = mixed.flatten(2).permute(2, 0, 1)[None]
+    convolved = convolve(groups, kernels.weight, kernels.bias, (int(is_whole), 1), num_pictures)
     parts = convolved[0].unflatten(0, (num_pictures, -1)).permute(0, 2, 3, 1)
     return torch.mm(kernels.unmix, parts.flatten(1)).view(-1, *parts.shape[1:])

@@ -129,7 +129,7 @@ def test_mixing_is_exact(num_frames: int) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("at_once", [1, 7 * 5 * 3, 10**9])
+@pytest.mark.parametrize("at_once", [1, 7 * 5 * 3, 7 * 5 * 8, 10**9])
 @pytest.mark.parametrize("num_frames", list(winograd.POINTS))
 def test_mixed_convolution_of_any_piece(
     num_frames: int, at_once: int, monkeypatch: pytest.MonkeyPatch
